@@ -1,0 +1,58 @@
+"""The weights this project trained: safetensors files, each with a JSON beside it that holds its digest, the parameters
+that made it and what was measured. A file that does not match its digest is refused.
+"""
+
+import json
+
+import torch
+from safetensors.torch import load as _load
+from safetensors.torch import save as _save
+from torch import Tensor
+
+from lib import files, paths
+
+
+def _halved(name: str, value: Tensor) -> Tensor:
+    return value.half() if value.is_floating_point() and "running_" not in name else value
+
+
+def save(name: str, state: dict[str, Tensor], info: dict, half: bool = True) -> dict:
+    """Write `state` (name -> tensor) as data/weights/<name>.safetensors and `info` beside it; returns the stored info.
+
+    With `half`, all floating-point tensors but batch-normalisation statistics are stored in half precision.
+    """
+    state = {key: (_halved(key, value) if half else value).detach().contiguous().cpu() for key, value in state.items()}
+    content = _save(state)
+    info = info | {"name": name, "digest": files.sha256(content), "bytes": len(content), "half": half}
+    files.atomic_write(paths.weights() / f"{name}.safetensors", content)
+    files.write_json(paths.weights() / f"{name}.json", info)
+    return info
+
+
+def info(name: str) -> dict:
+    """What is written beside the weights `name`: digest, parameters, measured accuracy."""
+    path = paths.weights() / f"{name}.json"
+    if not path.exists():
+        known = ", ".join(names(name.split("/")[0])) or "none"
+        raise FileNotFoundError(f"no weights are called {name!r}; known are: {known}; `make retrain` trains what is missing")
+    return json.loads(path.read_text())
+
+
+def names(folder: str = "cutouts") -> list[str]:
+    """Names of all weights in a subfolder of data/weights, sorted."""
+    return sorted(str(p.relative_to(paths.weights()).with_suffix("")) for p in (paths.weights() / folder).rglob("*.json"))
+
+
+def load(name: str) -> tuple[dict[str, Tensor], dict]:
+    """The state dict (single precision) and the info of the weights `name`, after their digest has been checked."""
+    described = info(name)
+    path = paths.weights() / f"{name}.safetensors"
+    if not path.exists():
+        raise FileNotFoundError(f"{path.name} is missing although {name}.json describes it; restore it with `git checkout data`")
+    content = path.read_bytes()
+    if (found := files.sha256(content)) != described["digest"]:
+        raise ValueError(
+            f"{path.name} has digest {found[:12]}…, expected {described['digest'][:12]}…: the file is damaged or not the one that "
+            "was trained; restore it with `git checkout data` or train it again with `make retrain`"
+        )
+    return {key: value.float() if value.dtype == torch.float16 else value for key, value in _load(content).items()}, described
