@@ -25,9 +25,22 @@ HUES = tuple(3 + 36 * k for k in range(CLASSES))  # degrees; BGR maps h to 240 -
 HUE_SD = 5.0  # degrees: a mirrored hue stays 3.6 sd from every hue
 CUES = ("shape", "texture", "hue")
 SPLITS = ("train", "validation", "test", "new_background")
-PHOTOGRAPHS = ("astronaut.png", "coffee.png", "rocket.jpg", "hubble_deep_field.jpg", "ihc.png", "grass.png", "gravel.png", "brick.png")
+PHOTOGRAPHS = (
+    "astronaut.png",
+    "coffee.png",
+    "rocket.jpg",
+    "hubble_deep_field.jpg",
+    "ihc.png",
+    "grass.png",
+    "gravel.png",
+    "brick.png",
+)
 NEW_PHOTOGRAPHS = ("chelsea.png", "motorcycle_left.png")
-REGIONS = {"train": (0.0, 0.58), "validation": (0.60, 0.78), "test": (0.80, 1.0)}  # shares of a photograph's longer side
+REGIONS = {
+    "train": (0.0, 0.58),
+    "validation": (0.60, 0.78),
+    "test": (0.80, 1.0),
+}  # shares of a photograph's longer side
 MODIFICATIONS = ("none", "bgr", "mosaic", "blur")
 CHUNK = 500  # images a cache file
 
@@ -70,7 +83,9 @@ def check(world: World) -> World:
     if not 0 <= world.clutter <= 8:
         raise ValueError(f"world parameter clutter is {world.clutter}, expected 0 to 8 discs")
     if world.modification not in MODIFICATIONS:
-        raise ValueError(f"world parameter modification is {world.modification!r}, expected one of {', '.join(MODIFICATIONS)}")
+        raise ValueError(
+            f"world parameter modification is {world.modification!r}, expected one of {', '.join(MODIFICATIONS)}"
+        )
     return world
 
 
@@ -112,7 +127,11 @@ def outlines() -> tuple:
         "heart": (heart, None, [heart[48], heart[np.argmin(heart[:, 0])], heart[np.argmax(heart[:, 0])]]),
         "arrow": (arrow, None, [[0, -1], [-0.85, 0], [0.85, 0]]),
         "ring": (_arc(0, 352.5), _arc(0, 352.5, 0.55), None),
-        "hourglass": ([[-0.8, -1], [0.8, -1], [0.12, 0], [0.8, 1], [-0.8, 1], [-0.12, 0]], None, [[0.8, 1], [-0.8, -1], [0.8, -1]]),
+        "hourglass": (
+            [[-0.8, -1], [0.8, -1], [0.12, 0], [0.8, 1], [-0.8, 1], [-0.12, 0]],
+            None,
+            [[0.8, 1], [-0.8, -1], [0.8, -1]],
+        ),
     }
     shapes = []
     for name in SHAPES:

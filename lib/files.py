@@ -58,7 +58,9 @@ def atomic_write(path: str | Path, content: bytes | str) -> Path:
         finally:
             temporary.unlink(missing_ok=True)
     except PermissionError as error:
-        raise PermissionError(f"{path} cannot be written: the folder {path.parent} is read-only for this user") from error
+        raise PermissionError(
+            f"{path} cannot be written: the folder {path.parent} is read-only for this user"
+        ) from error
     return path
 
 
@@ -78,7 +80,9 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
     content = Path(path).read_bytes()
     head, body = content[:64], content[64:]
     if sha256(body).encode() != head:
-        raise ValueError(f"{path} is damaged: its bytes do not match the digest at its head; delete it to have it made again")
+        raise ValueError(
+            f"{path} is damaged: its bytes do not match the digest at its head; delete it to have it made again"
+        )
     try:
         return _load(body)
     except SafetensorError as error:

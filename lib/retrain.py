@@ -8,7 +8,6 @@ Two processes side by side, one thread each, unless --processes says otherwise.
 import argparse
 import multiprocessing
 import os
-import shutil
 
 import numpy as np
 import torch
@@ -34,7 +33,9 @@ def targets(batch: cutouts.Batch, target: str) -> np.ndarray:
     return batch.labels if target == "label" else batch.cues[:, cutouts.CUES.index(target)]
 
 
-def one(name: str, family: str, target: str, seed: int, recipe: train.Recipe, world=None, device="cpu", progress=False) -> dict:
+def one(
+    name: str, family: str, target: str, seed: int, recipe: train.Recipe, world=None, device="cpu", progress=False
+) -> dict:
     """Train one network and write its weights; returns their info. Nothing is done if they are there already."""
     world = cutouts.World() if world is None else world
     recipe = recipe._replace(seed=seed)
@@ -59,12 +60,36 @@ def one(name: str, family: str, target: str, seed: int, recipe: train.Recipe, wo
     kept = KEPT if family in KEPT_FAMILIES and seed == 0 and target == "label" else {}
     checkpoint = paths.build() / "checkpoints" / f"{name}-{files.key_digest(made_by)[:12]}.ckpt"
     validation = (held_out.images, targets(held_out, target))
-    best, history = train.fit(model, data, validation, zoo.preprocess, recipe, checkpoint=checkpoint, keep=kept, device=device, progress=progress)
+    best, history = train.fit(
+        model,
+        data,
+        validation,
+        zoo.preprocess,
+        recipe,
+        checkpoint=checkpoint,
+        keep=kept,
+        device=device,
+        progress=progress,
+    )
     for label, state in history.pop("kept").items():
         weights.save(f"{name}-{label}", state, {"made_by": made_by, "of": name, "step": int(label[4:])})
     info = _stored(name, model, best, validation, {"made_by": made_by, "history": history, "torch": torch.__version__})
     checkpoint.unlink(missing_ok=True)
     return info
+
+
+def here(run, families, seeds, images: int = 60_000, epochs: int = 20) -> None:
+    """Train these networks and the readers for a notebook run with `retrain = True`, into build/<profile>/weights.
+
+    The rest of the process then reads its weights from there; the committed ones are not touched.
+    """
+    os.environ["COMPANION_WEIGHTS"] = str(paths.build() / run.profile / "weights")
+    size = min(images, train.Recipe().epoch)
+    recipe = train.Recipe(
+        images=images, epoch=size, epochs=epochs, validation=max(64, size // 10), precision=train.precision()
+    )
+    for name, family, target, seed in jobs(families, seeds):
+        one(name, family, target, seed, recipe, device=run.device, progress=True)
 
 
 def _stored(name: str, model, best: dict, validation: tuple, info: dict) -> dict:
@@ -102,8 +127,12 @@ def main(arguments: list[str] | None = None) -> None:
     todo = [(job, recipe, options.device, not options.quiet) for job in jobs(options.families, options.seeds)]
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
         for line in pool.imap_unordered(_job, todo):
-            print(line, flush=True)
-    shutil.copytree(paths.weights(), committed, dirs_exist_ok=True)
+            print(line, flush=True)  # noqa: T201 - what a person at the terminal waits for
+    for name in [
+        job[0] for job in jobs()
+    ]:  # each network with the states kept on its way, the weights before their digest
+        for path in sorted(paths.weights().glob(f"{name}*"), key=lambda path: path.suffix != ".safetensors"):
+            files.atomic_write(committed / path.relative_to(paths.weights()), path.read_bytes())
 
 
 if __name__ == "__main__":

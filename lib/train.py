@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from lib import files
+from lib.networks import to_tensor
 
 
 class Recipe(NamedTuple):
@@ -70,7 +71,9 @@ def load_checkpoint(path: Path) -> dict:
     """Read a checkpoint; ValueError if its bytes do not match the digest at its head."""
     content = path.read_bytes()
     if files.sha256(content[64:]).encode() != content[:64]:
-        raise ValueError(f"checkpoint {path.name} is damaged: its bytes do not match its digest; delete it to start again")
+        raise ValueError(
+            f"checkpoint {path.name} is damaged: its bytes do not match its digest; delete it to start again"
+        )
     return torch.load(io.BytesIO(content[64:]), weights_only=True)
 
 
@@ -100,13 +103,23 @@ def fit(
     model = model.to(memory_format=torch.channels_last)
     wrapped, optimizer = fabric.setup(model, optimizer)
     generator = torch.Generator().manual_seed(recipe.seed)
-    state = {"epoch": 0, "step": 0, "rate": recipe.rate, "plateaus": 0, "waited": 0, "best": math.inf, "reference": math.inf}
+    state = {
+        "epoch": 0,
+        "step": 0,
+        "rate": recipe.rate,
+        "plateaus": 0,
+        "waited": 0,
+        "best": math.inf,
+        "reference": math.inf,
+    }
     history = {"validation_loss": [], "validation_accuracy": [], "train_loss": [], "rate": [], "kept": {}}
     best = _copy(model)
     if checkpoint and checkpoint.exists():
         saved = load_checkpoint(checkpoint)
         if saved["recipe"] != str(recipe):
-            raise ValueError(f"checkpoint {checkpoint.name} was made by another recipe ({saved['recipe']}); delete it or use that recipe")
+            raise ValueError(
+                f"checkpoint {checkpoint.name} was made by another recipe ({saved['recipe']}); delete it or use that recipe"
+            )
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         torch.set_rng_state(saved["rng"])
@@ -123,7 +136,7 @@ def fit(
             if state["step"] in keep:
                 history["kept"][keep[state["step"]]] = _copy(model)
             chosen = chosen[fabric.global_rank :: fabric.world_size]
-            x = shifted(_tensor(images[chosen.numpy()], fabric.device), recipe.shift, generator)
+            x = shifted(to_tensor(images[chosen.numpy()]).to(fabric.device), recipe.shift, generator)
             y = torch.from_numpy(labels[chosen.numpy()]).to(fabric.device)
             for group in optimizer.param_groups:
                 group["lr"] = state["rate"] * min(1, (state["step"] + 1) / recipe.warmup)
@@ -139,7 +152,9 @@ def fit(
             optimizer.step()
             state["step"] += 1
         validation_loss, accuracy = evaluate(model, *validation, preprocess, device=fabric.device)
-        for name, value in zip(history, (validation_loss, accuracy, float(np.mean(losses)), state["rate"]), strict=False):
+        for name, value in zip(
+            history, (validation_loss, accuracy, float(np.mean(losses)), state["rate"]), strict=False
+        ):
             history[name].append(value)
         if validation_loss < state["best"]:
             state["best"], best = validation_loss, _copy(model)
@@ -167,19 +182,16 @@ def _copy(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 
-def _tensor(images: np.ndarray, device) -> Tensor:
-    """(n, H, W, 3) uint8 to (n, 3, H, W) in [0, 1], channels last in memory."""
-    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
-
-
 @torch.inference_mode()
-def evaluate(model: nn.Module, images: np.ndarray, labels: np.ndarray, preprocess, *, device="cpu", batch=250) -> tuple[float, float]:
+def evaluate(
+    model: nn.Module, images: np.ndarray, labels: np.ndarray, preprocess, *, device="cpu", batch=250
+) -> tuple[float, float]:
     """Mean cross-entropy (nats) and accuracy (0 to 1) in single precision, the network in evaluation mode."""
     training = model.training
     model.eval()
     loss, right = 0.0, 0
     for start in range(0, len(images), batch):
-        scores = model(preprocess(_tensor(images[start : start + batch], device)))
+        scores = model(preprocess(to_tensor(images[start : start + batch]).to(device)))
         y = torch.from_numpy(labels[start : start + batch]).to(device)
         loss += F.cross_entropy(scores, y, reduction="sum").item()
         right += (scores.argmax(1) == y).sum().item()

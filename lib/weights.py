@@ -34,13 +34,17 @@ def info(name: str) -> dict:
     path = paths.weights() / f"{name}.json"
     if not path.exists():
         known = ", ".join(names(name.split("/")[0])) or "none"
-        raise FileNotFoundError(f"no weights are called {name!r}; known are: {known}; `make retrain` trains what is missing")
+        raise FileNotFoundError(
+            f"no weights are called {name!r}; known are: {known}; `make retrain` trains what is missing"
+        )
     return json.loads(path.read_text())
 
 
 def names(folder: str = "cutouts") -> list[str]:
     """Names of all weights in a subfolder of data/weights, sorted."""
-    return sorted(str(p.relative_to(paths.weights()).with_suffix("")) for p in (paths.weights() / folder).rglob("*.json"))
+    return sorted(
+        str(p.relative_to(paths.weights()).with_suffix("")) for p in (paths.weights() / folder).rglob("*.json")
+    )
 
 
 def load(name: str) -> tuple[dict[str, Tensor], dict]:
@@ -48,11 +52,15 @@ def load(name: str) -> tuple[dict[str, Tensor], dict]:
     described = info(name)
     path = paths.weights() / f"{name}.safetensors"
     if not path.exists():
-        raise FileNotFoundError(f"{path.name} is missing although {name}.json describes it; restore it with `git checkout data`")
+        raise FileNotFoundError(
+            f"{path.name} is missing although {name}.json describes it; restore it with `git checkout data`"
+        )
     content = path.read_bytes()
     if (found := files.sha256(content)) != described["digest"]:
         raise ValueError(
             f"{path.name} has digest {found[:12]}…, expected {described['digest'][:12]}…: the file is damaged or not the one that "
             "was trained; restore it with `git checkout data` or train it again with `make retrain`"
         )
-    return {key: value.float() if value.dtype == torch.float16 else value for key, value in _load(content).items()}, described
+    return {
+        key: value.float() if value.dtype == torch.float16 else value for key, value in _load(content).items()
+    }, described

@@ -18,7 +18,14 @@ from lib.networks import Network
 
 LETTERS = {"lenet": "L", "alexnet": "A", "vgg": "V", "resnet": "R", "inception": "I", "convnext": "C"}
 FAMILIES = tuple(LETTERS)
-TITLES = {"lenet": "LeNet-5", "alexnet": "AlexNet", "vgg": "VGG-BN", "resnet": "ResNet", "inception": "Inception", "convnext": "ConvNeXt"}
+TITLES = {
+    "lenet": "LeNet-5",
+    "alexnet": "AlexNet",
+    "vgg": "VGG-BN",
+    "resnet": "ResNet",
+    "inception": "Inception",
+    "convnext": "ConvNeXt",
+}
 SIZE, CLASSES = 64, 10
 
 
@@ -102,8 +109,13 @@ def vgg(classes: int) -> nn.Module:
             parts[f"conv{block}_{i}"] = _conv(inside, width, 3)
             inside = width
         parts[f"pool{block}"] = nn.MaxPool2d(2)
-    dense = dict(flat=nn.Flatten(), fc6=_dense(96 * 2 * 2, 128), fc7=_dense(128, 128), fc8=nn.Linear(128, classes))
-    return _named(**parts, **dense)
+    parts |= {
+        "flat": nn.Flatten(),
+        "fc6": _dense(96 * 2 * 2, 128),
+        "fc7": _dense(128, 128),
+        "fc8": nn.Linear(128, classes),
+    }
+    return _named(**parts)
 
 
 class Residual(nn.Module):
@@ -194,7 +206,9 @@ def convnext(classes: int) -> nn.Module:
     )  # fmt: skip
 
 
-BUILDERS: dict[str, Callable[[int], nn.Module]] = {f.__name__: f for f in (lenet, alexnet, vgg, resnet, inception, convnext)}
+BUILDERS: dict[str, Callable[[int], nn.Module]] = {
+    f.__name__: f for f in (lenet, alexnet, vgg, resnet, inception, convnext)
+}
 
 
 def _plain(*names: str) -> dict[str, str]:

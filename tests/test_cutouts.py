@@ -94,7 +94,10 @@ def test_modifications_change_what_they_say():
     tiles = (mosaic == plain).all(-1).reshape(4, 4, 16, 4, 16).all((2, 4))
     assert np.all((tiles.sum((1, 2)) >= 10) & (tiles.sum((1, 2)) < 16))
     blurred = cutouts.render(World(modification="blur"), "test", range(4)).images
-    assert np.abs(np.diff(blurred.astype(float), axis=2)).mean() < 0.6 * np.abs(np.diff(plain.astype(float), axis=2)).mean()
+    assert (
+        np.abs(np.diff(blurred.astype(float), axis=2)).mean()
+        < 0.6 * np.abs(np.diff(plain.astype(float), axis=2)).mean()
+    )
 
 
 def test_bayes_accuracy_against_a_simulated_reader():
@@ -137,7 +140,12 @@ def test_the_cache_gives_what_rendering_gives(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "wrong, word",
-    [({"hue": 1.2}, "hue"), ({"radius": (3, 9)}, "radius"), ({"rotation": 200}, "rotation"), ({"modification": "sepia"}, "sepia")],
+    [
+        ({"hue": 1.2}, "hue"),
+        ({"radius": (3, 9)}, "radius"),
+        ({"rotation": 200}, "rotation"),
+        ({"modification": "sepia"}, "sepia"),
+    ],
 )
 def test_bad_parameters_are_named(wrong, word):
     with pytest.raises(ValueError, match=word):

@@ -24,7 +24,9 @@ retrain.one("cutouts/lenet-0", "lenet", "label", 0, recipe)
 
 def run(build, stop_after=None, epochs=24):
     environment = os.environ | {"COMPANION_BUILD": str(build), "COMPANION_WEIGHTS": str(build / "weights")}
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(epochs)], cwd=paths.ROOT, env=environment, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(epochs)], cwd=paths.ROOT, env=environment, stderr=subprocess.DEVNULL
+    )
     if stop_after:
         while not (found := list((build / "checkpoints").rglob("*.ckpt"))) and process.poll() is None:
             time.sleep(0.005)
@@ -73,7 +75,15 @@ def test_a_loss_that_is_not_finite_is_reported_with_its_step(monkeypatch):
 def test_the_plateau_rule_by_hand():
     state = {"reference": np.inf, "waited": 0, "plateaus": 0, "rate": 1.0}
     recipe = TINY._replace(patience=2, factor=0.1)
-    for loss, expected in [(1.0, (0, 0)), (0.995, (1, 0)), (0.98, (0, 0)), (0.98, (1, 0)), (0.975, (0, 1)), (0.97, (1, 1)), (0.5, (0, 1))]:
+    for loss, expected in [
+        (1.0, (0, 0)),
+        (0.995, (1, 0)),
+        (0.98, (0, 0)),
+        (0.98, (1, 0)),
+        (0.975, (0, 1)),
+        (0.97, (1, 1)),
+        (0.5, (0, 1)),
+    ]:
         train.plateau_rule(state, loss, recipe)
         assert (state["waited"], state["plateaus"]) == expected
     assert state["rate"] == pytest.approx(0.1)

@@ -88,5 +88,7 @@ def test_committed_weights_are_whole_and_within_their_budget():
         if name in trained:
             assert info["validation"]["accuracy"] > 0.5 and info["made_by"]["recipe"]["seed"] == int(name[-1])
             if info["half"]:
-                assert round(info["validation"]["accuracy"], 3) == round(info["validation"]["accuracy_in_half_precision"], 3)
+                assert round(info["validation"]["accuracy"], 3) == round(
+                    info["validation"]["accuracy_in_half_precision"], 3
+                )
     assert size < 20e6

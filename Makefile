@@ -1,0 +1,63 @@
+# Two commands matter: `make reproduce` and `make test`. Both need Python 3.11 and make, nothing else; `make help` lists all.
+
+PROFILE ?= embedded
+ONLY ?=
+P ?=
+CORES ?=
+PROCESSES ?= 2
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+  $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+PY := .venv/bin/python
+# The environment is complete when this file is there. Its name changes with the pins and with the folder, so that other
+# pins or a moved clone are installed again, and an interrupted installation has no such file.
+KEY := $(shell cat pyproject.toml constraints.txt | cksum | tr -d ' ')-$(shell pwd | cksum | tr -d ' ')
+INSTALLED := .venv/.installed-$(KEY)
+RUN = $(PY) -m lib.runner run $(1) --profile $(PROFILE) $(if $(CORES),--cores $(CORES)) $(foreach p,$(P),-p '$(p)')
+
+.DEFAULT_GOAL := help
+.PHONY: help install reproduce status test test-strict lab retrain bench clean
+.DELETE_ON_ERROR:
+
+reproduce: $(INSTALLED) ## run what is stale, redraw the figures, print the verdicts; PROFILE=smoke, ONLY="01 09", P="window=8"
+	@$(call RUN,$(ONLY))
+	@$(PY) -m lib.review --profile $(PROFILE)
+
+test: $(INSTALLED) ## unit, oracle and fault tests, then every notebook again in an empty folder
+	$(PY) -m pytest -n $(PROCESSES) --dist loadfile tests
+	$(PY) tests/validate_notebooks.py --lax --processes $(PROCESSES)
+
+test-strict: $(INSTALLED) ## compare every output of every notebook, where the processor is the recorded one
+	$(PY) tests/validate_notebooks.py --strict --processes $(PROCESSES)
+
+status: $(INSTALLED) ## say which notebooks are fresh, stale or missing, and why
+	@$(PY) -m lib.runner status --profile $(PROFILE)
+
+lab: $(INSTALLED) ## open the notebooks in JupyterLab
+	$(PY) -m jupyterlab --notebook-dir=notebooks
+
+retrain: $(INSTALLED) ## train the zoo again from scratch (resumes where it stopped), then run 01 and 09
+	$(PY) -m lib.retrain --processes $(PROCESSES)
+	@$(call RUN,01 09)
+	@$(PY) -m lib.review --profile $(PROFILE)
+
+bench: $(INSTALLED) ## measure the speed claims, one thread
+	@for script in bench/*.py; do OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONPATH=. $(PY) $$script || exit 1; done
+
+install: $(INSTALLED) ## make .venv with the pinned packages; every other command does it when needed
+
+clean: ## remove build/: caches, executed copies, logs; .venv stays
+	rm -rf build figures/smoke
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
+
+# A .venv that was finished before is brought up to date; any other (half made, or made by another Python) is made anew.
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 was not found: install it, or say where it is: make PYTHON=/path/to/python3.11"; exit 1; }
+	@if ls .venv/.installed-* >/dev/null 2>&1 && $(PY) -c 'import pip, sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; \
+	then rm -f .venv/.installed-*; \
+	else rm -rf .venv && $(PYTHON) -m venv .venv; fi
+	@echo "installing the pinned packages into .venv: some minutes, once"
+	@PYTHONWARNINGS=ignore $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@

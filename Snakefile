@@ -1,0 +1,51 @@
+# Which notebook needs which artefact. `make reproduce` calls this through `python -m lib.runner run`; it also runs by
+# itself: snakemake --cores 2 --rerun-triggers mtime [--config profile=smoke] [--executor slurm ...]
+#
+# A key (build/<profile>/keys) holds everything that a result depends on and is written again only when that changes, so
+# dates are enough to decide what is stale. A marker (build/<profile>/done) is written last, when all results are in place.
+
+import os
+
+from lib import runner
+
+plan = runner.plan(config.get("profile", "embedded"), config.get("given", []))
+runner.write_keys(plan)
+os.environ.update(runner.child_environment())
+
+
+workdir: str(plan.folder)
+
+
+wildcard_constraints:
+    number="[0-9][0-9]",
+    job="[a-z_]+",
+
+
+rule all:
+    input:
+        [f"done/{job.number}.json" for job in plan.notebooks.values()],
+
+
+# one process a notebook: papermill executes it, its figures and claims are checked and put into place
+rule notebook:
+    input:
+        "keys/{number}.key",
+        lambda wildcards: plan.needs[wildcards.number],
+    output:
+        "done/{number}.json",
+    params:
+        command=lambda wildcards: runner.command(plan, "execute", wildcards.number),
+    shell:
+        "{params.command}"
+
+
+# what several notebooks need, computed once: python -m lib.<job>
+rule job:
+    input:
+        "keys/{job}.key",
+    output:
+        "done/{job}.json",
+    params:
+        command=lambda wildcards: runner.command(plan, "job", wildcards.job),
+    shell:
+        "{params.command}"

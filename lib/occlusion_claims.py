@@ -1,0 +1,175 @@
+"""The three measurements behind the claims on occlusion (notebook 09), each over any set of networks.
+
+A measurement takes a list of readings (one a network) and returns what `claims.record` takes: value, interval, n, and
+where the rule asks for it null and named. `by_seed` repeats it for every training seed.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from lib import correspondence, cutouts, deconv, masks, networks, occlusion, stats, zoo
+
+
+class Reading(NamedTuple):
+    """What covering did to one network's reading of the N pictures of a batch."""
+
+    net: networks.Network
+    sweep: occlusion.Sweep
+    right: np.ndarray  # numbers of the pictures it classifies correctly when nothing is covered
+    probability: np.ndarray  # (N, P) of the true class, for every square
+
+
+def read(families, seeds, batch: cutouts.Batch, window: int, stride: int, device="cpu") -> dict[tuple, Reading]:
+    """Slide a grey square over every picture of `batch`, for every trained network: {(family, seed): Reading}."""
+    images, found = networks.to_tensor(batch.images).to(device), {}
+    for family, seed in ((family, seed) for family in families for seed in seeds):
+        net = zoo.network(family, seed, device)
+        sweep = occlusion.sweep(net, images, window, stride, layer=networks.last_conv(net))
+        right = np.flatnonzero(sweep.clean.argmax(1) == batch.labels)
+        found[family, seed] = Reading(net, sweep, right, occlusion.probability(sweep.logits, batch.labels))
+    return found
+
+
+def by_seed(measure: Callable[[list], dict], found: dict[tuple, object]) -> dict:
+    """`measure` over everything in `found` {(family, seed): reading}, and over each seed alone, for `claims.record`."""
+    seeds = sorted({seed for _, seed in found})
+    each = [{"seed": s} | measure([one for (_, seed), one in found.items() if seed == s]) for s in seeds]
+    return measure(list(found.values())) | {"seeds": each}
+
+
+def rows(measure: Callable[[list], dict], found: dict[tuple, object], group: str) -> list[dict]:
+    """`measure` for each network alone, as rows for a figure and its table."""
+    return [row(zoo.TITLES[family], seed, group, measure([one])) for (family, seed), one in found.items()]
+
+
+def row(name: str, seed: int, group: str, result: dict) -> dict:
+    """One row of a figure: name, seed, group, value, low, high, n."""
+    low, high = result["interval"]
+    return {
+        "name": name,
+        "seed": seed,
+        "group": group,
+        "value": result["value"],
+        "low": low,
+        "high": high,
+        "n": result["n"],
+    }
+
+
+def _result(estimate: stats.Estimate) -> dict:
+    return {"value": estimate.value, "interval": estimate.interval, "n": estimate.n}
+
+
+# ------------------------------------------------------------------------------- E5: does the minimum lie on the object?
+
+
+def minimum(readings: list[Reading], objects: np.ndarray, generator: np.random.Generator) -> dict:
+    """How much more often the most harmful square lies on the picture's own object than on another picture's.
+
+    Readings of one picture are one cluster. null: the objects dealt to the pictures at random. named, area: the mean
+    loss of probability under squares on the object minus that under the rest, own object minus others. Claim E5.
+    """
+    pictures = [one.right for one in readings]
+    parts = [(one.probability[one.right], one.sweep.boxes, objects[one.right]) for one in readings]
+    lowest, areas = [masks.lowest_on(*part) for part in parts], [masks.drop_on(-p, b, m) for p, b, m in parts]
+    value, area = (_mean(stats.pooled(table, pictures), generator) for table in (lowest, areas))
+    null = stats.pooled_null(lowest, pictures, generator=generator)
+    return _result(value) | {"null": null.range, "named": {"area": area[:3]}}
+
+
+def _mean(readings: tuple[np.ndarray, np.ndarray], generator: np.random.Generator) -> stats.Estimate:
+    values, units = readings
+    return stats.bootstrap_mean(values, clusters=units, generator=generator)
+
+
+# --------------------------------------------------------------- E6: does a map fall silent where its projection lies?
+
+
+class Silenced(NamedTuple):
+    """Shares of the strongest map's activity that are lost, one entry a correctly classified picture."""
+
+    projected: np.ndarray  # under the square that holds most of the map's deconvnet projection
+    elsewhere: np.ndarray  # mean under equal squares elsewhere on the object; NaN where there is none
+    pictures: np.ndarray
+
+
+def silence(reading: Reading, images: torch.Tensor, objects: np.ndarray) -> Silenced:
+    """Project each picture's strongest map with the deconvnet and compare what covering the projection costs it."""
+    k, layer = reading.right, networks.last_conv(reading.net)
+    shown = deconv.project(reading.net, images[k], layer, reading.sweep.channel[k], start="activation").cpu().numpy()
+    lost = masks.lost(reading.sweep.activity, reading.sweep.clean_activity)[k]
+    return Silenced(*masks.lost_where_projected(lost, shown, reading.sweep.boxes, objects[k]), k)
+
+
+def difference(silenced: list[Silenced], generator: np.random.Generator) -> dict:
+    """Share lost under the projection minus that elsewhere on the object; pictures with no other square are left out.
+    Claim E6."""
+    values = np.concatenate([one.projected - one.elsewhere for one in silenced])
+    pictures = np.concatenate([one.pictures for one in silenced])
+    usable = np.isfinite(values)
+    return _result(_mean((values[usable], pictures[usable]), generator))
+
+
+def shares(silenced: dict[tuple, Silenced], generator: np.random.Generator) -> list[dict]:
+    """Both shares for each network, as rows for a figure."""
+    kinds = {"projected region covered": "projected", "equal area elsewhere on the object": "elsewhere"}
+    found = []
+    for (family, seed), one in silenced.items():
+        for group, field in kinds.items():
+            value = _mean((getattr(one, field)[usable := np.isfinite(one.elsewhere)], one.pictures[usable]), generator)
+            found.append(row(zoo.TITLES[family], seed, group, _result(value)))
+    return found
+
+
+# ------------------------------------------------ E10: does covering the same part change the features in the same way?
+
+PLACES = ("tip", "left corner", "right corner", "random place")
+LAYERS = ("last convolution", "last hidden layer (fc7)")
+
+
+def fives(nets: list[networks.Network], batch: cutouts.Batch, images: torch.Tensor) -> np.ndarray:
+    """Groups (G, 5) of pictures of one non-round shape, all classified correctly by every one of `nets`."""
+    right = [networks.scores(net, images).argmax(1).cpu().numpy() == batch.labels for net in nets]
+    marks = cutouts.landmarks(batch.cues[:, 0], batch.pose)
+    return correspondence.groups(batch.cues[:, 0], np.all(right, 0) & ~np.isnan(marks).any((1, 2)))
+
+
+def places(
+    batch: cutouts.Batch, groups: np.ndarray, window: int, generator: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """For each picture of the groups, where its three landmarks and a random other place on the object lie (x, y)."""
+    chosen = groups.ravel()
+    marks = cutouts.landmarks(batch.cues[chosen, 0], batch.pose[chosen])
+    anywhere = correspondence.elsewhere(batch.masks[chosen], marks, window, generator)
+    return dict(zip(PLACES, [*marks.transpose(1, 0, 2), anywhere], strict=True))
+
+
+def deltas(net: networks.Network, images: torch.Tensor, groups: np.ndarray, where: dict, window: int) -> dict:
+    """Delta of every group, for covering each of the places: {(layer, place): (G,)}."""
+    names = dict(zip(LAYERS, (f"{networks.last_conv(net)}_pre", "fc7_pre"), strict=True))
+    found = {}
+    for place, points in where.items():
+        eps = correspondence.differences(net, images[groups.ravel()], points, window, list(names.values()))
+        for layer, name in names.items():
+            found[layer, place] = np.array([correspondence.delta(one) for one in eps[name].reshape(*groups.shape, -1)])
+    return found
+
+
+def consistency(found: list[dict], layer: str, generator: np.random.Generator) -> dict:
+    """Delta of the random place minus the mean Delta of the landmarks; readings of a group are a cluster. Claim E10."""
+    gaps = [one[layer, PLACES[3]] - np.mean([one[layer, place] for place in PLACES[:3]], 0) for one in found]
+    return _result(_mean((np.concatenate(gaps), np.tile(np.arange(len(gaps[0])), len(gaps))), generator))
+
+
+def delta_rows(found: dict[tuple, dict], generator: np.random.Generator) -> list[dict]:
+    """Delta of every layer and place, networks pooled, as rows for a figure."""
+    result = []
+    for layer in LAYERS:
+        for place in PLACES:
+            values = [one[layer, place] for one in found.values()]
+            units = np.tile(np.arange(len(values[0])), len(values))
+            result.append(row(place, "all", layer, _result(_mean((np.concatenate(values), units), generator))))
+    return result

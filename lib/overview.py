@@ -1,0 +1,33 @@
+"""Rows for the map (notebook 00): the notebooks, one claim's rule, the profiles. Read from the same files that decide."""
+
+import yaml
+
+from lib import claims, params, paths
+
+
+def notebooks() -> list[tuple[str, str, str, str]]:
+    """Name, what it reproduces, the ids of its claims, and `planned` where it is not written yet."""
+    return [
+        (name, entry["reproduces"], " ".join(entry["claims"]), "planned" if entry.get("planned") else "")
+        for name, entry in params.index().items()
+    ]
+
+
+def rule(claim: str) -> list[tuple[str, str]]:
+    """The fields of a claim as they stand in data/claims.yaml, one a row."""
+    entry = claims.load()[claim]
+    (part,) = entry["parts"].values()
+    fields = {field: entry[field] for field in ("statement", "place", "found")}
+    fields |= {field: part[field] for field in ("statistic", "unit", "null")}
+    bounds = {f"{side.replace('_', ' ')} if": yaml.safe_dump(part["rule"][side], default_flow_style=True, width=999).strip()
+              for side in ("reproduced", "not_reproduced")}  # fmt: skip
+    return [(field, " ".join(str(text).split())) for field, text in (fields | bounds).items()]
+
+
+def profiles() -> list[tuple[str, str]]:
+    """Name of each profile and the comment at its head."""
+    rows = []
+    for path in sorted((paths.notebooks() / "profiles").glob("*.yaml")):
+        head = [line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#")]
+        rows.append((path.stem, " ".join(head)))
+    return rows

@@ -1,0 +1,101 @@
+"""One thread, and temporary folders for all that tests write: committed figures and caches stay as they are."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+    os.environ[variable] = "1"
+SCRATCH = Path(tempfile.mkdtemp(prefix="companion-tests-"))
+os.environ["COMPANION_FIGURES"] = str(SCRATCH / "figures")
+os.environ["COMPANION_BUILD"] = str(SCRATCH / "build")
+for variable in ("COMPANION_NOTEBOOKS", "COMPANION_WEIGHTS", "COMPANION_RUN"):
+    os.environ.pop(variable, None)
+
+import matplotlib  # noqa: E402
+import nbformat  # noqa: E402
+import pytest  # noqa: E402
+import yaml  # noqa: E402
+
+matplotlib.use("agg")
+ROOT = Path(__file__).resolve().parent.parent
+PARAMETERS = """
+profile = "embedded"  # set of parameters
+seed = 0  # seed
+device = "cpu"  # where tensors live
+retrain = False  # train from scratch
+"""
+
+
+def pytest_sessionfinish():
+    shutil.rmtree(SCRATCH, ignore_errors=True)
+
+
+class Project:
+    """A project of tiny notebooks in a temporary folder, run by the real runner in real processes."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.notebooks, self.build, self.figures = folder / "notebooks", folder / "build", folder / "figures"
+        (self.notebooks / "profiles").mkdir(parents=True)
+        common = yaml.safe_load((ROOT / "notebooks" / "index.yaml").read_text())["every_notebook"]
+        self.index = {"every_notebook": common}
+        every = {"seed": 0, "device": "cpu", "retrain": False}
+        self.profiles = {name: {"every_notebook": {"profile": name} | every} for name in ("embedded", "smoke")}
+        self.save()
+
+    def save(self):
+        (self.notebooks / "index.yaml").write_text(yaml.safe_dump(self.index))
+        for name, values in self.profiles.items():
+            (self.notebooks / "profiles" / f"{name}.yaml").write_text(yaml.safe_dump(values))
+
+    def add(self, name: str, cells: list[str], parameters: dict | None = None, **entry) -> Path:
+        """A notebook: a parameters cell, the given code cells (prose where a text begins with '#:'), and its entry."""
+        lines = "".join(f"{key} = {value!r}  # a number\n" for key, value in (parameters or {}).items())
+        new = nbformat.v4
+        first = new.new_code_cell((PARAMETERS.lstrip() + lines).strip(), metadata={"tags": ["parameters"]})
+        rest = [new.new_markdown_cell(text[2:]) if text.startswith("#:") else new.new_code_cell(text) for text in cells]
+        book = new.new_notebook(cells=[first, *rest])
+        for place, cell in enumerate(book.cells):
+            cell["id"] = f"cell-{place}"
+        path = self.notebooks / f"{name}.ipynb"
+        nbformat.write(book, path)
+        rules = {
+            key: {"type": type(value).__name__, "meaning": "a number"} for key, value in (parameters or {}).items()
+        }
+        self.index[name] = {"title": name, "reproduces": "nothing", "parameters": rules} | entry
+        self.profiles["embedded"][name] = dict(parameters or {})
+        self.save()
+        return path
+
+    def environment(self) -> dict:
+        folders = {"FIGURES": self.figures, "BUILD": self.build, "NOTEBOOKS": self.notebooks}
+        return os.environ | {f"COMPANION_{name}": str(folder) for name, folder in folders.items()}
+
+    def start(self, *arguments: str, **options) -> subprocess.Popen:
+        command = [sys.executable, "-m", "lib.runner", *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.Popen(command, cwd=ROOT, env=self.environment(), **(pipes | options))
+
+    def run(self, *arguments: str, **options) -> tuple[int, str]:
+        """(exit code, what was printed) of `python -m lib.runner run ...`."""
+        process = self.start("run", "--cores", "2", *arguments, **options)
+        text, _ = process.communicate(timeout=120)
+        return process.returncode, text
+
+    def contents(self) -> dict[str, bytes]:
+        """Every file of the figures and notebooks folders, to see that nothing changed."""
+        found = [path for folder in (self.figures, self.notebooks) for path in folder.rglob("*") if path.is_file()]
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in found}
+
+    def ledger(self, number: str, profile: str = "embedded") -> dict:
+        return json.loads((self.figures / profile / f"{number}_ledger.json").read_text())
+
+
+@pytest.fixture
+def project(tmp_path) -> Project:
+    return Project(tmp_path)

@@ -1,0 +1,220 @@
+"""The one interface: what it carries, what it refuses, and that it never changes the network given to it."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from lib import networks, zoo
+
+GENERATOR = torch.Generator().manual_seed(0)
+IMAGES = torch.rand(5, 3, 16, 16, generator=GENERATOR)
+
+
+class Small(nn.Module):
+    """A stranger's habits: batch norm, an in-place ReLU, a module used twice, one that gives a tuple, dropout."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.relu = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True)
+        self.pair, self.shared, self.drop = nn.Identity(), nn.ReLU(), nn.Dropout(0.5)
+        self.fc = nn.Linear(4, 7)
+
+    def forward(self, x):
+        x = self.relu(self.norm(self.conv(x)))
+        x, _ = self.pair((x, None))
+        x = self.shared(self.shared(x) - 0.1)
+        return self.fc(self.drop(x.mean((2, 3))))
+
+
+def small(**parts):
+    parts = {"name": "small", "size": 16, "preprocess": lambda x: (x - 0.5) / 0.25} | parts
+    return networks.wrap(Small().train(), **parts)
+
+
+def hooks(model):
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) for m in model.modules())
+
+
+def test_given_network_stays_as_it_was():
+    model = Small().train()
+    model.norm.eval()
+    model.conv.weight.requires_grad_(False)
+    before = copy.deepcopy(model.state_dict())
+    net = networks.wrap(model, name="small", size=16, preprocess=lambda x: x)
+    with networks.record(net, ["conv"]):
+        networks.scores(net, IMAGES)
+    assert model.training and model.drop.training and not model.norm.training
+    assert model.relu.inplace and not model.conv.weight.requires_grad and model.fc.weight.requires_grad
+    assert hooks(model) == 0
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    assert not any(m.training for m in net.model.modules()) and not any(p.requires_grad for p in net.model.parameters())
+    model.fc.weight.data += 1
+    assert torch.equal(net.model.fc.weight, before["fc.weight"])
+
+
+def test_scores_are_logits_of_the_preprocessed_image():
+    net = small()
+    expected = net.model((IMAGES - 0.5) / 0.25)
+    found = networks.scores(net, IMAGES, batch=2)
+    assert found.shape == (5, 7) and torch.allclose(found, expected, atol=1e-6)
+    assert not found.requires_grad and not found.is_inference()
+    assert net.classes[:2] == ("class 0", "class 1") and len(net.classes) == 7
+
+
+@pytest.mark.parametrize(
+    ("images", "found"),
+    [
+        (torch.rand(2, 3, 15, 16), r"\(2, 3, 15, 16\)"),
+        (torch.rand(3, 16, 16), r"\(3, 16, 16\)"),
+        (torch.zeros(2, 3, 16, 16, dtype=torch.uint8), "uint8"),
+        (torch.full((2, 3, 16, 16), 200.0), "values up to 200"),
+    ],
+)
+def test_images_of_a_wrong_kind_are_refused(images, found):
+    with pytest.raises(ValueError, match=f"images for small: .*{found}.*expected float RGB"):
+        networks.scores(small(), images)
+
+
+def test_gradient_reaches_the_image_through_a_frozen_network():
+    net, images = small(), IMAGES.clone().requires_grad_()
+    with networks.record(net, ["conv", "relu"]) as maps:
+        output = net.model(net.preprocess(images))
+    for source in (images, maps["conv"], maps["relu"]):
+        (gradient,) = torch.autograd.grad(output[:, 3].sum(), source, retain_graph=True)
+        assert gradient.shape == source.shape and gradient.abs().sum() > 0
+
+
+def test_recorded_map_is_what_the_layer_gave():
+    net = small()
+    with networks.record(net, ["norm", "relu", "fc"]) as maps:
+        output = networks.scores(net, IMAGES)
+    normed = net.model.norm(net.model.conv(net.preprocess(IMAGES)))
+    assert normed.min() < -0.5  # so that an in-place ReLU would show
+    assert torch.allclose(maps["norm"], normed, atol=1e-6) and torch.equal(maps["relu"], maps["norm"].relu())
+    assert torch.equal(maps["fc"], output)
+
+
+def test_recorded_map_survives_a_functional_write_in_place():
+    class Adds(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x):
+            x = self.conv(x)
+            x += 100
+            return x.mean((2, 3))
+
+    net = networks.wrap(Adds(), name="adds", size=16, preprocess=lambda x: x)
+    with networks.record(net, ["conv"]) as maps:
+        output = networks.scores(net, IMAGES)
+    assert maps["conv"].abs().max() < 50 and output.min() > 50
+
+
+def test_recording_does_not_change_the_scores():
+    net = small()
+    before = networks.scores(net, IMAGES)
+    with networks.record(net, ["conv", "norm", "relu"]):
+        assert torch.equal(networks.scores(net, IMAGES), before)
+
+
+def test_record_keeps_the_latest_pass_and_leaves_no_hooks():
+    net = small()
+    with networks.record(net, ["conv"]) as maps:
+        networks.scores(net, IMAGES, batch=2)
+        assert hooks(net.model) == 2 and len(maps["conv"]) == 1
+    assert hooks(net.model) == 0
+
+
+@pytest.mark.parametrize("bad", ["body", "forward", "name"])
+def test_hooks_are_gone_after_an_exception(bad):
+    net = small()
+    layers = ["conv", "norm"] + (["nowhere"] if bad == "name" else [])
+    with pytest.raises((KeyError, RuntimeError, ValueError)), networks.record(net, layers):
+        if bad == "body":
+            raise KeyError("body")
+        net.model(torch.rand(1, 2, 16, 16))
+    assert hooks(net.model) == 0
+
+
+def test_module_without_a_single_output_is_refused():
+    net = small()
+    with networks.record(net, ["shared"]):
+        for _ in range(2):  # also on a second pass
+            with pytest.raises(ValueError, match="'shared' of small runs more than once"):
+                networks.scores(net, IMAGES)
+    with networks.record(net, ["pair"]), pytest.raises(ValueError, match="'pair' of small gives tuple"):
+        networks.scores(net, IMAGES)
+
+
+def test_layers_by_paper_name_and_by_path():
+    net = small(layers={"conv1": "relu", "conv1_pre": "norm"})
+    assert networks.module(net, "conv1") is net.model.relu
+    assert networks.module(net, "conv1_pre") is net.model.norm
+    assert networks.module(net, "fc") is net.model.fc
+    with pytest.raises(ValueError, match="small has no layer 'conv2'; nearest: conv, conv1, conv1_pre"):
+        networks.module(net, "conv2")
+    with pytest.raises(ValueError, match="no layer"):
+        networks.module(net, "")
+    with pytest.raises(ValueError, match="no layer 'nowhere'"):
+        small(layers={"conv5": "nowhere"})
+
+
+@pytest.mark.parametrize(
+    ("forward", "found"),
+    [
+        (lambda x: x, r"\(2, 3, 16, 16\)"),
+        (lambda x: x.mean((2, 3))[:1], r"\(1, 3\)"),
+        (lambda x: (x.mean((2, 3)), x), "tuple"),
+        (lambda x: x.mean(), r"\(\)"),
+    ],
+)
+def test_output_that_is_not_n_classes_is_refused(forward, found):
+    model = nn.Identity()
+    model.forward = forward
+    with pytest.raises(ValueError, match=f"^odd answers two images with {found}, expected logits of shape"):
+        networks.wrap(model, name="odd", size=16, preprocess=lambda x: x)
+
+
+def test_network_that_cannot_read_its_own_size_is_refused():
+    with pytest.raises(ValueError, match=r"^flat raised RuntimeError: .*on two grey images of shape \(3, 16, 16\)"):
+        networks.wrap(nn.Sequential(nn.Flatten(), nn.Linear(5, 2)), name="flat", size=16, preprocess=lambda x: x)
+
+
+def test_class_names_must_match_the_outputs():
+    assert small(classes="abcdefg").classes == tuple("abcdefg")
+    with pytest.raises(ValueError, match="small has 6 class names but 7 outputs"):
+        small(classes="abcdef")
+
+
+def test_digest_is_that_of_the_weights():
+    model = Small()
+    digest = networks.state_digest(model)
+    assert digest == networks.state_digest(copy.deepcopy(model)) and len(digest) == 64
+    other = copy.deepcopy(model)
+    other.norm.running_mean[2] += 1e-6
+    assert networks.state_digest(other) != digest
+    assert networks.state_digest(copy.deepcopy(model).half()) != digest
+
+
+@pytest.mark.parametrize("family", zoo.FAMILIES)
+def test_untrained_networks_of_the_zoo(family):
+    net, again, other = (networks.load(family, seed=seed, weights=False) for seed in (0, 0, 1))
+    assert net.size == 64 and len(net.classes) == 10 and net.digest == again.digest != other.digest
+    with networks.record(net, list(net.layers)) as maps:
+        output = networks.scores(net, torch.rand(2, 3, 64, 64))
+    assert torch.equal(maps["fc8"], output) and {"conv1", "conv2", "fc8"} <= set(maps) == set(net.layers)
+
+
+def test_trained_networks_of_the_zoo_come_from_the_zoo(monkeypatch):
+    monkeypatch.setattr(zoo, "network", lambda family, seed, device: (family, seed, device))
+    assert networks.load("vgg", seed=2) == ("vgg", 2, "cpu")
+
+
+def test_unknown_name_gets_the_nearest():
+    with pytest.raises(ValueError, match="no classifier is called 'alexnett'; nearest: alexnet"):
+        networks.load("alexnett")
+    with pytest.raises(ValueError, match="nearest: squeezenet1_1"):
+        networks.load("squeezenet")
