@@ -15,7 +15,8 @@ class Row(NamedTuple):
 
 
 def interleaved(contestants: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each contestant in each round, one after the other in every round, after one round that does not count."""
+    """Seconds of each contestant in each round, one after the other in every round, after one round that does not
+    count."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(repeats + 1):
         for name, work in contestants.items():

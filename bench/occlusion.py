@@ -1,7 +1,7 @@
 """Occlusion of SqueezeNet 1.1 at 224 pixels, window 32, stride 16, one thread, against captum at its best batch.
 
-captum's `perturbations_per_eval` is scanned first, in float32; the rounds are then interleaved, and their median ratio is
-printed. The bars: plain loop 2x, incremental 4x, fast mode 3.5x where the processor has AMX.
+captum's `perturbations_per_eval` is scanned first, in float32; the rounds are then interleaved, and their median
+ratio is printed. The bars: plain loop 2x, incremental 4x, fast mode 3.5x where the processor has AMX.
 """
 
 import numpy as np

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from lib import networks
-from lib.occlusion import check, cover
+from lib.occlusion import check
+from lib.plain import cover
 
 
 def squares_at(points: np.ndarray, window: int, size: int) -> np.ndarray:

@@ -1,9 +1,10 @@
-"""The cutouts world: 64x64 pictures of one object whose shape, texture and hue each point to the label, most of the time.
+"""The cutouts world: 64x64 pictures of one object whose shape, texture and hue each point to the label, most of the
+time.
 
 Every picture comes with what no photograph has: its object mask, its three cue values and its pose. Rendering is a pure
-function of (world, split, index): no state, no order, the same pixels whenever an index is asked for. The four splits draw
-from different random streams, and their backgrounds come from regions of photographs (or procedural panels) that share no
-pixel; `new_background` uses two photographs that no other split has seen.
+function of (world, split, index): no state, no order, the same pixels whenever an index is asked for. The four
+splits draw from different random streams, and their backgrounds come from regions of photographs (or procedural
+panels) that share no pixel; `new_background` uses two photographs that no other split has seen.
 """
 
 import hashlib
@@ -46,7 +47,8 @@ CHUNK = 500  # images a cache file
 
 
 class World(NamedTuple):
-    """Parameters of the world. Reliabilities are probabilities that a cue equals the label; else it is one of the other nine."""
+    """Parameters of the world. Reliabilities are probabilities that a cue equals the label; else it is one of the
+    other nine."""
 
     shape: float = 0.8
     texture: float = 0.7
@@ -89,7 +91,7 @@ def check(world: World) -> World:
     return world
 
 
-# ---------------------------------------------------------------------------------------------------------------- outlines
+# -------------------------------------------------------------------------------------------- outlines
 
 
 def _arc(start: float, stop: float, radius=1.0, centre=(0.0, 0.0), n=48) -> np.ndarray:
@@ -106,8 +108,8 @@ def _heart() -> np.ndarray:
 
 @cache
 def outlines() -> tuple:
-    """Per shape: its outline as (points, 2) in units of the equal-area radius (x right, y down), a hole's outline or None,
-    and its landmarks (tip, left, right) as (3, 2), or None for the two round shapes."""
+    """Per shape: its outline as (points, 2) in units of the equal-area radius (x right, y down), a hole's outline or
+    None, and its landmarks (tip, left, right) as (3, 2), or None for the two round shapes."""
     star = np.stack([np.array([1, 0.42] * 5) * f(np.radians(-90 + 36 * np.arange(10))) for f in (np.cos, np.sin)], 1)
     cross = [[-0.35, -1], [0.35, -1], [0.35, -0.35], [1, -0.35], [1, 0.35], [0.35, 0.35], [0.35, 1], [-0.35, 1]]
     cross += [[-0.35, 0.35], [-1, 0.35], [-1, -0.35], [-0.35, -0.35]]
@@ -148,7 +150,8 @@ def _area(outline: np.ndarray) -> float:
 
 
 def landmarks(shape: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """Where each picture's tip, left and right landmark lies: (n, 3, 2) pixels, x then y; NaN for the disc and the ring."""
+    """Where each picture's tip, left and right landmark lies: (n, 3, 2) pixels, x then y; NaN for the disc and the
+    ring."""
     points = np.stack([np.full((3, 2), np.nan) if marks is None else marks for _, _, marks in outlines()])[shape]
     turn = np.radians(pose[:, 3])
     cos, sin = np.cos(turn)[:, None], np.sin(turn)[:, None]
@@ -156,7 +159,7 @@ def landmarks(shape: np.ndarray, pose: np.ndarray) -> np.ndarray:
     return np.stack([pose[:, 0:1] + cos * x - sin * y, pose[:, 1:2] + sin * x + cos * y], -1)
 
 
-# -------------------------------------------------------------------------------------------------- atlases, made once
+# ---------------------------------------------------------------------------------- atlases, made once
 
 GRID, REACH = 512, 2.0  # the distance atlas covers [-REACH, REACH] radii with GRID cells a side
 TILE = 128  # cells a side of a texture tile
@@ -215,7 +218,8 @@ def region(shape: tuple, split: str) -> tuple[slice, slice]:
 
 @cache
 def panels(split: str, seed: int) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
-    """The background sources of a split: (photographs, procedural panels), each (height, width, 3) float32 in [0, 1]."""
+    """The background sources of a split: (photographs, procedural panels), each (height, width, 3) float32 in [0,
+    1]."""
     folder = Path(skimage.__file__).parent / "data"
     photographs = []
     for name in NEW_PHOTOGRAPHS if split == "new_background" else PHOTOGRAPHS:
@@ -236,14 +240,14 @@ def panels(split: str, seed: int) -> tuple[tuple[np.ndarray, ...], tuple[np.ndar
     return tuple(photographs), tuple(procedural)
 
 
-# ---------------------------------------------------------------------------------------------------------------- rendering
+# ------------------------------------------------------------------------------------------- rendering
 
 
 def render(world: World, split: str, indices, cues: np.ndarray | None = None) -> Batch:
     """Render the pictures `indices` (n non-negative integers) of a split.
 
-    `cues` (n, 3) overrides the drawn cue values (for cue-conflict pictures); labels, pose and background stay those of the
-    index. Raises ValueError for a parameter out of range or an unknown split.
+    `cues` (n, 3) overrides the drawn cue values (for cue-conflict pictures); labels, pose and background stay those
+    of the index. Raises ValueError for a parameter out of range or an unknown split.
     """
     check(world)
     if split not in SPLITS:
@@ -306,7 +310,8 @@ def _rgb(hue: float, saturation: float, value: float) -> np.ndarray:
 
 
 def _background(world: World, u: np.ndarray, sources) -> np.ndarray:
-    """A fresh (64, 64, 3) float32 crop of one of the split's sources, turned or mirrored, a little darker or lighter."""
+    """A fresh (64, 64, 3) float32 crop of one of the split's sources, turned or mirrored, a little darker or
+    lighter."""
     group = sources[0] if u[0] < world.photographs else sources[1]
     source = group[int(u[1] * len(group))]
     top, left = (int(share * (side - SIZE + 1)) for share, side in zip(u[2:4], source.shape, strict=False))
@@ -354,7 +359,7 @@ def _packed(rendered: Batch) -> dict[str, np.ndarray]:
     return rendered._asdict() | {"masks": np.packbits(rendered.masks, axis=-1)}
 
 
-# ---------------------------------------------------------------------------------------------------------------- ceilings
+# -------------------------------------------------------------------------------------------- ceilings
 
 
 def likelihood(reliability: float) -> np.ndarray:
@@ -373,8 +378,9 @@ def bayes_accuracy(world: World) -> float:
 def combine(world: World, posteriors: list[np.ndarray]) -> np.ndarray:
     """P(label | picture) from three single-cue readers' P(cue value | picture), each (n, 10): (n, 10), rows sum to one.
 
-    Exact when the readers are calibrated and read nothing else: each cue is uniform over its values, and given the label
-    the three are independent, so the product of sum_v P(v | picture) P(v | label) is the likelihood up to a constant.
+    Exact when the readers are calibrated and read nothing else: each cue is uniform over its values, and given the
+    label the three are independent, so the product of sum_v P(v | picture) P(v | label) is the likelihood up to a
+    constant.
     """
     product = np.ones((len(posteriors[0]), CLASSES))
     for cue, posterior in zip(CUES, posteriors, strict=True):

@@ -6,10 +6,9 @@ claims are all there. Success means that, and not an exit code.
 
 import ast
 import fcntl
+import json
 import os
 import shutil
-import socket
-import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -49,7 +48,11 @@ class Job(NamedTuple):
 
     @property
     def marker(self) -> Path:
-        return self.folder / "done" / f"{self.number}.json"
+        return self.folder / "done" / f"{self.number}.json"  # Snakemake's: it removes it before it starts the job
+
+    @property
+    def memory(self) -> Path:
+        return self.folder / "last" / f"{self.number}.json"  # ours: what the last finished run was made from
 
 
 class Failed(Exception):
@@ -63,6 +66,7 @@ def execute(job: Job, log) -> None:
     """
     with _alone(job):
         job.marker.unlink(missing_ok=True)
+        job.memory.unlink(missing_ok=True)
         _check_writable(job.figures)
         staging = job.folder / "staging" / job.number
         shutil.rmtree(staging, ignore_errors=True)
@@ -81,10 +85,34 @@ def execute(job: Job, log) -> None:
         copy = normalise.plain(executed, keep_injected=same != job.values)
         files.atomic_write(job.copy, normalise.text(copy))
         job.failed.unlink(missing_ok=True)
-        files.write_json(job.marker, {"key": job.key, "results": _results(job)})
+        files.write_json(job.memory, state(job))
+        mark(job)
         publish(job, log)
         log(f"{job.notebook}: done in {time.monotonic() - started:.0f} s")
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def state(job: Job) -> dict:
+    """What a run of this notebook is made from: its key, and the results of the notebooks whose ledgers it reads."""
+    return {"key": job.key, "after": {other[:2]: _results(job, other[:2]) for other in job.entry["after"]}}
+
+
+def remembered(job: Job) -> dict:
+    """The `state` of the last finished run; empty if there is none that can be read."""
+    try:
+        return json.loads(job.memory.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def fresh(job: Job) -> bool:
+    """Whether the last finished run was made from just this, and all that it left is still there."""
+    return remembered(job) == state(job) and present(job)
+
+
+def mark(job: Job) -> None:
+    """Write the marker that tells Snakemake that the notebook is done; its content follows the results."""
+    files.write_json(job.marker, {"results": _results(job, job.number)})
 
 
 def publish(job: Job, log) -> bool:
@@ -153,10 +181,12 @@ def _cell(path: Path) -> str:
     notebook = nbformat.read(path, as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     own = [cell for cell in cells if normalise.INJECTED not in cell.metadata.get("tags", [])]
-    for cell in cells:
-        if cell.metadata.get("papermill", {}).get("status") in ("failed", "running"):
-            place = f"code cell {own.index(cell) + 1} of {len(own)}" if cell in own else "the cell of the parameters"
-            return f"{place} (`{cell.source.strip().splitlines()[0] if cell.source.strip() else ''}`)"
+    marks = [cell.metadata.get("papermill", {}) for cell in cells]
+    failed = [cell for cell, mark in zip(cells, marks, strict=True) if mark.get("status") == "failed"]
+    begun = [cell for cell, mark in zip(cells, marks, strict=True) if mark.get("start_time")]
+    for cell in failed[:1] or begun[-1:]:  # a kernel that died marks nothing as failed
+        place = f"code cell {own.index(cell) + 1} of {len(own)}" if cell in own else "the cell of the parameters"
+        return f"{place} (`{cell.source.strip().partition(chr(10))[0]}`)"
     return "no particular cell"
 
 
@@ -201,9 +231,9 @@ def _absent_figures(job: Job, folder: Path) -> list[str]:
     return [n for n in job.entry["figures"] if not any((place / f"{n}.json").exists() for place in (folder, private))]
 
 
-def _results(job: Job) -> dict[str, str]:
-    """Digests of the figures and the ledger of a notebook: what a notebook that reads them depends on."""
-    return {path.name: files.file_digest(path) for path in sorted(job.figures.glob(f"{job.number}_*.*"))}
+def _results(job: Job, number: str) -> dict[str, str]:
+    """Digests of the figures and the ledger of a notebook of this profile."""
+    return {path.name: files.file_digest(path) for path in sorted(job.figures.glob(f"{number}_*.*"))}
 
 
 def _install(staged: Path, job: Job) -> None:
@@ -263,25 +293,23 @@ def lock(path: Path, seconds: float = 0):
         yield file
 
 
-def leave_with(owner: str) -> None:
-    """End this process within a second after the run that started it has gone; `owner` is 'host:process'.
+def leave_with(lock_of_run: str) -> None:
+    """End this process within a second after the run that started it has gone, which frees `lock_of_run`.
 
     So a killed run leaves no notebook behind that goes on computing. The kernel watches this process in the same way.
     """
-    host, _, process = owner.rpartition(":")
-    if host != socket.gethostname():
-        return
 
     def watch():
         while True:
-            try:
-                os.kill(int(process), 0)
-            except ProcessLookupError:
-                print("the run that started this notebook has gone; ending", file=sys.stderr)  # noqa: T201
-                os._exit(1)
-            time.sleep(0.5)
+            with open(lock_of_run) as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                    os._exit(1)
+                except BlockingIOError:
+                    time.sleep(0.5)
 
-    threading.Thread(target=watch, daemon=True).start()
+    if Path(lock_of_run).exists():  # it is not where a cluster runs this job on another machine
+        threading.Thread(target=watch, daemon=True).start()
 
 
 class _Lines:

@@ -100,6 +100,7 @@ def save(
             files.atomic_write(place / f"{name}.{kind}", content)
         files.write_json(place / f"{name}.json", ledger.tidy(sidecar, f"figure {name}"))
         ledger.enter(run, "figures", name, row)
+        _drop(name, folder(run.profile, not publish))
     except OSError as error:
         raise type(error)(
             f"figure {name} cannot be written to {place} ({error.strerror or 'read-only'}); "
@@ -172,14 +173,17 @@ def _log(run, name: str) -> None:
         log.write(json.dumps(entry) + "\n")
 
 
+def _drop(name: str, place: Path) -> None:
+    for kind in (*PARTS, "json"):
+        (place / f"{name}.{kind}").unlink(missing_ok=True)
+
+
 def prune(notebook: str, profile: str, keep) -> list[str]:
     """Drop the rows and files of a notebook's figures that are not in `keep`; the names dropped."""
     book = ledger.read(notebook, profile)
     gone = [name for name in book["figures"] if name not in set(keep)]
     for name in gone:
-        place = folder(profile, book["figures"].pop(name)["published"])
-        for kind in (*PARTS, "json"):
-            (place / f"{name}.{kind}").unlink(missing_ok=True)
+        _drop(name, folder(profile, book["figures"].pop(name)["published"]))
     if gone:
         files.write_json(ledger.path_of(notebook, profile), book)
     return gone

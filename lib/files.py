@@ -1,7 +1,8 @@
 """Files that a killed process cannot spoil: atomic writes, digests, and a cache that is addressed by content.
 
-A file either has its whole content or does not exist: it is written under another name, flushed to the disk, and renamed.
-Arrays are kept as safetensors, which execute nothing when they are read, with a digest that is checked on every load.
+A file either has its whole content or does not exist: it is written under another name, flushed to the disk, and
+renamed. Arrays are kept as safetensors, which execute nothing when they are read, with a digest that is checked on
+every load.
 """
 
 import hashlib
@@ -92,8 +93,8 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
 def cached(kind: str, key: dict, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """The arrays that `compute()` returns, computed once for each `key`.
 
-    `kind` names the subfolder of build/cache; `key` holds everything the result depends on (parameters, digests of weights
-    and of the code that computes it). A damaged file is computed again, never used.
+    `kind` names the subfolder of build/cache; `key` holds everything the result depends on (parameters, digests of
+    weights and of the code that computes it). A damaged file is computed again, never used.
     """
     path = paths.build() / "cache" / kind / f"{key_digest(key)[:32]}.arrays"
     if path.exists():

@@ -10,12 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib import deconv, incremental, networks
+from lib import deconv, incremental, networks, plain
 from lib.reach import NotTraceable
 
 BYTES = 2**28  # default byte budget
 PRECISIONS, METHODS = ("float32", "bfloat16", "fast"), ("auto", "plain", "incremental")
-LARGEST = 16  # images in one batch of the plain loop, at most
 WORTH = 0.7  # recompute incrementally if that takes less than this share of the plain loop's multiplications
 
 
@@ -67,14 +66,17 @@ def sweep(
     grey = grey.expand(1, 3, net.size, net.size)
     found = []
     with torch.inference_mode(), torch.autocast(images.device.type, torch.bfloat16, enabled=low):
-        batch = _batch_size(net, images[:1], byte_budget)
-        plan = None if method == "plain" else _plan(net, images[:1], grey, boxes, layer, byte_budget, method)
+        batch, pixelwise = plain.batch_size(net, images[:1], byte_budget), plain.pixelwise(net, images[:1], grey)
+        plan = None if method == "plain" else _plan(net, images[:1], pixelwise, boxes, layer, byte_budget, method)
         for image in images.split(1):
-            score, channel, total = _clean(net, image, layer)
-            if plan is None:
-                covered = _plain(net, image, grey, boxes, layer, channel, batch)
-            else:
+            score, channel, total = plain.clean(net, image, layer)
+            if plan is not None:
                 _, *covered = incremental.sweep(plan, net.preprocess(image), net.preprocess(grey), channel)
+            elif pixelwise:  # preprocess once, not once a square
+                ready = net._replace(preprocess=lambda seen: seen)
+                covered = plain.sweep(ready, net.preprocess(image), net.preprocess(grey), boxes, layer, channel, batch)
+            else:
+                covered = plain.sweep(net, image, grey, boxes, layer, channel, batch)
             found.append((score, covered[0][None], channel, total, covered[1]))
     score, logits, channel, total, activity = zip(*found, strict=True)
     numbers = (None,) * 3 if layer is None else (np.array(channel), np.array(total), _array(torch.stack(activity)))
@@ -132,76 +134,19 @@ def _array(values: Tensor) -> np.ndarray:
     return values.cpu().numpy()
 
 
-def _clean(net: networks.Network, image: Tensor, layer: str | None) -> tuple[Tensor, int | None, float | None]:
-    """The scores (1, K) of the image as it is; the channel whose activations have the largest sum, and that sum."""
-    with networks.record(net, [] if layer is None else [layer]) as maps:
-        scores = net.model(net.preprocess(image))
-    if layer is None:
-        return scores, None, None
-    sums = _sums(maps[layer])[0]
-    return scores, int(sums.argmax()), float(sums.max())
-
-
-def _sums(maps: Tensor) -> Tensor:
-    """Activations (N, C, ...) summed over the map, (N, C)."""
-    return maps.flatten(2).sum(2) if maps.dim() > 2 else maps
-
-
-def _plain(net, image, grey, boxes, layer, channel, batch) -> tuple[Tensor, Tensor | None]:
-    """All squares of one image (1, 3, S, S), whole images at a time: scores (P, K) and the channel's sums (P,) or
-    None."""
-    scores, activity = [], []
-    with networks.record(net, [] if layer is None else [layer]) as maps:
-        for first in range(0, len(boxes), batch):
-            part = boxes[first : first + batch]
-            covered = cover(image.expand(len(part), -1, -1, -1), part, grey)
-            scores.append(net.model(net.preprocess(covered).contiguous(memory_format=torch.channels_last)))
-            if layer is not None:
-                activity.append(_sums(maps[layer])[:, channel])
-    return torch.cat(scores), torch.cat(activity) if activity else None
-
-
-def cover(images: Tensor, boxes: np.ndarray, grey: Tensor | float = 0.5) -> Tensor:
-    """A copy of `images` (N, 3, S, S) in which each has its own box (N, 4), top, left, bottom, right, filled with
-    `grey`."""
-    covered = images.contiguous(memory_format=torch.channels_last).clone(memory_format=torch.channels_last)
-    grey = torch.as_tensor(grey, dtype=images.dtype, device=images.device).expand_as(images[:1])
-    for number, (top, left, bottom, right) in enumerate(boxes.tolist()):
-        covered[number, :, top:bottom, left:right] = grey[0, :, top:bottom, left:right]
-    return covered
-
-
-def _batch_size(net: networks.Network, image: Tensor, byte_budget: int) -> int:
-    """How many images fit into the budget if all their maps were kept, which is more than the network ever holds."""
-    taken = [2 * image.numel() * image.element_size()]
-    leaves = [module for module in net.model.modules() if not list(module.children())]
-
-    def count(module, inputs, output) -> None:
-        taken.extend(value.numel() * value.element_size() for value in [output] if isinstance(value, Tensor))
-
-    handles = [module.register_forward_hook(count) for module in leaves]
-    try:
-        net.model(net.preprocess(image))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return int(np.clip(byte_budget // sum(taken), 1, LARGEST))
-
-
-def _plan(net, image, grey, boxes, layer, byte_budget, method) -> incremental.Plan | None:
+def _plan(net, image, pixelwise, boxes, layer, byte_budget, method) -> incremental.Plan | None:
     """A plan for the incremental sweep; None (if the choice is free) where it does not apply or is not worth while."""
-    path = None if layer is None else net.layers.get(layer, layer)
+    path, seen = None if layer is None else net.layers.get(layer, layer), net.preprocess(image)
     try:
-        seen, blank = net.preprocess(image), net.preprocess(grey)
-        chequered = torch.arange(net.size, device=image.device) % 2 == 0
-        mixed = net.preprocess(torch.where(chequered, grey, image))
-        if seen.shape != image.shape or not torch.allclose(mixed, torch.where(chequered, blank, seen)):
+        if not pixelwise:
             raise NotTraceable("the preprocessing does not treat each pixel by itself")
         plan = incremental.plan(net.model, seen, boxes, path, byte_budget)
         if plan.cost > WORTH and method == "auto":
             return None
-        again = incremental.clean(plan.network, seen, {plan.network.result})[0][plan.network.result]
-        if not torch.allclose(again, net.model(seen), rtol=1e-3, atol=1e-3):
+        with torch.autocast(image.device.type, enabled=False):
+            again = incremental.clean(plan.network, seen, {plan.network.result})[0][plan.network.result]
+            same = torch.allclose(again, net.model(seen), rtol=1e-3, atol=1e-3)
+        if not same:
             raise NotTraceable("the traced layers do not give the network's own scores")
     except NotTraceable as reason:
         if method == "incremental":

@@ -63,7 +63,7 @@ def _result(estimate: stats.Estimate) -> dict:
     return {"value": estimate.value, "interval": estimate.interval, "n": estimate.n}
 
 
-# ------------------------------------------------------------------------------- E5: does the minimum lie on the object?
+# ------------------------------------------------------------- E5: does the minimum lie on the object?
 
 
 def minimum(readings: list[Reading], objects: np.ndarray, generator: np.random.Generator) -> dict:
@@ -85,7 +85,7 @@ def _mean(readings: tuple[np.ndarray, np.ndarray], generator: np.random.Generato
     return stats.bootstrap_mean(values, clusters=units, generator=generator)
 
 
-# --------------------------------------------------------------- E6: does a map fall silent where its projection lies?
+# ----------------------------------------------- E6: does a map fall silent where its projection lies?
 
 
 class Silenced(NamedTuple):
@@ -124,7 +124,7 @@ def shares(silenced: dict[tuple, Silenced], generator: np.random.Generator) -> l
     return found
 
 
-# ------------------------------------------------ E10: does covering the same part change the features in the same way?
+# ------------------------------- E10: does covering the same part change the features in the same way?
 
 PLACES = ("tip", "left corner", "right corner", "random place")
 LAYERS = ("last convolution", "last hidden layer (fc7)")

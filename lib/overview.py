@@ -1,4 +1,5 @@
-"""Rows for the map (notebook 00): the notebooks, one claim's rule, the profiles. Read from the same files that decide."""
+"""Rows for the map (notebook 00): the notebooks, one claim's rule, the profiles. Read from the same files that
+decide."""
 
 import yaml
 
@@ -19,9 +20,10 @@ def rule(claim: str) -> list[tuple[str, str]]:
     (part,) = entry["parts"].values()
     fields = {field: entry[field] for field in ("statement", "place", "found")}
     fields |= {field: part[field] for field in ("statistic", "unit", "null")}
-    bounds = {f"{side.replace('_', ' ')} if": yaml.safe_dump(part["rule"][side], default_flow_style=True, width=999).strip()
-              for side in ("reproduced", "not_reproduced")}  # fmt: skip
-    return [(field, " ".join(str(text).split())) for field, text in (fields | bounds).items()]
+    for side in ("reproduced", "not_reproduced"):
+        bounds = yaml.safe_dump(part["rule"][side], default_flow_style=True, width=999)
+        fields[f"{side.replace('_', ' ')} if"] = bounds
+    return [(field, " ".join(str(text).split())) for field, text in fields.items()]
 
 
 def profiles() -> list[tuple[str, str]]:

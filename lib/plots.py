@@ -13,7 +13,8 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 
 
 def pictures(rows, row_titles=(), column_titles=(), outlines=None, width: float = 0.9 * WIDTH) -> Figure:
-    """A grid of pictures: `rows` is a list of lists of (H, W, 3) arrays; `outlines` masks of the same layout, or None."""
+    """A grid of pictures: `rows` is a list of lists of (H, W, 3) arrays; `outlines` masks of the same layout, or
+    None."""
     across = max(len(row) for row in rows)
     side = width / (across + 0.6 * bool(len(row_titles)))
     figure, axes = plt.subplots(
@@ -101,8 +102,10 @@ def spread(rows: list[dict], ylabel: str, width: float = WIDTH) -> Figure:
 
 
 def occlusion(rows, width: float = WIDTH + 1.5) -> Figure:
-    """Zeiler & Fergus Fig 7, one row a picture. Each row is a dict: image (H, W, 3), activation (h, w), projection (H, W, 3),
-    probability (h, w), label (h, w) integers, names {integer: name}, title, box (side of the square in pixels, for scale)."""
+    """Zeiler & Fergus Fig 7, one row a picture. Each row is a dict: image (H, W, 3), activation (h, w), projection
+    (H, W, 3), probability (h, w), label (h, w) integers, names {integer: name}, title, box (side of the square in
+    pixels, for
+    scale)."""
     panels = ("picture", "activity of the\nstrongest map", "deconvnet projection\nof that map")
     panels += ("probability of\nthe class", "most probable\nclass")
     figure, axes = plt.subplots(len(rows), 5, figsize=(width, width / 5 * 1.12 * len(rows) + 0.3), squeeze=False)

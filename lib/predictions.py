@@ -77,8 +77,8 @@ def accuracies(nets: dict[tuple, networks.Network], sets: dict[str, cutouts.Batc
 
 
 def followed(nets: dict[tuple, networks.Network], pictures: cutouts.Batch) -> list[dict]:
-    """Share of cue-conflict pictures in which each network's answer is the class that the shape, the texture, the hue or
-    none of them names, as rows for a figure."""
+    """Share of cue-conflict pictures in which each network's answer is the class that the shape, the texture, the
+    hue or none of them names, as rows for a figure."""
     found = []
     for (family, seed), net in nets.items():
         follows = probabilities(net, pictures).argmax(1)[:, None] == pictures.cues

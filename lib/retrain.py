@@ -1,8 +1,8 @@
 """`python -m lib.retrain`: train the zoo of the cutouts world and the three single-cue readers from scratch.
 
-Everything is written to build/retrained first and takes the place of the committed weights when all of it is there, so that
-a killed run loses nothing: networks that are done are left alone, the interrupted one goes on from its last epoch.
-Two processes side by side, one thread each, unless --processes says otherwise.
+Everything is written to build/retrained first and takes the place of the committed weights when all of it is there,
+so that a killed run loses nothing: networks that are done are left alone, the interrupted one goes on from its last
+epoch. Two processes side by side, one thread each, unless --processes says otherwise.
 """
 
 import argparse

@@ -11,7 +11,6 @@ import platform
 import runpy
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -79,38 +78,31 @@ def write_keys(plan: Plan) -> None:
         text = json.dumps(key, indent=1, sort_keys=True)
         if not path.exists() or path.read_text() != text:
             files.atomic_write(path, text)
-        if _done(plan.folder / "done" / f"{name}.json") != key:
-            (plan.folder / "done" / f"{name}.json").unlink(missing_ok=True)
     for job in plan.notebooks.values():
-        if not execution.present(job):
+        if execution.remembered(job).get("key") != job.key or not execution.present(job):
             job.marker.unlink(missing_ok=True)
-
-
-def _done(marker: Path) -> dict | None:
-    """The key with which a marker was written; None if there is none that can be read."""
-    try:
-        return json.loads(marker.read_text())["key"]
-    except (OSError, ValueError, KeyError):
-        return None
 
 
 def status(plan: Plan) -> dict[str, list[str]]:
     """{notebook: reasons why it must run}; an empty list means fresh. Nothing is written."""
     found = {}
     for name, job in plan.notebooks.items():
-        found[name] = staleness.reasons(_done(job.marker), job.key)
+        last, now = execution.remembered(job), execution.state(job)
+        found[name] = staleness.reasons(last.get("key"), now["key"])
+        found[name] += [
+            f"results of {n} changed" for n in now["after"] if last and last["after"].get(n) != now["after"][n]
+        ]
         if not found[name] and not execution.present(job):
             found[name] = ["something that it declares is missing from its outputs"]
-        if not found[name]:
-            newer = [n for n in plan.needs[job.number] if not (plan.folder / n).exists()]
-            found[name] = [f"{n} is not there" for n in newer]
     return found
 
 
 def run(plan: Plan, chosen: list[str], cores: int) -> int:
     """Run what is stale among `chosen` (all if empty); 0 if all of it is there at the end."""
-    with execution.lock(plan.folder / "run.lock", seconds=5) as held:
-        if held is None:
+    # Snakemake shares the first lock, so that none of a killed run is left when it is free; the second is ours alone.
+    alive = plan.folder / "alive.lock"
+    with execution.lock(plan.folder / "run.lock", seconds=5) as held, execution.lock(alive, seconds=5) as own:
+        if held is None or own is None:
             raise ValueError(
                 f"another run of {plan.folder.name} is at work (its lock: {plan.folder / 'run.lock'}); wait for it"
             )
@@ -120,11 +112,11 @@ def run(plan: Plan, chosen: list[str], cores: int) -> int:
                 say(f"{name}: to run, since {'; '.join(why)}")
         write_keys(plan)
         command = snakemake(plan, cores) + [f"done/{job.number}.json" for job in jobs]
-        environment = os.environ | child_environment() | {"COMPANION_RUN": f"{socket.gethostname()}:{os.getpid()}"}
+        environment = os.environ | child_environment() | {"COMPANION_RUN": str(alive)}
         log = _log_file(plan, "snakemake")
         code = _supervise(command, environment, held, log)
         for job in plan.notebooks.values():
-            if _done(job.marker) == job.key and execution.publish(job, say):
+            if job.marker.exists() and execution.fresh(job) and execution.publish(job, say):
                 say(f"{job.notebook}: notebooks/ now holds the outputs of its last run")
         late = [job for job in jobs if not job.marker.exists()]
         failures = {job.number: plan.folder / "logs" / f"{job.number}.failure" for job in late}
@@ -142,20 +134,25 @@ def run(plan: Plan, chosen: list[str], cores: int) -> int:
 
 
 def _supervise(command: list[str], environment: dict, held, log: Path) -> int:
-    """Exit code of Snakemake; the notebooks' lines go to the reader, its own talk to a log. It shares our lock."""
-    process = subprocess.Popen(
-        command, env=environment, pass_fds=[held.fileno()], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    """Exit code of Snakemake; the notebooks' lines go to the reader, its own talk stays in the log. It shares our lock.
+
+    A file lies between it and us, since Snakemake would wait forever on the pipe of a run that was killed.
+    """
+    with open(log, "w", encoding="utf-8") as end:
+        process = subprocess.Popen(command, env=environment, pass_fds=[held.fileno()], stdout=end, stderr=end)
     for caught in (signal.SIGTERM, signal.SIGINT):
         signal.signal(caught, lambda number, _: process.send_signal(signal.SIGTERM))
-    with open(log, "w", encoding="utf-8") as file:
-        for line in process.stdout:
-            if line.startswith(OURS):
-                say(line.removeprefix(OURS).rstrip("\n"))
-            else:
-                file.write(line)
-                file.flush()
-    return process.wait()
+    with open(log, encoding="utf-8", errors="replace") as file:
+        rest = ""
+        while True:
+            ended = process.poll() is not None
+            *lines, rest = (rest + file.read()).split("\n")
+            for line in lines:
+                if line.startswith(OURS):
+                    say(line.removeprefix(OURS))
+            if ended:
+                return process.returncode
+            time.sleep(0.1)
 
 
 def snakemake(plan: Plan, cores: int) -> list[str]:
@@ -180,7 +177,8 @@ def snakemake(plan: Plan, cores: int) -> list[str]:
 def command(plan: Plan, verb: str, name: str) -> str:
     """The shell command of one job of the Snakefile."""
     given = [text for one in plan.given for text in ("-p", one)]
-    return shlex.join([sys.executable, "-m", "lib.runner", verb, name, "--profile", plan.profile, *given])
+    stale = ["--if-stale"] if verb == "execute" else []
+    return shlex.join([sys.executable, "-m", "lib.runner", verb, name, "--profile", plan.profile, *stale, *given])
 
 
 def child_environment() -> dict[str, str]:
@@ -206,9 +204,14 @@ def child_environment() -> dict[str, str]:
     }
 
 
-def execute(plan: Plan, name: str) -> None:
-    """Run one notebook here and now, stale or not, with its log in build/<profile>/logs."""
+def execute(plan: Plan, name: str, if_stale: bool = False) -> None:
+    """Run one notebook here and now, stale or not, with its log in build/<profile>/logs.
+
+    With `if_stale` it does not run again where the notebooks it reads were run again with the same results.
+    """
     job = plan.notebooks[params.resolve(name, plan.notebooks)]
+    if if_stale and execution.fresh(job):
+        return execution.mark(job)
     failure = plan.folder / "logs" / f"{job.number}.failure"
     failure.unlink(missing_ok=True)
     with open(_log_file(plan, job.number), "w", encoding="utf-8") as file:
@@ -273,6 +276,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--profile", default="embedded", help="smoke, embedded, ... (notebooks/profiles)")
     parser.add_argument("--cores", type=int, default=min(os.cpu_count() or 1, 4), help="notebooks at the same time")
     parser.add_argument("-p", dest="given", action="append", default=[], metavar="NAME=VALUE", help="another value")
+    parser.add_argument("--if-stale", action="store_true", help="execute: not if nothing changed since its last run")
     options = parser.parse_intermixed_args(arguments)
     if options.verb in ("execute", "job"):
         os.environ.update(child_environment())
@@ -288,7 +292,7 @@ def main(arguments: list[str] | None = None) -> int:
             for name, why in status(made).items():
                 say(f"{name}: {'to run, since ' + '; '.join(why) if why else 'fresh'}")
         for name in options.names if options.verb in ("execute", "job") else []:
-            {"execute": execute, "job": job}[options.verb](made, name)
+            execute(made, name, options.if_stale) if options.verb == "execute" else job(made, name)
     except (ValueError, OSError, execution.Failed) as error:
         told = "COMPANION_RUN" in os.environ and isinstance(error, execution.Failed)  # the run tells it at its end
         say(f"{options.names[0]}: failed" if told else str(error))

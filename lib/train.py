@@ -1,8 +1,9 @@
 """Training: one small loop on Lightning Fabric, exact to the bit on one thread, that resumes where it was killed.
 
-Plateau rule: the learning rate falls to a quarter after every epoch in which the validation loss has not improved by 1 %
-(relative) on the best so far; training ends at the third such plateau or after the last allowed epoch; the weights with the lowest
-validation loss are kept. An epoch is a slice of the training pictures: epoch e reads slice e modulo their number.
+Plateau rule: the learning rate falls to a quarter after every epoch in which the validation loss has not improved by
+1 % (relative) on the best so far; training ends at the third such plateau or after the last allowed epoch; the
+weights with the lowest validation loss are kept. An epoch is a slice of the training pictures: epoch e reads slice e
+modulo their number.
 """
 
 import io
@@ -92,9 +93,9 @@ def fit(
 ) -> tuple[dict[str, Tensor], dict]:
     """Train `model` (changed in place) by the plateau rule; returns the best state dict and the history.
 
-    data: epoch -> (images (n, H, W, 3) uint8, labels (n,)). validation: the same pair. preprocess: RGB in [0, 1] -> input.
-    checkpoint: file to resume from and to write after every epoch. keep: step -> name of a state to keep on the way
-    (returned as history["kept"]). FloatingPointError names the step at which the loss was no longer finite.
+    data: epoch -> (images (n, H, W, 3) uint8, labels (n,)). validation: the same pair. preprocess: RGB in [0, 1] ->
+    input. checkpoint: file to resume from and to write after every epoch. keep: step -> name of a state to keep on
+    the way (returned as history["kept"]). FloatingPointError names the step at which the loss was no longer finite.
     """
     fabric = Fabric(accelerator=device, devices=devices, precision=recipe.precision)
     fabric.launch()
@@ -118,7 +119,8 @@ def fit(
         saved = load_checkpoint(checkpoint)
         if saved["recipe"] != str(recipe):
             raise ValueError(
-                f"checkpoint {checkpoint.name} was made by another recipe ({saved['recipe']}); delete it or use that recipe"
+                f"checkpoint {checkpoint.name} was made by another recipe ({saved['recipe']}); "
+                "delete it or use that recipe"
             )
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
@@ -144,8 +146,8 @@ def fit(
             losses.append(loss.item())
             if not math.isfinite(losses[-1]):
                 raise FloatingPointError(
-                    f"the training loss is {losses[-1]} at step {state['step']} (epoch {state['epoch'] + 1}, learning rate "
-                    f"{state['rate']:g}); the last finite state is in the checkpoint; try a lower rate"
+                    f"the training loss is {losses[-1]} at step {state['step']} (epoch {state['epoch'] + 1}, "
+                    f"learning rate {state['rate']:g}); the last finite state is in the checkpoint; try a lower rate"
                 )
             optimizer.zero_grad()
             fabric.backward(loss)

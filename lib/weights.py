@@ -58,8 +58,8 @@ def load(name: str) -> tuple[dict[str, Tensor], dict]:
     content = path.read_bytes()
     if (found := files.sha256(content)) != described["digest"]:
         raise ValueError(
-            f"{path.name} has digest {found[:12]}…, expected {described['digest'][:12]}…: the file is damaged or not the one that "
-            "was trained; restore it with `git checkout data` or train it again with `make retrain`"
+            f"{path.name} has digest {found[:12]}…, expected {described['digest'][:12]}…: the file is damaged or not "
+            "the one that was trained; restore it with `git checkout data` or train it again with `make retrain`"
         )
     return {
         key: value.float() if value.dtype == torch.float16 else value for key, value in _load(content).items()

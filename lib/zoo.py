@@ -1,11 +1,11 @@
 """The zoo: six families of small classifiers for 64x64 pictures, each keeping what distinguishes its original.
 
-LeNet-5 (two 5x5 convolutions, no normalisation), AlexNet (11x11 stem of stride 4, no normalisation, wide fully connected
-layers with dropout), VGG-BN (stacks of 3x3, batch normalisation), ResNet (7x7 stem of stride 2, pooling, residual blocks),
-Inception (parallel branches) and ConvNeXt (4x4 patches, depthwise 7x7, layer normalisation, GELU), which the papers could
-not have had. Every ReLU is a module of its own that does not work in place, so that hooks see it.
-Layers carry the papers' names: `conv1` ... `conv5`, `pool5`, `fc6`, `fc7`, `fc8` (class scores); `conv5` is what leaves the
-layer's non-linearity, `conv5_pre` what enters it.
+LeNet-5 (two 5x5 convolutions, no normalisation), AlexNet (11x11 stem of stride 4, no normalisation, wide fully
+connected layers with dropout), VGG-BN (stacks of 3x3, batch normalisation), ResNet (7x7 stem of stride 2, pooling,
+residual blocks), Inception (parallel branches) and ConvNeXt (4x4 patches, depthwise 7x7, layer normalisation, GELU),
+which the papers could not have had. Every ReLU is a module of its own that does not work in place, so that hooks see
+it. Layers carry the papers' names: `conv1` ... `conv5`, `pool5`, `fc6`, `fc7`, `fc8` (class scores); `conv5` is what
+leaves the layer's non-linearity, `conv5_pre` what enters it.
 """
 
 from collections.abc import Callable
@@ -92,7 +92,8 @@ def lenet(classes: int) -> nn.Module:
 
 
 def alexnet(classes: int) -> nn.Module:
-    """Krizhevsky et al. 2012 with a quarter of the maps: 11x11 stride-4 stem, overlapping pools, two wide dense layers."""
+    """Krizhevsky et al. 2012 with a quarter of the maps: 11x11 stride-4 stem, overlapping pools, two wide dense
+    layers."""
     return _named(
         conv1=_conv(3, 32, 11, 4, norm=False), pool1=nn.MaxPool2d(3, 2, 1),
         conv2=_conv(32, 80, 5, norm=False), conv3=_conv(80, 80, 3, norm=False), conv4=_conv(80, 80, 3, norm=False),
@@ -119,7 +120,8 @@ def vgg(classes: int) -> nn.Module:
 
 
 class Residual(nn.Module):
-    """He et al. 2016, basic block: x + two 3x3 convolutions, ReLU after the sum; a 1x1 convolution where shapes differ."""
+    """He et al. 2016, basic block: x + two 3x3 convolutions, ReLU after the sum; a 1x1 convolution where shapes
+    differ."""
 
     def __init__(self, inside: int, outside: int, stride: int = 1):
         super().__init__()
@@ -161,7 +163,8 @@ class Branches(nn.Module):
 
 
 def inception(classes: int) -> nn.Module:
-    """Szegedy et al. 2016: a stem of small 3x3 convolutions (stride 2), three stages of parallel branches, average pool."""
+    """Szegedy et al. 2016: a stem of small 3x3 convolutions (stride 2), three stages of parallel branches, average
+    pool."""
     return _named(
         conv1=_conv(3, 20, 3, 2), conv2=_conv(20, 40, 3), pool2=nn.MaxPool2d(3, 2, 1),
         conv3=nn.Sequential(Branches(40, (16, 16, 24, 8, 16, 8)), Branches(64, (24, 24, 32, 12, 24, 16))),
@@ -193,7 +196,8 @@ class NextBlock(nn.Module):
 
 
 def convnext(classes: int) -> nn.Module:
-    """Liu et al. 2022: 4x4 stride-4 patches, three stages of inverted depthwise blocks, average pool; no ReLU anywhere."""
+    """Liu et al. 2022: 4x4 stride-4 patches, three stages of inverted depthwise blocks, average pool; no ReLU
+    anywhere."""
 
     def down(inside: int, outside: int) -> nn.Sequential:
         return nn.Sequential(LayerNorm2d(inside), nn.Conv2d(inside, outside, 2, 2))
@@ -234,18 +238,20 @@ LAYERS: dict[str, dict[str, str]] = {
     "resnet": {
         "conv1": "conv1.relu", "conv1_pre": "conv1.norm",
         **{f"conv{i}": f"conv{i}.{0 if i in (2, 5) else 1}.relu" for i in range(2, 6)},
-        **{f"conv{i}_pre": f"conv{i}.{0 if i in (2, 5) else 1}.add" for i in range(2, 6)}, "pool5": "pool5", "fc8": "fc8",
+        **{f"conv{i}_pre": f"conv{i}.{0 if i in (2, 5) else 1}.add" for i in range(2, 6)},
+        "pool5": "pool5", "fc8": "fc8",
     },
     "inception": {
         "conv1": "conv1.relu", "conv1_pre": "conv1.norm", "conv2": "conv2.relu", "conv2_pre": "conv2.norm",
         "conv3": "conv3.1.out", "conv4": "conv4.1.out", "conv5": "conv5.0.out", "pool5": "pool5", "fc8": "fc8",
     },
-    "convnext": {"conv1": "conv1", "conv2": "conv2", "conv3": "conv3", "conv4": "conv4", "pool5": "pool5", "fc8": "fc8"},
+    "convnext": {**{f"conv{i}": f"conv{i}" for i in range(1, 5)}, "pool5": "pool5", "fc8": "fc8"},
 }  # fmt: skip
 
 
 def network(family: str, seed: int = 0, device: str = "cpu", *, stage: str = "") -> Network:
-    """A trained network of the zoo behind the common interface; `stage` ("step64") asks for a state on the way there."""
+    """A trained network of the zoo behind the common interface; `stage` ("step64") asks for a state on the way
+    there."""
     name = f"cutouts/{family}-{seed}" + (f"-{stage}" if stage else "")
     if family not in BUILDERS:
         raise ValueError(f"family is {family!r}, expected one of {', '.join(FAMILIES)}")

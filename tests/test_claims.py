@@ -110,6 +110,26 @@ def test_absence_is_what_the_design_calls_absence():
     assert {n for n, p in PARTS.items() if "inside" in p["rule"]["reproduced"]} == {"C5a", "C5b", "G9", "E10b"}
 
 
+def test_every_condition_reads_the_edge_of_the_interval_that_it_names():
+    def holds(low, high, value=0.3, null=None, **rule):
+        rule = {"seeds": 0, "rule": {"reproduced": rule, "not_reproduced": {"low_above": 99.0}}}
+        return claims.verdict(rule, value, (low, high), null) == "reproduced"
+
+    assert holds(0.21, 0.4, low_above=0.2) and not holds(0.19, 0.4, low_above=0.2)
+    assert holds(0.2, 0.39, high_below=0.4) and not holds(0.2, 0.41, high_below=0.4)
+    assert holds(0.2, 0.4, inside=(0.2, 0.4)) and not holds(0.19, 0.4, inside=(0.2, 0.4))
+    assert not holds(0.2, 0.41, inside=(0.2, 0.4))
+    assert holds(0.2, 0.4, outside=(-0.1, 0.1)) and not holds(0.09, 0.4, outside=(-0.1, 0.1))
+    assert holds(0.2, 0.4, outside=(0.5, 0.6)) and not holds(0.2, 0.51, outside=(0.5, 0.6))
+    assert holds(0.2, 0.4, excludes=0.0) and not holds(-0.1, 0.4, excludes=0.0)
+    assert holds(0.2, 0.4, value_at_least=0.3) and not holds(0.2, 0.4, value_at_least=0.31)
+    assert holds(0.2, 0.4, value_outside=(-0.2, 0.2)) and not holds(0.2, 0.4, value_outside=(-0.3, 0.3))
+    assert holds(0.2, 0.4, null=(0.0, 0.1), above_null=True) and not holds(0.1, 0.4, null=(0.0, 0.1), above_null=True)
+    assert holds(0.2, 0.4, null=(0, 0.4), not_above_null=True) and not holds(
+        0.2, 0.4, null=(0, 0.3), not_above_null=True
+    )
+
+
 def test_bounds_are_strict():
     part = PARTS["C2b"]
     assert decide(part, {"value": 0.01, "interval": (0.0, 0.02)}) == "inconclusive"
@@ -229,6 +249,15 @@ def test_record_keeps_a_row_and_a_second_call_replaces_it(run):
     assert claims.missing("09_occlusion", "embedded") == ["E6", "E10a", "E10b"]
 
 
+def test_rows_of_claims_and_figures_stand_side_by_side(run):
+    ledger.enter(run, "figures", "09_line", {"alt": "a"})
+    claims.record("E6", 0.3, (0.2, 0.4), run=run)
+    claims.record("E10a", 0.3, (0.2, 0.4), run=run)
+    ledger.enter(run, "figures", "09_other", {"alt": "b"})
+    kept = ledger.read("09_occlusion", "embedded")
+    assert set(kept["claims"]) == {"E6", "E10a"} and set(kept["figures"]) == {"09_line", "09_other"}
+
+
 def test_the_ledger_is_sorted_and_rounded(run):
     value = np.float64(1) / 3
     claims.record(
@@ -320,6 +349,8 @@ def test_compare_uses_each_claims_own_tolerance():
 def test_compare_never_overlooks_a_verdict_or_a_row():
     moves = claims.compare(book(E5=row(0.4)), book(E5=row(0.4, "inconclusive")))
     assert [(m.where, m.before, m.after) for m in moves] == [("E5.verdict", "reproduced", "inconclusive")]
+    longer = claims.compare(book(E5=row(0.4)), book(E5=row(0.4, detectable=0.1)))
+    assert [(m.where, m.before, m.after) for m in longer] == [("E5.detectable", None, 0.1)]
     gone = claims.compare(book(E5=row(0.4), E6=row(0.3)), book(E5=row(0.4)))
     assert gone and all(move.where.startswith("E6") and move.after is None for move in gone)
 

@@ -4,9 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
+from matplotlib.colors import rgb_to_hsv
+
 from lib import cutouts
 from lib.cutouts import World
-from matplotlib.colors import rgb_to_hsv
 
 
 def test_a_picture_depends_on_its_index_alone():

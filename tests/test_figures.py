@@ -99,9 +99,9 @@ def test_the_style_sets_all_that_the_bytes_depend_on(run):
         "font.family": ["DejaVu Sans"],
     }.items():
         assert mpl.rcParams[key] == value
-    mpl.rcParams["axes.grid"] = True
+    mpl.rcParams["axes.grid"], mpl.rcParams["axes.linewidth"] = True, 7.0  # one is in our file, one is not
     figures.style()
-    assert not mpl.rcParams["axes.grid"]  # what was set before does not leak in
+    assert not mpl.rcParams["axes.grid"] and mpl.rcParams["axes.linewidth"] < 7  # what was set before does not leak in
     assert mpl.rcParams["axes.prop_cycle"].by_key()["color"][0].lstrip("#") == "0072B2"
 
 
@@ -141,6 +141,7 @@ def test_jupyter_shows_one_picture_and_one_caption(run):
 
 
 def test_what_is_not_published_stays_in_build(run):
+    save(run, "09_photo")  # published at first, by mistake
     save(run, "09_photo", publish=False)
     assert [p.name for p in (paths.figures() / "smoke").iterdir()] == ["09_ledger.json"]
     assert (paths.build() / "smoke/figures/09_photo.png").exists()

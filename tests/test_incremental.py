@@ -87,7 +87,7 @@ class Branching(nn.Module):
         super().__init__()
         torch.manual_seed(2)
         self.stem = nn.Conv2d(3, 8, 3, 2, padding=1)
-        self.one, self.three = nn.Conv2d(8, 4, 1), nn.Conv2d(8, 4, 3, padding="same", dilation=2)
+        self.one, self.three = nn.Conv2d(8, 4, 1), nn.Conv2d(8, 4, 4, padding="same")
         self.deep, self.kernel = nn.Conv2d(8, 8, 3, padding=1), nn.Parameter(torch.randn(8, 1, 3, 3))
         self.scale, self.gate = nn.Parameter(torch.rand(8, 1, 1)), nn.Linear(8, 8)
         self.last, self.relu = nn.Linear(8, 5), nn.ReLU(inplace=True)
@@ -99,15 +99,62 @@ class Branching(nn.Module):
         x = F.relu(F.conv2d(F.pad(x, (1, 1, 1, 1)), self.kernel, groups=8), inplace=True)
         x = x * self.scale + 0.5
         x += kept
-        x = kept + F.avg_pool2d(self.deep(x), 3, 1, 1).relu_()
+        y = self.deep(x)
+        x = kept + F.avg_pool2d(y, 3, 1, 1) + y.relu_()
         x = x * torch.sigmoid(self.gate(x.mean((2, 3))))[:, :, None, None]  # reaches everywhere
         x = self.deep(x)
         return self.last(F.adaptive_avg_pool2d(x, 1).view(x.size(0), -1))
 
 
+@pytest.mark.filterwarnings("ignore:Using padding=.same.:UserWarning")
 @pytest.mark.parametrize(("window", "stride"), [(5, 3), (8, 8), (40, 7), (1, 13)])
 def test_branches_residuals_gates_and_in_place_functions(window, stride):
     agree(network(Branching(), 40), window, stride, "three")
+
+
+class Positions(nn.Module):
+    """Adds a constant that differs from place to place: a patch alone cannot tell which part of it to add."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.conv, self.place = nn.Conv2d(3, 4, 3, padding=1), nn.Parameter(torch.randn(4, 24, 24))
+        self.row, self.last = nn.Parameter(torch.randn(24)), nn.Linear(4, 5)
+
+    def forward(self, x):
+        return self.last(((self.conv(x) + self.place).relu() * self.row).relu().mean((2, 3)))
+
+
+def test_constants_that_depend_on_the_place():
+    agree(network(Positions(), 24), 24, 24, "conv")
+    agree(network(Positions(), 24), 5, 6, "conv")
+
+
+class Overwritten(nn.Module):
+    """Reads a value after it was overwritten in place, which a graph does not show."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(4)
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        x = self.conv(x)
+        x.relu_()
+        return x.mean((2, 3))
+
+
+def test_a_network_whose_graph_tells_another_story_runs_plainly():
+    net, images = network(Overwritten(), 16), torch.rand(1, 3, 16, 16)
+    assert occlusion.sweep(net, images, 4, 4).method == "plain"
+    with pytest.raises(ValueError, match="the traced layers do not give the network's own scores"):
+        occlusion.sweep(net, images, 4, 4, method="incremental")
+
+
+def test_patches_are_used_where_they_are_worth_while():
+    net, images = network(Branching(), 40), torch.rand(1, 3, 40, 40)
+    assert occlusion.sweep(net, images, 3, 8).method == "incremental"
+    assert occlusion.sweep(net, images, 36, 4).method == "plain"
 
 
 @pytest.mark.parametrize(("name", "layer"), [("squeezenet1_1", "conv5"), ("efficientnet_lite0", "conv4")])
@@ -190,9 +237,10 @@ def test_what_cannot_be_traced_runs_plainly_and_says_why_if_asked():
 def test_preprocessing_that_mixes_pixels_runs_plainly():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3))
     model(torch.zeros(1, 3, 32, 32))
-    net = network(model, 32)._replace(preprocess=lambda x: F.avg_pool2d(x, 3, 1, 1))
-    found = occlusion.sweep(net, torch.rand(1, 3, 32, 32), 4, 8)
-    assert found.method == "plain"
+    net = network(model, 32)
+    for size in ((3, 3), (3, 1), (1, 3)):
+        mixing = net._replace(preprocess=lambda x, size=size: F.avg_pool2d(x, size, 1, (size[0] // 2, size[1] // 2)))
+        assert occlusion.sweep(mixing, torch.rand(1, 3, 32, 32), 4, 8).method == "plain"
     assert (
         occlusion.sweep(net._replace(preprocess=lambda x: 2 * x), torch.rand(1, 3, 32, 32), 4, 8).method
         == "incremental"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lib import correspondence, deconv, masks, networks, occlusion
+from lib import correspondence, deconv, masks, networks, occlusion, plain
 
 COLOUR = (0.2, 0.9, 0.4)
 
@@ -127,7 +127,7 @@ def test_the_budget_bounds_the_largest_batch(net, images):
     seen = []
     handle = net.model.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
     values = 2 * 3 * 22**2 + 2 * 6 * 10**2 + 2 * 8 * 10**2 + 2 * 8 * 5**2 + 3  # image twice, every output
-    for budget, largest in [(1, 1), (3 * 8 * values, 3), (7 * 8 * values + 1, 7), (10**9, occlusion.LARGEST)]:
+    for budget, largest in [(1, 1), (3 * 8 * values, 3), (7 * 8 * values + 1, 7), (10**9, plain.LARGEST)]:
         seen.clear()
         few = occlusion.sweep(net, images[:1], 6, 2, byte_budget=budget, method="plain")
         assert max(seen) == largest
@@ -183,7 +183,8 @@ def test_true_classes_out_of_range(labels):
 
 @pytest.fixture
 def scene():
-    """Two images of 12 pixels, squares of 3 at stride 3; an object in the upper left and one in the lower right corner."""
+    """Two images of 12 pixels, squares of 3 at stride 3; an object in the upper left and one in the lower right
+    corner."""
     boxes, _ = occlusion.squares(12, 3, 3)
     objects = np.zeros((2, 12, 12), bool)
     objects[0, :6, :6] = objects[1, 6:, 6:] = True
@@ -255,14 +256,21 @@ def test_the_reference_overlaps_by_at_most_a_quarter_and_is_of_equal_size():
     assert reference[0] == np.mean([1, 3, 4])
 
 
-def test_covering_what_a_real_map_projects_silences_it(net, images):
-    """End to end: a bright blob on black drives the map, its projection finds the blob, covering it silences the map."""
+def test_the_projection_finds_what_drives_the_map_and_covering_it_takes_most_away(net, images):
+    """End to end: a patch of noise on grey; the network's biases are off, so that grey alone excites nothing."""
+    for layer in net.model:
+        if isinstance(layer, nn.Conv2d):
+            layer.bias.zero_()
     picture = torch.full((1, 3, 22, 22), 0.5, dtype=torch.float64)
-    picture[:, :, 4:9, 12:17] = images[:1, :, 4:9, 12:17] * 2
+    picture[:, :, 4:10, 12:18] = images[:1, :, 4:10, 12:18]
     found = occlusion.sweep(net, picture, 6, 2, layer="conv2")
     projection = deconv.project(net, picture, "conv2", int(found.channel[0]), start="activation").numpy()
+    shares = masks.lost(found.activity, found.clean_activity)
+    everywhere = np.ones((1, 22, 22), bool)
+    own, reference = masks.lost_where_projected(shares, projection, found.boxes, everywhere)
     square = found.boxes[masks.projected_square(projection, found.boxes)[0]]
-    assert masks.overlap(np.array([4, 12, 9, 17]), square[None])[0] > 0.4
+    assert masks.overlap(np.array([4, 12, 10, 18]), square[None])[0] > 0.6
+    assert own[0] > 0.5 > 0.1 > reference[0]
 
 
 # ------------------------------------------------------------------------------------------------- correspondence (E10)

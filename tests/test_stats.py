@@ -65,6 +65,12 @@ def test_unequal_clusters_weigh_by_their_values_not_by_their_number():
     values, clusters = [1.0] * 92 + list(range(8)), [0] * 92 + list(range(1, 9))
     estimate = stats.bootstrap_mean(values, clusters=clusters, generator=np.random.default_rng(0))
     assert estimate.value == pytest.approx(1.2) and estimate.n == 9
+    generator = np.random.default_rng(4)
+    drawn = generator.integers(0, 9, (20000, 9))
+    sums, counts = np.array([92.0, *range(8)]), np.array([92.0, *[1] * 8])
+    means = sums[drawn].sum(1) / counts[drawn].sum(1)
+    found = stats.bootstrap_mean(values, clusters=clusters, generator=generator, method="percentile", draws=20000)
+    assert found.interval == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), rel=0.03)
 
 
 def test_bootstrap_repeats_with_its_generator_and_answers_when_nothing_varies():

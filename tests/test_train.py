@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 import torch
+
 from lib import cutouts, paths, retrain, train, weights, zoo
 
 TINY = train.Recipe(images=256, epoch=128, validation=64, batch=32, epochs=4, warmup=2)

@@ -4,8 +4,9 @@ import json
 
 import pytest
 import torch
-from lib import files, paths, weights, zoo
 from torch import nn
+
+from lib import files, paths, weights, zoo
 
 
 @pytest.mark.parametrize("family", zoo.FAMILIES)
@@ -29,7 +30,7 @@ def test_relus_are_their_own_and_not_in_place():
         for module in model.modules():
             if isinstance(module, nn.ReLU):
                 assert not module.inplace
-                module.register_forward_hook(lambda m, i, o: calls.append(id(m)))
+                module.register_forward_hook(lambda m, i, o, calls=calls: calls.append(id(m)))
         model(torch.randn(1, 3, 64, 64))
         relus = sum(isinstance(m, nn.ReLU) for m in model.modules())
         assert len(calls) == len(set(calls)) == relus and (relus > 0) == (family != "convnext")

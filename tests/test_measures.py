@@ -1,0 +1,163 @@
+"""What notebooks 01 and 09 measure, on made-up readings whose answer is known, and on wrong versions of them."""
+
+import numpy as np
+import pytest
+import torch
+
+from lib import cutouts, networks, occlusion, overview, plots, predictions, zoo
+from lib import occlusion_claims as measure
+
+N = 30
+
+
+@pytest.fixture
+def generator():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return cutouts.render(cutouts.World(), "test", range(N))
+
+
+def reading(pictures, masks, right=None) -> measure.Reading:
+    """A network that loses the true class exactly where the square's centre lies on `masks`."""
+    boxes, grid = occlusion.squares(64, 12, 4)
+    middle = (boxes[:, :2] + boxes[:, 2:] - 1) // 2
+    inside = masks[:, middle[:, 0], middle[:, 1]]
+    probability = np.where(inside, 0.1, 0.9) + 1e-3 * np.random.default_rng(1).random(inside.shape)
+    sweep = occlusion.Sweep(boxes, grid, np.zeros((N, 10)), np.zeros((N, len(boxes), 10)), None, None, None, "plain")
+    return measure.Reading(None, sweep, np.arange(N) if right is None else right, probability)
+
+
+def test_a_reader_of_the_object_is_found_and_one_of_another_picture_is_not(pictures, generator):
+    masks = pictures.masks
+    good = measure.minimum([reading(pictures, masks)], masks, generator)
+    assert good["value"] > 0.4 and good["interval"][0] > good["null"][1]
+    assert good["named"]["area"][0] > 0.4 and good["n"] == N
+    wrong = measure.minimum([reading(pictures, np.roll(masks, 1, 0))], masks, generator)
+    assert wrong["interval"][0] < 0.1 and wrong["named"]["area"][0] < 0.1
+
+
+def test_readings_of_one_picture_are_one_cluster(pictures, generator):
+    one, right = reading(pictures, pictures.masks), np.arange(0, N, 2)
+    twice = measure.minimum([one, one], pictures.masks, np.random.default_rng(0))
+    once = measure.minimum([one], pictures.masks, np.random.default_rng(0))
+    assert twice["value"] == pytest.approx(once["value"]) and twice["n"] == once["n"] == N
+    assert np.diff(twice["interval"])[0] == pytest.approx(np.diff(once["interval"])[0], rel=0.2)
+    half = measure.minimum([reading(pictures, pictures.masks, right)], pictures.masks, generator)
+    assert half["n"] == len(right)
+
+
+def test_every_seed_is_judged_by_its_own_readings():
+    found = {("a", 0): 1.0, ("b", 0): 3.0, ("a", 1): 10.0}
+    result = measure.by_seed(lambda values: {"value": float(np.mean(values))}, found)
+    assert result["value"] == pytest.approx(14 / 3)
+    assert [(one["seed"], one["value"]) for one in result["seeds"]] == [(0, 2.0), (1, 10.0)]
+
+
+def test_the_difference_of_silences_leaves_out_pictures_without_another_square(generator):
+    there, elsewhere = np.full(20, 0.6), np.full(20, 0.2)
+    elsewhere[:4] = np.nan
+    there[5] = 0.7
+    result = measure.difference([measure.Silenced(there, elsewhere, np.arange(20))], generator)
+    assert result["n"] == 16 and result["value"] == pytest.approx(0.4 + 0.1 / 16)
+    swapped = measure.difference([measure.Silenced(elsewhere, there, np.arange(20))], generator)
+    assert swapped["value"] == pytest.approx(-result["value"])
+
+
+def test_consistency_is_random_minus_landmarks(generator):
+    rng = np.random.default_rng(0)
+    made = {(layer, place): rng.normal(0.2, 0.01, 12) for layer in measure.LAYERS for place in measure.PLACES}
+    made[measure.LAYERS[0], "random place"] += 0.1
+    middle = measure.consistency([made], measure.LAYERS[0], generator)
+    top = measure.consistency([made, made], measure.LAYERS[1], generator)
+    assert middle["value"] == pytest.approx(0.1, abs=0.02) and middle["n"] == 12
+    assert abs(top["value"]) < 0.02 and top["n"] == 12  # two readings of a group are one cluster
+
+
+def test_groups_are_of_one_shape_and_all_right(pictures):
+    many = cutouts.render(cutouts.World(), "test", range(200))
+    nets = [networks.load("lenet", weights=False, seed=s) for s in (0, 1)]
+    images = networks.to_tensor(many.images)
+    answers = [networks.scores(net, images).argmax(1).numpy() for net in nets]
+    many = many._replace(labels=np.where(np.arange(200) % 3 == 0, answers[0], -1))  # the first net is right on a third
+    groups = measure.fives(nets[:1], many, images)
+    assert len(groups) and all(len(set(many.cues[five, 0])) == 1 for five in groups)
+    assert not np.isin(many.cues[groups, 0], [0, 8]).any() and (groups % 3 == 0).all()
+    both = measure.fives(nets, many, images)
+    assert (answers[1][both] == many.labels[both]).all() and len(both) <= len(groups)
+
+
+def test_answers_are_counted_for_the_cue_they_follow(pictures, monkeypatch):
+    conflict = cutouts.conflict(cutouts.World(), 40)
+    follow = np.where(np.arange(40) < 10, conflict.cues[:, 2], conflict.cues[:, 0])
+    follow[35:] = [next(k for k in range(10) if k not in row) for row in conflict.cues[35:]]
+    monkeypatch.setattr(predictions, "probabilities", lambda net, batch: np.eye(10)[follow])
+    found = {row["group"]: row["value"] for row in predictions.followed({("lenet", 0): None}, conflict)}
+    assert found == {"shape": 25 / 40, "texture": 0, "hue": 10 / 40, "none of them": 5 / 40}
+
+
+def test_accuracies_are_of_the_right_set(pictures, monkeypatch):
+    other = pictures._replace(labels=(pictures.labels + 1) % 10)
+    monkeypatch.setattr(predictions, "probabilities", lambda net, batch: np.eye(10)[pictures.labels])
+    rows = predictions.accuracies({("vgg", 2): None}, {"test": pictures, "shifted": other})
+    assert [(row["name"], row["seed"], row["group"], row["value"]) for row in rows] == [
+        ("VGG-BN", 2, "test", 1.0),
+        ("VGG-BN", 2, "shifted", 0.0),
+    ]
+    assert rows[0]["low"] < 1 == rows[0]["high"]
+
+
+def test_predictions_are_computed_once_for_the_same_network_and_pictures(pictures, tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPANION_BUILD", str(tmp_path))
+    net = networks.load("lenet", weights=False)
+    first = predictions.probabilities(net, pictures)
+    assert np.allclose(first.sum(1), 1, atol=1e-5)
+    expected = networks.scores(net, networks.to_tensor(pictures.images)).softmax(1).numpy()
+    assert np.array_equal(first, expected)
+    monkeypatch.setattr(networks, "scores", lambda *a, **k: pytest.fail("computed again"))
+    assert np.array_equal(predictions.probabilities(net, pictures), first)
+    with pytest.raises(BaseException, match="computed again"):
+        predictions.probabilities(net._replace(digest="another"), pictures)
+
+
+def test_the_last_convolution_is_named_or_missed_in_a_sentence():
+    net = networks.load("vgg", weights=False)
+    assert networks.last_conv(net) == "conv5"
+    with pytest.raises(ValueError, match="names no convolutional layer"):
+        networks.last_conv(net._replace(layers={"fc8": "fc8"}))
+
+
+def test_uint8_pictures_become_unit_tensors(pictures):
+    x = networks.to_tensor(pictures.images)
+    assert x.shape == (N, 3, 64, 64) and x.dtype == torch.float32
+    assert torch.equal(x[3, 1, 5, 7] * 255, torch.tensor(float(pictures.images[3, 5, 7, 1])))
+
+
+def test_the_map_lists_every_notebook_and_shows_a_rule():
+    rows = overview.notebooks()
+    assert [row[0][:2] for row in rows] == [f"{k:02d}" for k in range(16)]
+    fields = dict(overview.rule("E5"))
+    assert "low_above" in fields["reproduced if"] and fields["statement"]
+    assert {name for name, _ in overview.profiles()} >= {"smoke", "embedded"}
+
+
+def test_figures_draw_every_row():
+    rows = [
+        {"name": n, "seed": s, "group": g, "value": 0.5, "low": 0.4, "high": 0.6}
+        for n in ("a", "b")
+        for s in (0, 1)
+        for g in ("x", "y")
+    ]
+    axis = plots.dots(rows, "share", {"chance": 0.1}).axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"] and len(axis.lines) == 2 * 8 + 2 + 1
+    bars = plots.shares(rows, "share").axes[0].patches
+    assert len(bars) == 4 and bars[1].get_x() == pytest.approx(0.5)
+    signed = plots.signed(np.array([[-2.0, 0.0, 2.0]]))
+    assert signed.tolist() == [[0.0, 0.5, 1.0]]
+    plots.plt.close("all")
+
+
+def test_zoo_titles_and_letters_cover_every_family():
+    assert set(zoo.TITLES) == set(zoo.LETTERS) == set(zoo.BUILDERS) == set(zoo.FAMILIES)
