@@ -73,7 +73,7 @@ def plan(
         alive += area.get(node, 0)
         most = max(most, alive)
         alive -= sum(area.get(used, 0) for used in network.dead.get(node, []))
-    each = width * (2 * most + sum(area.get(node, 0) for node in kept))  # patches, their regions, and their tables
+    each = width * (3 * most + sum(area.get(node, 0) for node in kept))  # patches, regions, scratch; and tables
     batch = int(np.clip((byte_budget - fixed) // each, 1, LARGEST))
     return Plan(network, boxes, shapes, windows, start, size, kept, read, part / max(full, 1), batch)
 

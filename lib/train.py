@@ -7,7 +7,9 @@ modulo their number.
 """
 
 import io
+import logging
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -97,6 +99,7 @@ def fit(
     input. checkpoint: file to resume from and to write after every epoch. keep: step -> name of a state to keep on
     the way (returned as history["kept"]). FloatingPointError names the step at which the loss was no longer finite.
     """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its precision at every start
     fabric = Fabric(accelerator=device, devices=devices, precision=recipe.precision)
     fabric.launch()
     torch.manual_seed(recipe.seed)
@@ -134,7 +137,8 @@ def fit(
         rows = order[: len(order) // recipe.batch * recipe.batch or len(order)].split(recipe.batch)
         losses = []
         wrapped.train()
-        for chosen in tqdm(rows, desc=f"epoch {state['epoch'] + 1}/{recipe.epochs}", disable=not progress, leave=False):
+        title, often = f"epoch {state['epoch'] + 1}/{recipe.epochs}", 0.5 if sys.stderr.isatty() else 20
+        for chosen in tqdm(rows, desc=title, disable=not progress, leave=False, mininterval=often):
             if state["step"] in keep:
                 history["kept"][keep[state["step"]]] = _copy(model)
             chosen = chosen[fabric.global_rank :: fabric.world_size]

@@ -1,0 +1,132 @@
+"""Every committed notebook keeps to the house rules: short cells, enough prose, clean outputs, no trace of anyone."""
+
+import json
+import re
+import statistics
+
+import pytest
+from conftest import ROOT
+
+from lib import normalise, params
+
+PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PROSE = {"00_overview", "15_review"}  # pages that are read rather than run: any amount of prose
+notebooks = pytest.mark.parametrize("path", PATHS, ids=[path.stem for path in PATHS])
+
+
+def cells(path, kind: str | None = None) -> list[dict]:
+    found = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [cell | {"text": "".join(cell["source"])} for cell in found if kind in (None, cell["cell_type"])]
+
+
+def lines(cell: dict) -> int:
+    return sum(bool(line.strip()) for line in cell["text"].splitlines())
+
+
+def tags(cell: dict) -> list[str]:
+    return cell["metadata"].get("tags", [])
+
+
+def outputs(path) -> list[dict]:
+    return [output for cell in cells(path, "code") for output in cell["outputs"]]
+
+
+@notebooks
+def test_was_executed_from_top_to_bottom_without_errors(path):
+    code = cells(path, "code")
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    assert [out for out in outputs(path) if out["output_type"] == "error" or out.get("name") == "stderr"] == []
+
+
+@notebooks
+def test_file_is_in_its_normal_form(path):
+    import nbformat
+
+    text = path.read_text(encoding="utf-8")
+    assert text == normalise.text(normalise.plain(nbformat.reads(text, as_version=4)))
+    assert path.stat().st_size < 1_000_000
+    book = json.loads(text)
+    assert book["metadata"] == normalise.METADATA and (book["nbformat"], book["nbformat_minor"]) == (4, 5)
+
+
+@notebooks
+def test_has_one_parameters_cell_and_no_injected_one(path):
+    assert sum("parameters" in tags(cell) for cell in cells(path)) == 1
+    assert not any(normalise.INJECTED in tags(cell) for cell in cells(path))
+
+
+@notebooks
+def test_code_is_short_and_prose_is_enough(path):
+    sizes = [lines(cell) for cell in cells(path, "code")]
+    assert sum(sizes) <= 90 and statistics.median(sizes) <= 4
+    own = [lines(cell) for cell in cells(path, "code") if "parameters" not in tags(cell)]
+    assert max(own) <= 15
+    words = sum(len(cell["text"].split()) for cell in cells(path, "markdown"))
+    assert 6 * sum(sizes) <= words
+    assert path.stem in PROSE or words <= 15 * sum(sizes)
+
+
+@notebooks
+def test_opens_with_its_number_and_title_and_says_what_to_run_without_lib(path):
+    first, entry = cells(path)[0], params.index()[path.stem]
+    assert first["cell_type"] == "markdown"
+    assert first["text"].splitlines()[0] == f"# {path.stem[:2]} · {entry['title']}"
+    assert re.search(r"^\*\*.*\?", first["text"], re.M), "the question of the notebook, in bold"
+    (start,) = [cell for cell in cells(path, "code") if "import start" in cell["text"]]
+    assert "except ImportError" in start["text"] and "make lab" in start["text"]
+    assert f'run = start("{path.stem}", globals())' in start["text"]
+
+
+@notebooks
+def test_says_what_would_change_our_mind_and_what_to_try(path):
+    headings = re.findall(r"^## (.*)$", "\n".join(cell["text"] for cell in cells(path, "markdown")), re.M)
+    assert headings[-2:] == ["What would change our mind", "Try next"]
+
+
+@notebooks
+def test_every_figure_is_followed_by_a_sentence(path):
+    every = cells(path)
+    for cell, after in zip(every, [*every[1:], None], strict=True):
+        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
+            assert after and after["cell_type"] == "markdown", cell["text"]
+            assert re.search(r"[.!?]", after["text"]) and len(after["text"].split()) >= 5, after["text"]
+
+
+@notebooks
+def test_claims_cells_are_checked_by_nbval(path):
+    for cell in cells(path, "code"):
+        if "claims.record(" in cell["text"]:
+            assert "nbval-check-output" in tags(cell), cell["text"]
+
+
+@notebooks
+def test_saves_the_figures_and_records_the_claims_that_the_index_declares(path):
+    text, entry = "\n".join(cell["text"] for cell in cells(path, "code")), params.index()[path.stem]
+    assert sorted(re.findall(r'figures\.save\(\s*\w+,\s*"(\w+)"', text)) == sorted(entry["figures"])
+    recorded = {re.match(r"[A-Z]\d+", name)[0] for name in re.findall(r'claims\.record\(\s*"(\w+)"', text)}
+    assert recorded == set(entry["claims"])
+
+
+@notebooks
+def test_outputs_hold_nothing_of_one_machine_or_one_moment(path):
+    shown = [text for out in outputs(path) for text in plain(out)]
+    for text in shown:
+        assert not re.search(r"(?<![\w.])/(home|root|tmp|work|usr|Users|var|opt|mnt)/", text), text[:200]
+        assert not re.search(r"\b\d{1,2}:\d{2}:\d{2}\b|\b20\d\d-\d\d-\d\d[T ]\d\d", text), text[:200]
+        assert not re.search(r" at 0x[0-9a-f]{6,}|\bit/s\b|%\|", text), text[:200]
+
+
+def plain(output: dict) -> list[str]:
+    data = output.get("data", {})
+    texts = [output.get("text", ""), *(data[kind] for kind in data if not kind.startswith("image/png"))]
+    return ["".join(text) if isinstance(text, list) else str(text) for text in texts]
+
+
+@notebooks
+def test_source_has_no_magic_no_path_and_nothing_left_to_do(path):
+    for cell in cells(path):
+        assert not re.search(r"@@|TODO|FIXME|XXX", cell["text"]), cell["text"]
+        if cell["cell_type"] == "code":
+            assert not re.search(r"^\s*[%!]|['\"]/(home|root|tmp|work|usr)/|sys\.path", cell["text"], re.M), cell[
+                "text"
+            ]
