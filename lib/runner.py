@@ -7,7 +7,6 @@ status   which notebooks are fresh, stale or missing, and why   job      one sha
 import argparse
 import json
 import os
-import platform
 import runpy
 import shlex
 import signal
@@ -17,7 +16,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from lib import execution, files, params, paths, staleness
+from lib import execution, files, locks, params, paths, processor, results, staleness
 
 OURS = "\x1f"  # begins the lines that notebooks write, among those of Snakemake
 
@@ -28,7 +27,7 @@ class Plan(NamedTuple):
     profile: str
     given: list[str]  # -p of the command line, each as notebook.name=value
     folder: Path  # build/<profile>, or build/<profile>-custom where parameters are given
-    notebooks: dict[str, execution.Job]  # by name, in reading order
+    notebooks: dict[str, results.Job]  # by name, in reading order
     jobs: dict[str, dict]  # keys of the shared artefacts, by name
     needs: dict[str, list[str]]  # number of a notebook -> markers that must be there before it
 
@@ -65,7 +64,7 @@ def plan(profile: str, given: list[str] | None = None, chosen: list[str] | None 
         path = paths.notebooks() / f"{name}.ipynb"
         key = staleness.notebook_key(path, entry, values[name], {job: jobs[job] for job in entry["jobs"]})
         publish = profile == "embedded" and not given
-        notebooks[name] = execution.Job(name, profile, entry, values[name], key, folder, figures, publish)
+        notebooks[name] = results.Job(name, profile, entry, values[name], key, folder, figures, publish)
         needs[name[:2]] = [f"done/{job}.json" for job in entry["jobs"]] + [f"done/{n[:2]}.json" for n in entry["after"]]
     return Plan(profile, given, folder, notebooks, jobs, needs)
 
@@ -79,7 +78,7 @@ def write_keys(plan: Plan) -> None:
         if not path.exists() or path.read_text() != text:
             files.atomic_write(path, text)
     for job in plan.notebooks.values():
-        if execution.remembered(job).get("key") != job.key or not execution.present(job):
+        if results.remembered(job).get("key") != job.key or not results.present(job):
             job.marker.unlink(missing_ok=True)
 
 
@@ -87,12 +86,12 @@ def status(plan: Plan) -> dict[str, list[str]]:
     """{notebook: reasons why it must run}; an empty list means fresh. Nothing is written."""
     found = {}
     for name, job in plan.notebooks.items():
-        last, now = execution.remembered(job), execution.state(job)
+        last, now = results.remembered(job), results.state(job)
         found[name] = staleness.reasons(last.get("key"), now["key"])
         found[name] += [
             f"results of {n} changed" for n in now["after"] if last and last["after"].get(n) != now["after"][n]
         ]
-        if not found[name] and not execution.present(job):
+        if not found[name] and not results.present(job):
             found[name] = ["something that it declares is missing from its outputs"]
     return found
 
@@ -101,7 +100,7 @@ def run(plan: Plan, chosen: list[str], cores: int) -> int:
     """Run what is stale among `chosen` (all if empty); 0 if all of it is there at the end."""
     # Snakemake shares the first lock, so that none of a killed run is left when it is free; the second is ours alone.
     alive = plan.folder / "alive.lock"
-    with execution.lock(plan.folder / "run.lock", seconds=5) as held, execution.lock(alive, seconds=5) as own:
+    with locks.lock(plan.folder / "run.lock", seconds=5) as held, locks.lock(alive, seconds=5) as own:
         if held is None or own is None:
             raise ValueError(
                 f"another run of {plan.folder.name} is at work (its lock: {plan.folder / 'run.lock'}); wait for it"
@@ -116,7 +115,7 @@ def run(plan: Plan, chosen: list[str], cores: int) -> int:
         log = _log_file(plan, "snakemake")
         code = _supervise(command, environment, held, log)
         for job in plan.notebooks.values():
-            if job.marker.exists() and execution.fresh(job) and execution.publish(job, say):
+            if job.marker.exists() and results.fresh(job) and results.publish(job, say):
                 say(f"{job.notebook}: notebooks/ now holds the outputs of its last run")
         late = [job for job in jobs if not job.marker.exists()]
         failures = {job.number: plan.folder / "logs" / f"{job.number}.failure" for job in late}
@@ -127,8 +126,13 @@ def run(plan: Plan, chosen: list[str], cores: int) -> int:
             say(failures.get(job.number) or (waits if before else f"{job.notebook}: did not run to its end"))
         if (code or late) and not failures:
             say(f"Snakemake ended with {code}; the end of {log}:\n" + "\n".join(log.read_text().splitlines()[-15:]))
-        if code == 0 and not late and not plan.given:
-            _record_processor(plan.profile)
+        if (
+            code == 0
+            and plan.profile != "smoke"
+            and not plan.given
+            and all(map(results.fresh, plan.notebooks.values()))
+        ):
+            processor.record(plan.profile)
         say(f"{len(jobs) - len(late)} of {len(jobs)} notebooks of {plan.folder.name} are up to date")
         return 1 if late or code else 0
 
@@ -210,8 +214,8 @@ def execute(plan: Plan, name: str, if_stale: bool = False) -> None:
     With `if_stale` it does not run again where the notebooks it reads were run again with the same results.
     """
     job = plan.notebooks[params.resolve(name, plan.notebooks)]
-    if if_stale and execution.fresh(job):
-        return execution.mark(job)
+    if if_stale and results.fresh(job):
+        return results.mark(job)
     failure = plan.folder / "logs" / f"{job.number}.failure"
     failure.unlink(missing_ok=True)
     with open(_log_file(plan, job.number), "w", encoding="utf-8") as file:
@@ -219,7 +223,7 @@ def execute(plan: Plan, name: str, if_stale: bool = False) -> None:
             execution.execute(
                 job, lambda line: (say(line), file.write(f"{time.strftime('%X')} {line}\n"), file.flush())
             )
-        except (execution.Failed, OSError) as error:
+        except (results.Failed, OSError) as error:
             files.atomic_write(failure, f"{error}\n")
             file.write(f"{error}\n")
             raise
@@ -239,27 +243,6 @@ def _log_file(plan: Plan, name: str) -> Path:
     path = plan.folder / "logs" / f"{name}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def processor() -> dict:
-    """The kind of processor: outputs are the same to the byte on one kind, and within tolerances on another."""
-    kind = {"machine": platform.machine(), "model": platform.processor() or "unknown"}
-    try:
-        lines = dict(line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line)
-    except OSError:
-        return kind
-    fields = {name.strip(): value.strip() for name, value in lines.items()}
-    model = [fields.get(name, "") for name in ("vendor_id", "cpu family", "model")]
-    sets = sorted(set(fields.get("flags", "").split()) & {"avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16"})
-    return kind | {"model": " ".join(model), "instructions": sets}
-
-
-def _record_processor(profile: str) -> None:
-    """Keep in figures/processor.json on which kind of processor the outputs of a profile were made."""
-    path = paths.figures() / "processor.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
-    if known.get(profile) != processor():
-        files.write_json(path, known | {profile: processor()})
 
 
 def say(line: str) -> None:
@@ -283,7 +266,7 @@ def main(arguments: list[str] | None = None) -> int:
         for variable in ("IPYTHONDIR", "MPLCONFIGDIR"):
             os.makedirs(os.environ[variable], exist_ok=True)
         if os.environ.get("COMPANION_RUN"):
-            execution.leave_with(os.environ["COMPANION_RUN"])
+            locks.leave_with(os.environ["COMPANION_RUN"])
     try:
         made = plan(options.profile, options.given, options.names if options.verb in ("run", "status") else None)
         if options.verb == "run":
@@ -293,8 +276,8 @@ def main(arguments: list[str] | None = None) -> int:
                 say(f"{name}: {'to run, since ' + '; '.join(why) if why else 'fresh'}")
         for name in options.names if options.verb in ("execute", "job") else []:
             execute(made, name, options.if_stale) if options.verb == "execute" else job(made, name)
-    except (ValueError, OSError, execution.Failed) as error:
-        told = "COMPANION_RUN" in os.environ and isinstance(error, execution.Failed)  # the run tells it at its end
+    except (ValueError, OSError, results.Failed) as error:
+        told = "COMPANION_RUN" in os.environ and isinstance(error, results.Failed)  # the run tells it at its end
         say(f"{options.names[0]}: failed" if told else str(error))
         return 1
     return 0

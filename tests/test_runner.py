@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from conftest import ROOT
 
-from lib import execution, normalise, runner, staleness
+from lib import execution, locks, normalise, processor, runner, staleness
 
 START = 'from lib.run import start\nrun = start("{}", globals())'
 LIGHT = 'from lib.run import Run\nrun = Run("{}", profile, {{}}, seed, device)'
@@ -295,12 +295,12 @@ def test_lines_are_handed_on_whole():
 
 
 def test_lock_is_held_by_one_and_goes_with_its_holder(tmp_path):
-    with execution.lock(tmp_path / "x") as first:
+    with locks.lock(tmp_path / "x") as first:
         assert first is not None
         began = time.monotonic()
-        with execution.lock(tmp_path / "x", seconds=0.3) as second:
+        with locks.lock(tmp_path / "x", seconds=0.3) as second:
             assert second is None and time.monotonic() - began >= 0.3
-    with execution.lock(tmp_path / "x") as third:
+    with locks.lock(tmp_path / "x") as third:
         assert third is not None
 
 
@@ -318,8 +318,8 @@ def test_wrong_command_lines_get_a_sentence(project):
 
 
 def test_processor_is_plain_data_and_the_same_twice():
-    assert json.loads(json.dumps(runner.processor())) == runner.processor()
-    assert runner.processor()["machine"]
+    assert json.loads(json.dumps(processor.kind())) == processor.kind()
+    assert processor.kind()["machine"]
 
 
 def test_snakefile_runs_by_itself(project):

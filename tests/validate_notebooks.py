@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lib import params, paths, runner  # noqa: E402
+from lib import params, paths, processor, runner  # noqa: E402
 
 
 def stages() -> list[list[Path]]:
@@ -49,9 +49,9 @@ def recorded_here() -> str:
     """Empty if the committed outputs were made on this kind of processor; else a sentence."""
     path = paths.ROOT / "figures" / "processor.json"
     known = json.loads(path.read_text()).get("embedded") if path.exists() else None
-    if known == runner.processor():
+    if known == processor.kind():
         return ""
-    return f"the committed outputs were made on {known}, and this is {runner.processor()}: the bytes may differ"
+    return f"the committed outputs were made on {known}, and this is {processor.kind()}: the bytes may differ"
 
 
 def main() -> int:
