@@ -114,10 +114,11 @@ def pixel_map(values: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
     return np.divide(total, covered, out=np.full_like(total, np.nan), where=np.broadcast_to(covered > 0, total.shape))
 
 
-def panels(net: networks.Network, image: Tensor, label: int, window: int, stride: int, layer: str, **options) -> dict:
+def panels(net: networks.Network, image: Tensor, label: int, window: int, stride: int, layer=None, **options) -> dict:
     """Figure 7 of the paper for one image (3, S, S) of class `label`, as lib.plots.occlusion draws it: the input, the
     activity of the layer's strongest map, its deconvnet projection, the class's probability, the most probable
-    class."""
+    class. layer: a layer's name; None takes the last convolution."""
+    layer = layer or networks.last_conv(net)
     found = sweep(net, image[None], window, stride, layer=layer, **options)
     likeliest = found.logits[0].argmax(-1)
     projection = deconv.project(net, image[None], layer, int(found.channel[0]), start="activation")

@@ -96,12 +96,23 @@ class Silenced(NamedTuple):
     pictures: np.ndarray
 
 
-def silence(reading: Reading, images: torch.Tensor, objects: np.ndarray) -> Silenced:
-    """Project each picture's strongest map with the deconvnet and compare what covering the projection costs it."""
+def silence(reading: Reading, images: torch.Tensor, objects: np.ndarray, rule: str = "deconvnet") -> Silenced:
+    """Project each picture's strongest map to the input and compare what covering the projection costs the map."""
     k, layer = reading.right, networks.last_conv(reading.net)
-    shown = deconv.project(reading.net, images[k], layer, reading.sweep.channel[k], start="activation").cpu().numpy()
+    shown = deconv.project(reading.net, images[k], layer, reading.sweep.channel[k], start="activation", rule=rule)
     lost = masks.lost(reading.sweep.activity, reading.sweep.clean_activity)[k]
-    return Silenced(*masks.lost_where_projected(lost, shown, reading.sweep.boxes, objects[k]), k)
+    places = masks.lost_where_projected(lost, shown.cpu().numpy(), reading.sweep.boxes, objects[k])
+    return Silenced(*places, k)
+
+
+def rules(found: dict[tuple, Reading], images: torch.Tensor, objects: np.ndarray, generator) -> list[dict]:
+    """Claim E6's difference for each family (its seeds pooled) and each way to project, as rows for a figure."""
+    result = []
+    for rule in ("deconvnet", "gradient", "guided"):
+        for family in dict.fromkeys(family for family, _ in found):
+            each = [silence(one, images, objects, rule) for (name, _), one in found.items() if name == family]
+            result.append(row(zoo.TITLES[family], "all", rule, difference(each, generator)))
+    return result
 
 
 def difference(silenced: list[Silenced], generator: np.random.Generator) -> dict:

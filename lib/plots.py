@@ -147,7 +147,7 @@ def _label_map(axis, row: dict, extent: tuple) -> None:
         loc="upper center",
         bbox_to_anchor=(0.5, 0.0),
         ncols=2,
-        fontsize=6,
+        fontsize=8,
         frameon=False,
         handlelength=0.8,
     )

@@ -1,6 +1,7 @@
 """Where the results of a notebook lie, whether they are all there, and how they take the place of older ones."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -139,6 +140,7 @@ def lend_others(job: Job, staged: Path) -> None:
 def check_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files.atomic_write(folder / ".writable.part", b"").unlink()
+        with tempfile.TemporaryFile(dir=folder):  # a name of its own: notebooks run side by side
+            pass
     except OSError as error:
         raise PermissionError(f"{folder} cannot be written ({error.strerror or error}): figures go there") from error

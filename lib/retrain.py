@@ -15,7 +15,7 @@ import torch
 from lib import cutouts, files, paths, train, weights, zoo
 
 SEEDS = (0, 1, 2)
-KEPT = {step: f"step{step}" for step in (0, 16, 64, 256, 1024)}  # log-spaced states on the way, for notebook 06
+KEPT = {step: f"step{step}" for step in (64, 256, 1024)}  # log-spaced states on the way, for notebook 06
 KEPT_FAMILIES = ("alexnet", "vgg")  # one without and one with normalisation; seed 0 only
 READER = "vgg"  # the family of the single-cue readers
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lib import weights
-from lib.networks import Network
+from lib.networks import Network, state_digest
 
 LETTERS = {"lenet": "L", "alexnet": "A", "vgg": "V", "resnet": "R", "inception": "I", "convnext": "C"}
 FAMILIES = tuple(LETTERS)
@@ -250,14 +250,19 @@ LAYERS: dict[str, dict[str, str]] = {
 
 
 def network(family: str, seed: int = 0, device: str = "cpu", *, stage: str = "") -> Network:
-    """A trained network of the zoo behind the common interface; `stage` ("step64") asks for a state on the way
-    there."""
+    """A trained network of the zoo behind the common interface.
+
+    `stage` asks for a state on the way there: "step64", "step256", "step1024" where they were kept, or "step0", which
+    needs no file, since the seed gives it.
+    """
     name = f"cutouts/{family}-{seed}" + (f"-{stage}" if stage else "")
     if family not in BUILDERS:
         raise ValueError(f"family is {family!r}, expected one of {', '.join(FAMILIES)}")
-    state, info = weights.load(name)
     model = build(family, CLASSES, seed)
-    model.load_state_dict(state)
+    if stage != "step0":
+        state, info = weights.load(name)
+        model.load_state_dict(state)
+    digest = state_digest(model) if stage == "step0" else info["digest"]
     model.eval().requires_grad_(False).to(device)
     names = tuple(f"class {k}" for k in range(CLASSES))
-    return Network(f"{family}-{seed}", model, preprocess, SIZE, names, layers(family), info["digest"])
+    return Network(f"{family}-{seed}", model, preprocess, SIZE, names, layers(family), digest)

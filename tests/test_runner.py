@@ -330,3 +330,13 @@ def test_snakefile_runs_by_itself(project):
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "1", "--dry-run"]
     done = subprocess.run(command, cwd=ROOT, env=project.environment(), capture_output=True, text=True)
     assert done.returncode == 0 and "done/01.json" in done.stdout + done.stderr, done.stderr
+
+
+def test_notebooks_side_by_side_do_not_spoil_each_others_check_of_the_figures_folder(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from lib import results
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: [results.check_writable(tmp_path / "figures") for _ in range(50)], range(8)))
+    assert not list((tmp_path / "figures").iterdir())

@@ -93,3 +93,11 @@ def test_committed_weights_are_whole_and_within_their_budget():
                     info["validation"]["accuracy_in_half_precision"], 3
                 )
     assert size < 20e6
+
+
+def test_states_on_the_way_are_different_networks_and_step_zero_is_the_untrained_one():
+    start = zoo.network("vgg", 0, stage="step0")
+    fresh = zoo.build("vgg", seed=0).state_dict()
+    assert all(torch.equal(fresh[name], value) for name, value in start.model.state_dict().items())
+    stages = [zoo.network("vgg", 0, stage=stage).digest for stage in ("step0", "step64", "step256", "step1024", "")]
+    assert len(set(stages)) == 5
