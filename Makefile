@@ -38,16 +38,17 @@ lab: $(INSTALLED) ## open the notebooks in JupyterLab
 
 retrain: $(INSTALLED) ## train the zoo again from scratch (resumes where it stopped), then run 01 and 09
 	$(PY) -m lib.retrain --processes $(PROCESSES)
-	@$(call RUN,01 09)
-	@$(PY) -m lib.review --profile $(PROFILE)
+	@$(call RUN,01 09 15)
+	@$(PY) -m lib.review --profile $(PROFILE) --readme
 
 bench: $(INSTALLED) ## measure the speed claims, one thread
 	@for script in bench/*.py; do OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONPATH=. $(PY) $$script || exit 1; done
 
 install: $(INSTALLED) ## make .venv with the pinned packages; every other command does it when needed
 
-clean: ## remove build/: caches, executed copies, logs; .venv stays
-	rm -rf build figures/smoke
+clean: ## remove caches, executed copies, logs; .venv and an unfinished retraining stay
+	rm -rf figures/smoke
+	@mkdir -p build && find build -mindepth 1 -maxdepth 1 ! -name retrained -exec rm -rf {} +
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'

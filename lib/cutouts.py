@@ -78,8 +78,8 @@ def check(world: World) -> World:
         if not low <= getattr(world, name) <= 1:
             raise ValueError(f"world parameter {name} is {getattr(world, name)}, expected a number from {low} to 1")
     low, high = world.radius
-    if not 4 <= low <= high <= 18:
-        raise ValueError(f"world parameter radius is {world.radius}, expected 4 <= low <= high <= 18 pixels")
+    if not 4 <= low <= high <= 17.5:
+        raise ValueError(f"world parameter radius is {world.radius}, expected 4 <= low <= high <= 17.5 pixels")
     if not 0 <= world.rotation <= 180:
         raise ValueError(f"world parameter rotation is {world.rotation}, expected 0 to 180 degrees")
     if not 0 <= world.clutter <= 8:
@@ -219,7 +219,7 @@ def region(shape: tuple, split: str) -> tuple[slice, slice]:
 @cache
 def panels(split: str, seed: int) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
     """The background sources of a split: (photographs, procedural panels), each (height, width, 3) float32 in [0,
-    1]."""
+    1]. The new backgrounds are photographs only."""
     folder = Path(skimage.__file__).parent / "data"
     photographs = []
     for name in NEW_PHOTOGRAPHS if split == "new_background" else PHOTOGRAPHS:
@@ -231,7 +231,7 @@ def panels(split: str, seed: int) -> tuple[tuple[np.ndarray, ...], tuple[np.ndar
     frequency = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.rfftfreq(256)[None])
     frequency[0, 0] = np.inf
     procedural = []
-    for _ in range(8):
+    for _ in range(0 if split == "new_background" else 8):
         spectrum = np.fft.rfft2(rng.standard_normal((3, 256, 256))) / frequency
         field = np.fft.irfft2(spectrum, s=(256, 256))
         field = field / field.std((1, 2), keepdims=True)
@@ -312,7 +312,7 @@ def _rgb(hue: float, saturation: float, value: float) -> np.ndarray:
 def _background(world: World, u: np.ndarray, sources) -> np.ndarray:
     """A fresh (64, 64, 3) float32 crop of one of the split's sources, turned or mirrored, a little darker or
     lighter."""
-    group = sources[0] if u[0] < world.photographs else sources[1]
+    group = sources[0] if u[0] < world.photographs or not sources[1] else sources[1]
     source = group[int(u[1] * len(group))]
     top, left = (int(share * (side - SIZE + 1)) for share, side in zip(u[2:4], source.shape, strict=False))
     crop = np.rot90(source[top : top + SIZE, left : left + SIZE], int(4 * u[4]))

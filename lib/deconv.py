@@ -1,7 +1,7 @@
 """Signals projected from a unit back to the input: gradient, deconvnet and guided backpropagation.
 
-The three differ in what a ReLU does to the signal that comes down from above (Zeiler & Fergus 2013, section 2.1;
-Springenberg et al. 2015, figure 1); convolutions are transposed and max pooling uses its switches in all of them,
+The three differ in what a ReLU does to the signal that comes down from above (Zeiler & Fergus 2013;
+Springenberg et al. 2015); convolutions are transposed and max pooling uses its switches in all of them,
 which is what the backward pass of those layers does anyway. So one backward pass with another rule for ReLUs is enough.
 """
 

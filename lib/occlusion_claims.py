@@ -37,6 +37,8 @@ def by_seed(measure: Callable[[list], dict], found: dict[tuple, object]) -> dict
     """`measure` over everything in `found` {(family, seed): reading}, and over each seed alone, for `claims.record`."""
     seeds = sorted({seed for _, seed in found})
     each = [{"seed": s} | measure([one for (_, seed), one in found.items() if seed == s]) for s in seeds]
+    for one in each:
+        one.pop("note", None)
     return measure(list(found.values())) | {"seeds": each}
 
 
@@ -75,6 +77,8 @@ def minimum(readings: list[Reading], objects: np.ndarray, generator: np.random.G
     pictures = [one.right for one in readings]
     parts = [(one.probability[one.right], one.sweep.boxes, objects[one.right]) for one in readings]
     lowest, areas = [masks.lowest_on(*part) for part in parts], [masks.drop_on(-p, b, m) for p, b, m in parts]
+    if not all(np.isfinite(table).all() for table in areas):
+        raise ValueError("stride: so large that some object holds the centre of no square; expected a smaller stride")
     value, area = (_mean(stats.pooled(table, pictures), generator) for table in (lowest, areas))
     null = stats.pooled_null(lowest, pictures, generator=generator)
     return _result(value) | {"null": null.range, "named": {"area": area[:3]}}
@@ -121,7 +125,8 @@ def difference(silenced: list[Silenced], generator: np.random.Generator) -> dict
     values = np.concatenate([one.projected - one.elsewhere for one in silenced])
     pictures = np.concatenate([one.pictures for one in silenced])
     usable = np.isfinite(values)
-    return _result(_mean((values[usable], pictures[usable]), generator))
+    note = f"{(~usable).sum()} of {usable.size} readings left out: no other square on the object, or a silent map."
+    return _result(_mean((values[usable], pictures[usable]), generator)) | {"note": note}
 
 
 def shares(silenced: dict[tuple, Silenced], generator: np.random.Generator) -> list[dict]:
@@ -171,8 +176,12 @@ def deltas(net: networks.Network, images: torch.Tensor, groups: np.ndarray, wher
 
 def consistency(found: list[dict], layer: str, generator: np.random.Generator) -> dict:
     """Delta of the random place minus the mean Delta of the landmarks; readings of a group are a cluster. Claim E10."""
-    gaps = [one[layer, PLACES[3]] - np.mean([one[layer, place] for place in PLACES[:3]], 0) for one in found]
-    return _result(_mean((np.concatenate(gaps), np.tile(np.arange(len(gaps[0])), len(gaps))), generator))
+    part = np.concatenate([np.mean([one[layer, place] for place in PLACES[:3]], 0) for one in found])
+    anywhere = np.concatenate([one[layer, PLACES[3]] for one in found])
+    groups = np.tile(np.arange(len(found[0][layer, PLACES[3]])), len(found))
+    named = {"Delta of landmarks": part, "Delta of random place": anywhere}
+    named = {name: _mean((values, groups), generator)[:3] for name, values in named.items()}
+    return _result(_mean((anywhere - part, groups), generator)) | {"named": named}
 
 
 def delta_rows(found: dict[tuple, dict], generator: np.random.Generator) -> list[dict]:

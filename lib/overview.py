@@ -18,8 +18,8 @@ def rule(claim: str) -> list[tuple[str, str]]:
     """The fields of a claim as they stand in data/claims.yaml, one a row."""
     entry = claims.load()[claim]
     (part,) = entry["parts"].values()
-    fields = {field: entry[field] for field in ("statement", "place", "found")}
-    fields |= {field: part[field] for field in ("statistic", "unit", "null")}
+    fields = {field: entry[field] for field in ("statement", "place", "found", "limits")}
+    fields |= {field: part[field] for field in ("statistic", "unit", "seeds", "null")}
     for side in ("reproduced", "not_reproduced"):
         bounds = yaml.safe_dump(part["rule"][side], default_flow_style=True, width=999)
         fields[f"{side.replace('_', ' ')} if"] = bounds

@@ -1,6 +1,6 @@
 """The only place where paths are made.
 
-Three environment variables move the folders that are written or that a user brings (tests use them to keep off
+Environment variables move the folders that are written or that a user brings (tests use them to keep off
 committed files): COMPANION_FIGURES (figures and ledgers), COMPANION_BUILD (caches, executed notebooks, logs) and
 COMPANION_DATA (a user's own photographs and data sets).
 """

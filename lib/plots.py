@@ -63,20 +63,22 @@ def dots(rows: list[dict], xlabel: str, lines: dict | None = None, limits=None, 
 
 
 def shares(rows: list[dict], xlabel: str, width: float = WIDTH) -> Figure:
-    """Stacked bars of shares, one a `name`, a colour for each `group`: means over seeds, each seed a black tick.
+    """Stacked bars of shares, one a `name`, a colour for each `group`: means over seeds. Ticks: where the parts end
+    for each seed.
 
     rows: dicts with name, group, seed, value.
     """
     names, groups = (list(dict.fromkeys(row[key] for row in rows)) for key in ("name", "group"))
     figure, axis = plt.subplots(figsize=(width, 0.5 * len(names) + 1.2))
     for y, name in enumerate(names):
-        left = 0.0
+        ends = np.zeros(len({row["seed"] for row in rows}))
         for g, group in enumerate(groups):
             values = np.array([row["value"] for row in rows if row["name"] == name and row["group"] == group])
-            label = group if y == 0 else None
-            axis.barh(y, values.mean(), left=left, color=(*COLOURS[:3], "0.8")[min(g, 3)], height=0.6, label=label)
-            axis.plot(left + values, y + np.linspace(-0.15, 0.15, len(values)), "|", color="black", ms=6)
-            left += values.mean()
+            label, colour = group if y == 0 else None, (*COLOURS[:3], "0.8")[min(g, 3)]
+            axis.barh(y, values.mean(), left=ends.mean(), color=colour, height=0.6, label=label)
+            ends = ends + values
+            if g < len(groups) - 1:
+                axis.plot(ends, y + np.linspace(-0.15, 0.15, len(ends)), "|", color="black", ms=6)
     axis.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5), xlabel=xlabel, xlim=(0, 1))
     figure.legend(loc="outside upper center", ncols=5)
     return figure
@@ -154,8 +156,8 @@ def _label_map(axis, row: dict, extent: tuple) -> None:
 
 
 def signed(values: np.ndarray) -> np.ndarray:
-    """A signed (H, W, 3) signal as a picture: zero is grey, the largest magnitude full contrast."""
-    top = np.abs(values).max()
+    """A signed (H, W, 3) signal as a picture: zero is grey, the 99.5th percentile of its size full contrast."""
+    top = np.quantile(np.abs(values), 0.995) or np.abs(values).max()
     return np.clip(0.5 + values / (2 * top), 0, 1) if top > 0 else np.full_like(values, 0.5)
 
 

@@ -10,11 +10,15 @@ import numpy as np
 import torch
 
 from lib import cutouts, files, networks, params, stats, weights, zoo
+from lib.run import repeatable
 
 
 def probabilities(net: networks.Network, pictures: cutouts.Batch) -> np.ndarray:
     """Class probabilities (n, classes) of a network on a batch of pictures, float32, cached by the content of both."""
-    key = {"network": net.digest, "pictures": files.sha256(pictures.images.tobytes()), "torch": torch.__version__}
+    device = next(net.model.parameters()).device
+    key = {"network": net.digest, "layers": files.sha256(repr(net.model).encode()), "device": str(device)}
+    key |= {"pictures": files.sha256(pictures.images.tobytes()), "torch": torch.__version__}
+    key["code"] = [files.file_digest(module.__file__) for module in (networks, zoo)]
 
     def compute() -> dict[str, np.ndarray]:
         scores = networks.scores(net, networks.to_tensor(pictures.images), batch=250)
@@ -95,8 +99,10 @@ def _share(family: str, seed: int, group: str, hits: np.ndarray) -> dict:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", default="embedded")
-    torch.set_num_threads(1)
+    repeatable(0)
     chosen = params.profile(parser.parse_args(arguments).profile)["01_worlds_and_classifiers"]
+    if chosen["retrain"]:
+        return  # the notebook trains networks of its own
     world = cutouts.World()
     sets = {split: cutouts.batch(world, split, chosen[f"n_{split}"]) for split in ("test", "new_background")}
     for pictures in sets.values():

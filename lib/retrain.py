@@ -8,15 +8,19 @@ epoch. Two processes side by side, one thread each, unless --processes says othe
 import argparse
 import multiprocessing
 import os
+import re
+import shutil
 
 import numpy as np
 import torch
 
 from lib import cutouts, files, paths, train, weights, zoo
+from lib.run import repeatable
 
 SEEDS = (0, 1, 2)
 KEPT = {step: f"step{step}" for step in (64, 256, 1024)}  # log-spaced states on the way, for notebook 06
 KEPT_FAMILIES = ("alexnet", "vgg")  # one without and one with normalisation; seed 0 only
+RECIPE = train.Recipe()
 READER = "vgg"  # the family of the single-cue readers
 
 
@@ -58,7 +62,7 @@ def one(
         return everything.images[part], labels[part]
 
     kept = KEPT if family in KEPT_FAMILIES and seed == 0 and target == "label" else {}
-    checkpoint = paths.build() / "checkpoints" / f"{name}-{files.key_digest(made_by)[:12]}.ckpt"
+    checkpoint = paths.weights() / "checkpoints" / f"{name}-{files.key_digest(made_by)[:12]}.ckpt"
     validation = (held_out.images, targets(held_out, target))
     best, history = train.fit(
         model,
@@ -78,23 +82,23 @@ def one(
     return info
 
 
-def here(run, families, seeds, images: int = 60_000, epochs: int = 20) -> None:
+def here(run, families, seeds, images: int = 60_000, epochs: int = 20, world=None) -> None:
     """Train these networks and the readers for a notebook run with `retrain = True`, into build/<profile>/weights.
 
-    The rest of the process then reads its weights from there; the committed ones are not touched.
+    The rest of the process then reads its weights from there; the committed ones are not touched. Each notebook has a
+    folder of its own, since notebooks run side by side; what is there by the same recipe is not trained again.
     """
-    os.environ["COMPANION_WEIGHTS"] = str(paths.build() / run.profile / "weights")
+    os.environ["COMPANION_WEIGHTS"] = str(paths.build() / run.profile / "weights" / run.notebook[:2])
     size = min(images, train.Recipe().epoch)
-    recipe = train.Recipe(
-        images=images, epoch=size, epochs=epochs, validation=max(64, size // 10), precision=train.precision()
-    )
+    recipe = train.Recipe(images=images, epoch=size, epochs=epochs, validation=max(64, size // 10))
+    recipe = recipe._replace(precision=train.precision(run.device))
     for name, family, target, seed in jobs(families, seeds):
-        one(name, family, target, seed, recipe, device=run.device, progress=True)
+        one(name, family, target, seed, recipe, world, run.device, progress=True)
 
 
 def _stored(name: str, model, best: dict, validation: tuple, info: dict) -> dict:
     """Store in half precision where the validation accuracy agrees to three decimals, else in single precision."""
-    model.load_state_dict(best)
+    model.cpu().load_state_dict(best)
     exact = train.evaluate(model, *validation, zoo.preprocess)
     weights.save(name, best, info)
     model.load_state_dict(weights.load(name)[0])
@@ -104,9 +108,8 @@ def _stored(name: str, model, best: dict, validation: tuple, info: dict) -> dict
 
 
 def _job(task: tuple) -> str:
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
     (name, family, target, seed), recipe, device, progress = task
+    repeatable(0, device)
     info = one(name, family, target, seed, recipe, device=device, progress=progress)
     return f"{name}: {info['history']['epochs']} epochs, validation accuracy {info['validation']['accuracy']:.3f}"
 
@@ -114,25 +117,31 @@ def _job(task: tuple) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto: what Lightning Fabric takes")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 or mps")
     parser.add_argument("--families", nargs="*", default=list(zoo.FAMILIES), choices=zoo.FAMILIES)
     parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
-    parser.add_argument("--precision", default=train.precision())
+    parser.add_argument(
+        "--precision",
+        default=None,
+        help="a precision of Lightning Fabric; default: what the device multiplies natively",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     options = parser.parse_args(arguments)
-    recipe = train.Recipe(precision=options.precision)
+    recipe = RECIPE._replace(precision=options.precision or train.precision(options.device))
+    everything = set(options.families) == set(zoo.FAMILIES)
+    chosen = jobs(options.families, options.seeds, readers=everything)
     committed = paths.weights()
     os.environ["COMPANION_WEIGHTS"] = str(paths.build() / "retrained")
     cutouts.batch(cutouts.World(), "train", recipe.images)  # rendered once, before the processes share it
-    todo = [(job, recipe, options.device, not options.quiet) for job in jobs(options.families, options.seeds)]
+    todo = [(job, recipe, options.device, not options.quiet) for job in chosen]
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
         for line in pool.imap_unordered(_job, todo):
             print(line, flush=True)  # noqa: T201 - what a person at the terminal waits for
-    for name in [
-        job[0] for job in jobs()
-    ]:  # each network with the states kept on its way, the weights before their digest
-        for path in sorted(paths.weights().glob(f"{name}*"), key=lambda path: path.suffix != ".safetensors"):
+    for name, *_ in chosen:  # each network with the states kept on its way, the weights before their digest
+        mine = [path for path in paths.weights().glob(f"{name}*") if re.fullmatch(rf"{name[8:]}(-step\d+)?", path.stem)]
+        for path in sorted(mine, key=lambda path: path.suffix != ".safetensors"):
             files.atomic_write(committed / path.relative_to(paths.weights()), path.read_bytes())
+    shutil.rmtree(paths.weights())  # all of it is in its place: the next call starts from scratch
 
 
 if __name__ == "__main__":

@@ -171,9 +171,14 @@ def pooled_null(tables, members, *, generator, draws: int = 2000) -> Null:
     units, null = np.unique(np.concatenate(members)), np.zeros(draws)
     total = sum(len(table) for table in tables)
     for draw in range(draws):
-        rank = dict(zip(units, generator.permutation(len(units)), strict=True))
+        after = dict(zip(units, generator.permutation(units), strict=True))
         for table, own in zip(tables, members, strict=True):
-            dealt = np.argsort([rank[unit] for unit in own], kind="stable")
+            place, dealt = {unit: k for k, unit in enumerate(own)}, []
+            for unit in own:  # the next of the reader's own units on the cycle that all readers share
+                other = after[unit]
+                while other not in place:
+                    other = after[other]
+                dealt.append(place[other])
             hit = np.asarray(table)[np.arange(len(own)), dealt].sum()
             null[draw] += (hit - (np.sum(table) - hit) / (len(own) - 1)) / total
     low, high = np.quantile(null, [0.025, 0.975])

@@ -45,19 +45,20 @@ class Recipe(NamedTuple):
     seed: int = 0
 
 
-def precision() -> str:
-    """`bf16-mixed` where this machine's processor multiplies bfloat16 natively (or a GPU does), else `32-true`."""
-    if torch.cuda.is_available():
+def precision(device: str = "cpu") -> str:
+    """`bf16-mixed` where this machine's processor, or its GPU, multiplies bfloat16 natively, else `32-true`."""
+    if device.startswith("cuda"):
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     return "bf16-mixed" if "avx512_bf16" in flags or "amx_bf16" in flags else "32-true"
 
 
-def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
-    """Each picture of (N, 3, H, W) moved by its own random offset of at most `most` pixels; edges are mirrored."""
+def shifted(images: Tensor, most: int, offsets: Tensor) -> Tensor:
+    """Each picture of (N, 3, H, W) moved by its own of `offsets` (2, N), down and right, 0 to 2 `most` pixels where
+    `most` is no move; edges are mirrored."""
     n, _, height, width = images.shape
     padded = F.pad(images, [most] * 4, mode="reflect")
-    top, left = torch.randint(0, 2 * most + 1, (2, n), generator=generator)
+    top, left = offsets
     rows = (top[:, None] + torch.arange(height)).to(images.device)
     columns = (left[:, None] + torch.arange(width)).to(images.device)
     each = torch.arange(n, device=images.device)[:, None, None]
@@ -77,7 +78,7 @@ def load_checkpoint(path: Path) -> dict:
         raise ValueError(
             f"checkpoint {path.name} is damaged: its bytes do not match its digest; delete it to start again"
         )
-    return torch.load(io.BytesIO(content[64:]), weights_only=True)
+    return torch.load(io.BytesIO(content[64:]), weights_only=True, map_location="cpu")
 
 
 def fit(
@@ -100,9 +101,12 @@ def fit(
     the way (returned as history["kept"]). FloatingPointError names the step at which the loss was no longer finite.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its precision at every start
-    fabric = Fabric(accelerator=device, devices=devices, precision=recipe.precision)
+    kind, _, number = device.partition(":")
+    fabric = Fabric(accelerator=kind, devices=[int(number)] if number else devices, precision=recipe.precision)
     fabric.launch()
-    torch.manual_seed(recipe.seed)
+    if recipe.batch % fabric.world_size:
+        raise ValueError(f"batch is {recipe.batch}, expected a multiple of the {fabric.world_size} devices")
+    torch.manual_seed(recipe.seed + fabric.global_rank)
     optimizer = torch.optim.AdamW(model.parameters(), recipe.rate, weight_decay=recipe.decay)
     model = model.to(memory_format=torch.channels_last)
     wrapped, optimizer = fabric.setup(model, optimizer)
@@ -141,26 +145,28 @@ def fit(
         for chosen in tqdm(rows, desc=title, disable=not progress, leave=False, mininterval=often):
             if state["step"] in keep:
                 history["kept"][keep[state["step"]]] = _copy(model)
-            chosen = chosen[fabric.global_rank :: fabric.world_size]
-            x = shifted(to_tensor(images[chosen.numpy()]).to(fabric.device), recipe.shift, generator)
+            offsets = torch.randint(
+                0, 2 * recipe.shift + 1, (2, len(chosen)), generator=generator
+            )  # alike on all devices
+            mine = slice(fabric.global_rank, None, fabric.world_size)
+            chosen = chosen[mine]
+            x = shifted(to_tensor(images[chosen.numpy()]).to(fabric.device), recipe.shift, offsets[:, mine])
             y = torch.from_numpy(labels[chosen.numpy()]).to(fabric.device)
             for group in optimizer.param_groups:
                 group["lr"] = state["rate"] * min(1, (state["step"] + 1) / recipe.warmup)
             loss = F.cross_entropy(wrapped(preprocess(x)), y)
-            losses.append(loss.item())
-            if not math.isfinite(losses[-1]):
-                raise FloatingPointError(
-                    f"the training loss is {losses[-1]} at step {state['step']} (epoch {state['epoch'] + 1}, "
-                    f"learning rate {state['rate']:g}); the last finite state is in the checkpoint; try a lower rate"
-                )
+            losses.append(fabric.all_reduce(loss.detach(), reduce_op="mean").item())
+            finite("training", losses[-1], state, checkpoint)
             optimizer.zero_grad()
             fabric.backward(loss)
             optimizer.step()
             state["step"] += 1
         validation_loss, accuracy = evaluate(model, *validation, preprocess, device=fabric.device)
-        for name, value in zip(
-            history, (validation_loss, accuracy, float(np.mean(losses)), state["rate"]), strict=False
-        ):
+        validation_loss, accuracy = fabric.broadcast((validation_loss, accuracy))  # all devices decide alike
+        finite("validation", validation_loss, state, checkpoint)
+        measured = {"validation_loss": validation_loss, "validation_accuracy": accuracy}
+        measured |= {"train_loss": float(np.mean(losses)), "rate": state["rate"]}
+        for name, value in measured.items():
             history[name].append(value)
         if validation_loss < state["best"]:
             state["best"], best = validation_loss, _copy(model)
@@ -171,6 +177,21 @@ def fit(
             content |= {"generator": generator.get_state(), "state": state, "history": history, "best": best}
             _save_checkpoint(checkpoint, content | {"recipe": str(recipe)})
     return best, history | {"epochs": state["epoch"], "steps": state["step"], "plateaus": state["plateaus"]}
+
+
+def finite(kind: str, loss: float, state: dict, checkpoint: Path | None) -> None:
+    """FloatingPointError that says where the loss stopped being a number."""
+    if math.isfinite(loss):
+        return
+    kept = (
+        f"the checkpoint holds the state after epoch {state['epoch']}"
+        if checkpoint and state["epoch"]
+        else "nothing is kept"
+    )
+    raise FloatingPointError(
+        f"the {kind} loss is {loss} at step {state['step']} (epoch {state['epoch'] + 1}, "
+        f"learning rate {state['rate']:g}); {kept}; try a lower rate"
+    )
 
 
 def plateau_rule(state: dict, loss: float, recipe: Recipe) -> None:

@@ -73,6 +73,7 @@ def test_consistency_is_random_minus_landmarks(generator):
     middle = measure.consistency([made], measure.LAYERS[0], generator)
     top = measure.consistency([made, made], measure.LAYERS[1], generator)
     assert middle["value"] == pytest.approx(0.1, abs=0.02) and middle["n"] == 12
+    assert middle["named"]["Delta of random place"][0] == pytest.approx(0.3, abs=0.02)
     assert abs(top["value"]) < 0.02 and top["n"] == 12  # two readings of a group are one cluster
 
 
@@ -153,7 +154,12 @@ def test_figures_draw_every_row():
     axis = plots.dots(rows, "share", {"chance": 0.1}).axes[0]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"] and len(axis.lines) == 2 * 8 + 2 + 1
     bars = plots.shares(rows, "share").axes[0].patches
+    ticks = [line.get_xdata().tolist() for line in plots.shares(rows, "share").axes[0].lines]
     assert len(bars) == 4 and bars[1].get_x() == pytest.approx(0.5)
+    assert ticks == [[0.5, 0.5]] * 2  # where the first part ends, for each seed; the last part's end is always one
+    with pytest.raises(ValueError, match="stride"):
+        sparse = reading(cutouts.render(cutouts.World(), "test", range(N)), np.zeros((N, 64, 64), bool))
+        measure.minimum([sparse], np.zeros((N, 64, 64), bool), np.random.default_rng(0))
     signed = plots.signed(np.array([[-2.0, 0.0, 2.0]]))
     assert signed.tolist() == [[0.0, 0.5, 1.0]]
     plots.plt.close("all")

@@ -19,7 +19,7 @@ def test_the_smoke_profile_runs_from_training_to_review(tmp_path, monkeypatch):
             written = ledger.read(name, "smoke")
             assert set(written["figures"]) == set(entry["figures"])
             assert not claims.missing(name, "smoke") or name in ("00_overview", "15_review")
-    trained = sorted(path.stem for path in (build / "smoke/weights/cutouts").glob("*.safetensors"))
+    trained = sorted(path.stem for path in (build / "smoke/weights/01/cutouts").glob("*.safetensors"))
     assert {"lenet-0", "lenet-1", "alexnet-1", "reader-hue"} <= set(trained)
     again = subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True)
     assert again.returncode == 0 and "begins" not in again.stdout + again.stderr  # nothing to do

@@ -195,3 +195,13 @@ def test_copies_of_one_reader_do_not_narrow_the_null():
         [scores] * 4, [np.arange(15) + 100 * k for k in range(4)], generator=np.random.default_rng(2), draws=3000
     )
     assert (independent.high - independent.low) < 0.7 * (one.high - one.low)
+
+
+def test_readers_that_miss_some_units_stay_dependent_in_the_null():
+    rng = np.random.default_rng(5)
+    scores = rng.random((40, 40))
+    members = [np.sort(rng.choice(40, 34, replace=False)) for _ in range(12)]
+    tables = [scores[np.ix_(own, own)] for own in members]
+    whole = stats.matched_null(scores, generator=np.random.default_rng(0), draws=2000)
+    pooled = stats.pooled_null(tables, members, generator=np.random.default_rng(1), draws=600)
+    assert (pooled.high - pooled.low) > 0.8 * (whole.high - whole.low)

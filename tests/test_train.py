@@ -29,7 +29,7 @@ def run(build, stop_after=None, epochs=24):
         [sys.executable, "-c", SCRIPT, str(epochs)], cwd=paths.ROOT, env=environment, stderr=subprocess.DEVNULL
     )
     if stop_after:
-        while not (found := list((build / "checkpoints").rglob("*.ckpt"))) and process.poll() is None:
+        while not (found := list((build / "weights").rglob("*.ckpt"))) and process.poll() is None:
             time.sleep(0.005)
         while len(train.load_checkpoint(found[0])["history"]["rate"]) < stop_after and process.poll() is None:
             time.sleep(0.01)
@@ -41,7 +41,7 @@ def test_a_killed_training_resumes_to_the_same_bits(tmp_path):
     run(tmp_path / "whole")
     run(tmp_path / "killed", stop_after=2)
     assert not (tmp_path / "killed/weights/cutouts/lenet-0.json").exists()
-    assert list((tmp_path / "killed/checkpoints").rglob("*.ckpt"))
+    assert list((tmp_path / "killed/weights").rglob("*.ckpt"))
     run(tmp_path / "killed")
     name = "weights/cutouts/lenet-0.safetensors"
     assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
@@ -109,7 +109,7 @@ def test_a_damaged_or_foreign_checkpoint_is_refused(tmp_path):
 
 def test_shifts_move_pictures_and_nothing_else():
     images = torch.rand(64, 3, 16, 16)
-    moved = train.shifted(images, 4, torch.Generator().manual_seed(0))
+    moved = train.shifted(images, 4, torch.randint(0, 9, (2, 64), generator=torch.Generator().manual_seed(0)))
     offsets = set()
     for before, after in zip(images, moved, strict=True):
         padded = torch.nn.functional.pad(before[None], [4] * 4, mode="reflect")[0]
@@ -146,3 +146,25 @@ def test_a_network_that_is_there_is_not_trained_again(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "fit", lambda *a, **k: pytest.fail("trained again"))
     assert retrain.one("cutouts/lenet-0", "lenet", "label", 0, recipe)["digest"] == first["digest"]
     assert weights.info("cutouts/lenet-0")["validation"]["accuracy"] >= 0
+
+
+def test_a_validation_loss_that_is_not_finite_stops_before_the_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "evaluate", lambda *a, **k: (float("nan"), 0.1))
+    with pytest.raises(FloatingPointError, match=r"validation loss is nan at step 4 .*nothing is kept"):
+        fit(TINY, checkpoint=tmp_path / "a.ckpt")
+    assert not (tmp_path / "a.ckpt").exists()
+
+
+def test_retraining_replaces_only_what_it_trained(tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPANION_BUILD", str(tmp_path / "build"))
+    monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path / "weights"))
+    foreign = tmp_path / "build/retrained/cutouts/vgg-0.json"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("{}")
+    monkeypatch.setattr(retrain, "RECIPE", TINY._replace(epochs=1))
+    retrain.main(["--families", "lenet", "--seeds", "0", "--processes", "1", "--quiet", "--precision", "32-true"])
+    assert sorted(path.name for path in (tmp_path / "weights/cutouts").iterdir()) == [
+        "lenet-0.json",
+        "lenet-0.safetensors",
+    ]
+    assert not (tmp_path / "build/retrained").exists()  # the next call starts from scratch
