@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,11 @@ retrain = False  # train from scratch
 
 def pytest_sessionfinish():
     shutil.rmtree(SCRATCH, ignore_errors=True)
+
+
+def heed_interrupts() -> None:
+    """In a child: Ctrl-C works even where the tests themselves run in a background that ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Project:
@@ -79,7 +85,8 @@ class Project:
     def start(self, *arguments: str, **options) -> subprocess.Popen:
         command = [sys.executable, "-m", "lib.runner", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.Popen(command, cwd=ROOT, env=self.environment(), **(pipes | options))
+        options = pipes | {"preexec_fn": heed_interrupts} | options
+        return subprocess.Popen(command, cwd=ROOT, env=self.environment(), **options)
 
     def run(self, *arguments: str, **options) -> tuple[int, str]:
         """(exit code, what was printed) of `python -m lib.runner run ...`."""
