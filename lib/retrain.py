@@ -82,6 +82,12 @@ def one(
     return info
 
 
+def recipe(images: int, epochs: int) -> train.Recipe:
+    """The zoo's recipe with fewer pictures and epochs."""
+    size = min(images, train.Recipe().epoch)
+    return train.Recipe(images=images, epoch=size, epochs=epochs, validation=max(64, size // 10))
+
+
 def here(run, families, seeds, images: int = 60_000, epochs: int = 20, world=None) -> None:
     """Train these networks and the readers for a notebook run with `retrain = True`, into build/<profile>/weights.
 
@@ -89,11 +95,9 @@ def here(run, families, seeds, images: int = 60_000, epochs: int = 20, world=Non
     folder of its own, since notebooks run side by side; what is there by the same recipe is not trained again.
     """
     os.environ["COMPANION_WEIGHTS"] = str(paths.build() / run.profile / "weights" / run.notebook[:2])
-    size = min(images, train.Recipe().epoch)
-    recipe = train.Recipe(images=images, epoch=size, epochs=epochs, validation=max(64, size // 10))
-    recipe = recipe._replace(precision=train.precision(run.device))
+    chosen = recipe(images, epochs)._replace(precision=train.precision(run.device))
     for name, family, target, seed in jobs(families, seeds):
-        one(name, family, target, seed, recipe, world, run.device, progress=True)
+        one(name, family, target, seed, chosen, world, run.device, progress=True)
 
 
 def _stored(name: str, model, best: dict, validation: tuple, info: dict) -> dict:

@@ -116,6 +116,24 @@ def bootstrap_mean(
     return Estimate(value, float(interval.low), float(interval.high), sums.size)
 
 
+def bootstrap_shares(values, statistic, *, generator, draws: int = 2000, level: float = 0.95) -> Estimate:
+    """A statistic of several shares counted on the same units, with a percentile bootstrap over the units.
+
+    values: (..., n), what each of n units adds to each share (hits of classifiers on the same pictures); statistic:
+    means (...,) -> number. All shares are drawn together. A largest or smallest share leans outwards when it is drawn
+    again: the interval is widened where needed so that it holds the value found.
+    """
+    values = np.asarray(values, dtype=np.float32)
+    n = values.shape[-1]
+    if n < FEWEST_UNITS or not np.isfinite(values).all():
+        raise ValueError(f"bootstrap_shares: expected finite values of at least {FEWEST_UNITS} units, found {n} units")
+    weights = generator.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float32)
+    means = np.moveaxis(values @ weights.T / n, -1, 0).astype(np.float64)
+    value, tail = float(statistic(values.mean(-1, dtype=np.float64))), (1 - level) / 2
+    low, high = np.quantile([statistic(mean) for mean in means], [tail, 1 - tail])
+    return Estimate(value, float(min(low, value)), float(max(high, value)), n)
+
+
 def sign_flip(differences, *, generator, clusters=None, draws: int = 4999) -> Null:
     """Null of a mean paired difference: the sign of every unit's is a coin toss (all possible ones if few units)."""
     sums, counts = per_cluster(differences, clusters)

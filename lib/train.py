@@ -65,7 +65,8 @@ def shifted(images: Tensor, most: int, offsets: Tensor) -> Tensor:
     return padded.permute(0, 2, 3, 1)[each, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def _save_checkpoint(path: Path, content: dict) -> None:
+def save_checkpoint(path: Path, content: dict) -> None:
+    """Write a checkpoint, headed by the digest of its bytes, atomically."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     files.atomic_write(path, files.sha256(buffer.getvalue()).encode() + buffer.getvalue())
@@ -121,7 +122,7 @@ def fit(
         "reference": math.inf,
     }
     history = {"validation_loss": [], "validation_accuracy": [], "train_loss": [], "rate": [], "kept": {}}
-    best = _copy(model)
+    best = copied(model)
     if checkpoint and checkpoint.exists():
         saved = load_checkpoint(checkpoint)
         if saved["recipe"] != str(recipe):
@@ -144,7 +145,7 @@ def fit(
         title, often = f"epoch {state['epoch'] + 1}/{recipe.epochs}", 0.5 if sys.stderr.isatty() else 20
         for chosen in tqdm(rows, desc=title, disable=not progress, leave=False, mininterval=often):
             if state["step"] in keep:
-                history["kept"][keep[state["step"]]] = _copy(model)
+                history["kept"][keep[state["step"]]] = copied(model)
             offsets = torch.randint(
                 0, 2 * recipe.shift + 1, (2, len(chosen)), generator=generator
             )  # alike on all devices
@@ -169,13 +170,13 @@ def fit(
         for name, value in measured.items():
             history[name].append(value)
         if validation_loss < state["best"]:
-            state["best"], best = validation_loss, _copy(model)
+            state["best"], best = validation_loss, copied(model)
         plateau_rule(state, validation_loss, recipe)
         state["epoch"] += 1
         if checkpoint and fabric.global_rank == 0:
-            content = {"model": _copy(model), "optimizer": optimizer.state_dict(), "rng": torch.get_rng_state()}
+            content = {"model": copied(model), "optimizer": optimizer.state_dict(), "rng": torch.get_rng_state()}
             content |= {"generator": generator.get_state(), "state": state, "history": history, "best": best}
-            _save_checkpoint(checkpoint, content | {"recipe": str(recipe)})
+            save_checkpoint(checkpoint, content | {"recipe": str(recipe)})
     return best, history | {"epochs": state["epoch"], "steps": state["step"], "plateaus": state["plateaus"]}
 
 
@@ -205,7 +206,7 @@ def plateau_rule(state: dict, loss: float, recipe: Recipe) -> None:
         state["reference"] = min(state["reference"], loss)
 
 
-def _copy(model: nn.Module) -> dict[str, Tensor]:
+def copied(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 

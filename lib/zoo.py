@@ -9,6 +9,7 @@ leaves the layer's non-linearity, `conv5_pre` what enters it.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ def build(family: str, classes: int = 10, seed: int = 0) -> nn.Module:
     The same family, classes and seed give the same weights to the bit. ValueError for an unknown family.
     """
     if family not in BUILDERS:
-        raise ValueError(f"family is {family!r}, expected one of {', '.join(FAMILIES)}")
+        raise ValueError(f"family is {family!r}, expected one of {', '.join(BUILDERS)}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = BUILDERS[family](classes)
@@ -54,7 +55,7 @@ def preprocess(images: Tensor) -> Tensor:
 
 def layers(family: str) -> dict[str, str]:
     """The papers' layer names of a family, each with the module whose output it is."""
-    return dict(LAYERS[family])
+    return dict(LAYERS[family.split("_")[0]])
 
 
 def _conv(inside: int, outside: int, kernel: int, stride: int = 1, norm: bool = True, groups: int = 1) -> nn.Sequential:
@@ -91,25 +92,28 @@ def lenet(classes: int) -> nn.Module:
     )  # fmt: skip
 
 
-def alexnet(classes: int) -> nn.Module:
+def alexnet(classes: int, widen: int = 1) -> nn.Module:
     """Krizhevsky et al. 2012 with a quarter of the maps: 11x11 stride-4 stem, overlapping pools, two wide dense
-    layers."""
+    layers. `widen` multiplies the maps of the last convolution (Bau et al. 2017)."""
     return _named(
         conv1=_conv(3, 32, 11, 4, norm=False), pool1=nn.MaxPool2d(3, 2, 1),
         conv2=_conv(32, 80, 5, norm=False), conv3=_conv(80, 80, 3, norm=False), conv4=_conv(80, 80, 3, norm=False),
-        conv5=_conv(80, 64, 3, norm=False), pool5=nn.MaxPool2d(3, 2, 1), flat=nn.Flatten(),
-        fc6=_dense(64 * 4 * 4, 128, 0.5), fc7=_dense(128, 128, 0.5), fc8=nn.Linear(128, classes),
+        conv5=_conv(80, 64 * widen, 3, norm=False), pool5=nn.MaxPool2d(3, 2, 1), flat=nn.Flatten(),
+        fc6=_dense(64 * widen * 4 * 4, 128, 0.5), fc7=_dense(128, 128, 0.5), fc8=nn.Linear(128, classes),
     )  # fmt: skip
 
 
-def vgg(classes: int) -> nn.Module:
-    """Simonyan & Zisserman 2015 with batch normalisation: stacks of 3x3 convolutions between 2x2 pools."""
+def vgg(classes: int, stem: int = 1) -> nn.Module:
+    """Simonyan & Zisserman 2015 with batch normalisation: stacks of 3x3 convolutions between 2x2 pools. With a `stem`
+    of 2 or 4 the first convolution takes that stride instead of one or two of the pools (4: with a 7x7 kernel)."""
     parts, inside = {}, 3
     for block, (width, depth) in enumerate([(12, 1), (24, 2), (48, 2), (80, 2), (96, 2)], 1):
         for i in range(1, depth + 1):
-            parts[f"conv{block}_{i}"] = _conv(inside, width, 3)
+            first = not parts
+            parts[f"conv{block}_{i}"] = _conv(inside, width, 7 if first and stem == 4 else 3, stem if first else 1)
             inside = width
-        parts[f"pool{block}"] = nn.MaxPool2d(2)
+        if 2**block > stem:
+            parts[f"pool{block}"] = nn.MaxPool2d(2)
     parts |= {
         "flat": nn.Flatten(),
         "fc6": _dense(96 * 2 * 2, 128),
@@ -213,6 +217,8 @@ def convnext(classes: int) -> nn.Module:
 BUILDERS: dict[str, Callable[[int], nn.Module]] = {
     f.__name__: f for f in (lenet, alexnet, vgg, resnet, inception, convnext)
 }
+BUILDERS |= {f"vgg_stride{stem}": partial(vgg, stem=stem) for stem in (2, 4)}  # variants, not members of the zoo
+BUILDERS |= {f"alexnet_x{widen}": partial(alexnet, widen=widen) for widen in (4, 8)}
 
 
 def _plain(*names: str) -> dict[str, str]:
@@ -257,7 +263,7 @@ def network(family: str, seed: int = 0, device: str = "cpu", *, stage: str = "")
     """
     name = f"cutouts/{family}-{seed}" + (f"-{stage}" if stage else "")
     if family not in BUILDERS:
-        raise ValueError(f"family is {family!r}, expected one of {', '.join(FAMILIES)}")
+        raise ValueError(f"family is {family!r}, expected one of {', '.join(BUILDERS)}")
     model = build(family, CLASSES, seed)
     if stage != "step0":
         state, info = weights.load(name)

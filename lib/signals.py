@@ -1,0 +1,105 @@
+"""What classifiers read in reconstructions: each test picture is reconstructed once per autoencoder, then read by all.
+
+Rows are autoencoders A_i, columns classifiers j, as in Table 2 of Palacio et al. 2018. Answers are kept by content; the
+job `python -m lib.signals --profile embedded` fills the cache before the notebooks that share it run.
+"""
+
+import argparse
+
+import numpy as np
+import torch
+
+from lib import autoencoders, cutouts, files, networks, params, predictions, retrain_autoencoders, segnet, zoo
+from lib.run import repeatable
+
+
+def answers(autoencoder: segnet.Autoencoder | None, nets: list[networks.Network], pictures: cutouts.Batch) -> list:
+    """Class probabilities (n, classes), float32, of each network on the reconstructions of all pictures; on the
+    pictures themselves if `autoencoder` is None. ValueError if a network's classes are not the world's."""
+    for net in nets:
+        if len(net.classes) != cutouts.CLASSES:
+            raise ValueError(
+                f"{net.name} has {len(net.classes)} classes, expected the {cutouts.CLASSES} of the cutouts world"
+            )
+    if autoencoder is None:
+        return [predictions.probabilities(net, pictures) for net in nets]
+    images = None
+
+    def read(net: networks.Network) -> dict[str, np.ndarray]:
+        nonlocal images
+        if images is None:
+            images = segnet.reconstruct(autoencoder, networks.to_tensor(pictures.images))
+        return {"probabilities": networks.scores(net, images, batch=250).softmax(1).numpy()}
+
+    key = {"autoencoder": autoencoder.digest, "pictures": files.sha256(pictures.images.tobytes())}
+    key |= {"torch": torch.__version__, "code": [files.file_digest(part.__file__) for part in (networks, segnet, zoo)]}
+    found = []
+    for net in nets:
+        mine = {"network": net.digest, "layers": files.sha256(repr(net.model).encode())}
+        mine |= {"device": str(next(net.model.parameters()).device)}
+        found.append(files.cached("signals", key | mine, lambda net=net: read(net))["probabilities"])
+    return found
+
+
+def hits(autoencoder: segnet.Autoencoder | None, nets: list[networks.Network], pictures: cutouts.Batch) -> np.ndarray:
+    """(networks, n) bool: where each network names the label of what the autoencoder gives it."""
+    return np.stack([said.argmax(1) == pictures.labels for said in answers(autoencoder, nets, pictures)])
+
+
+def zoo_of(families, seed: int, device: str = "cpu") -> list[networks.Network]:
+    """The classifiers of one seed, in the order of `families`."""
+    return [zoo.network(family, seed, device) for family in families]
+
+
+def tuned(family: str, seed: int, how: str = "", epoch: int | None = None, device: str = "cpu") -> segnet.Autoencoder:
+    """A_i of a family and a seed; `how` and `epoch` as in the names of lib/autoencoders.py. Epoch 0 is A_S; an epoch
+    after the last gives the final state, whose tuning had ended before."""
+    if epoch == 0:
+        return autoencoders.autoencoder("pretrained", device=device)
+    name = f"{family}-{seed}" + (f"-{how}" if how else "")
+    last = retrain_autoencoders.length(name)
+    return autoencoders.autoencoder(name + (f"-epoch{epoch}" if epoch and epoch < last else ""), device=device)
+
+
+def table(
+    families, seed: int, pictures: cutouts.Batch, *, readers: int | None = None, epoch: int | None = None, device="cpu"
+) -> np.ndarray:
+    """Table 2: (k, k, n) bool, [i, j] says where classifier j names the label of A_i's reconstructions.
+
+    `readers` is the seed of the classifiers, by default that of the autoencoders. `epoch`: A_i after so many epochs.
+    """
+    nets = zoo_of(families, seed if readers is None else readers, device)
+    return np.stack([hits(tuned(family, seed, "", epoch, device), nets, pictures) for family in families])
+
+
+def alone(families, seed: int, pictures: cutouts.Batch, device="cpu") -> np.ndarray:
+    """(k, n) bool: where each classifier names the label of the picture itself."""
+    return hits(None, zoo_of(families, seed, device), pictures)
+
+
+def pretrained(families, seed: int, pictures: cutouts.Batch, name: str = "pretrained", device="cpu") -> np.ndarray:
+    """(k, n) bool: where each classifier names the label of A_S's reconstruction (`name`: A_S or a variant)."""
+    return hits(autoencoders.autoencoder(name, device=device), zoo_of(families, seed, device), pictures)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--profile", default="embedded")
+    repeatable(0)
+    chosen = params.profile(parser.parse_args(arguments).profile)["03_total_order"]
+    if chosen["retrain"]:
+        return  # the notebook trains networks of its own
+    families, seeds = chosen["families"], chosen["seeds"]
+    pictures = {n: cutouts.batch(cutouts.World(), "test", chosen[n]) for n in ("n_test", "n_across", "n_growth")}
+    for seed in seeds:
+        alone(families, seed, pictures["n_test"])
+        pretrained(families, seed, pictures["n_test"])
+        table(families, seed, pictures["n_test"])
+        for other in set(seeds) - {seed}:
+            table(families, seed, pictures["n_across"], readers=other)
+        for epoch in (0, *retrain_autoencoders.KEPT):
+            table(families, seed, pictures["n_growth"], epoch=epoch)
+
+
+if __name__ == "__main__":
+    main()
