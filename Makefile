@@ -36,13 +36,14 @@ status: $(INSTALLED) ## say which notebooks are fresh, stale or missing, and why
 lab: $(INSTALLED) ## open the notebooks in JupyterLab
 	$(PY) -m jupyterlab --notebook-dir=notebooks
 
-retrain: $(INSTALLED) ## train the zoo again from scratch (resumes where it stopped), then run 01 and 09
+retrain: $(INSTALLED) ## train the zoo and the autoencoders again from scratch (resumes where it stopped), then run all
 	$(PY) -m lib.retrain --processes $(PROCESSES)
-	@$(call RUN,01 09 15)
+	$(PY) -m lib.retrain_autoencoders --processes $(PROCESSES)
+	@$(call RUN,)
 	@$(PY) -m lib.review --profile $(PROFILE) --readme
 
 bench: $(INSTALLED) ## measure the speed claims, one thread
-	@for script in bench/*.py; do OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONPATH=. $(PY) $$script || exit 1; done
+	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) -m bench
 
 install: $(INSTALLED) ## make .venv with the pinned packages; every other command does it when needed
 

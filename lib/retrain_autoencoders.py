@@ -7,7 +7,6 @@ it is there; what is done is left alone, the interrupted one goes on from its la
 import argparse
 import multiprocessing
 import os
-import re
 import shutil
 from typing import NamedTuple
 
@@ -161,7 +160,7 @@ def here(run, families, seeds, images: int = 60_000, epochs: int = 40) -> None:
     short = retrain.recipe(images, epochs)._replace(precision=precision)
     for family in STRIDES:
         for seed in seeds[:2]:
-            retrain.one(f"cutouts/{family}-{seed}", family, "label", seed, short, **options)
+            retrain.one(f"variants/{family}-{seed}", family, "label", seed, short, **options)
     for job in jobs(families, seeds):
         tuned(job, then, images=images, **options)
     for family in WIDENED:
@@ -213,7 +212,7 @@ def _stored(job: Job, made, network, state: dict, validation: tuple, info: dict)
 
     def accuracy(state: dict) -> float:
         both.load_state_dict(both.state_dict() | state)
-        scores = networks.scores(network, segnet.reconstruct(made, images), 250)
+        scores = networks.scores(network, segnet.reconstruct(made, images))
         return float((scores.argmax(1).numpy() == labels).mean())
 
     both.cpu().eval(), network.model.cpu()
@@ -260,7 +259,7 @@ def main(arguments: list[str] | None = None) -> None:
     classifier, autoencoder = train.Recipe(precision=precision), tuning.Recipe(precision=precision)
     pre = [(name, tuning.PRETRAIN._replace(precision=precision)) for name in ("pretrained", "pretrained-clean")]
     rest = [(job, autoencoder) for job in jobs() if job.family in zoo.FAMILIES]
-    variants = [((f"cutouts/{family}-{s}", family, s), classifier) for family in STRIDES for s in SEEDS[:2]]
+    variants = [((f"variants/{family}-{s}", family, s), classifier) for family in STRIDES for s in SEEDS[:2]]
     late = [(job, autoencoder) for job in jobs() if job.family not in zoo.FAMILIES]
     large = [(("", family, s), classifier) for s in SEEDS for family in WIDENED]
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
@@ -270,7 +269,7 @@ def main(arguments: list[str] | None = None) -> None:
                 print(line, flush=True)  # noqa: T201 - what a person at the terminal waits for
     for path in sorted(fresh.rglob("*"), key=lambda path: path.suffix != ".safetensors"):
         place = path.relative_to(fresh)
-        mine = place.parts[0] in ("autoencoders", "answers") or re.match(r"vgg_stride", place.name)
+        mine = place.parts[0] in ("autoencoders", "answers", "variants")
         if path.is_file() and mine:
             files.atomic_write(committed / place, path.read_bytes())
     shutil.rmtree(fresh)

@@ -141,7 +141,7 @@ def transplant_vgg16(encoder: Encoder, features: nn.Module) -> None:
         mine.load_state_dict(other.state_dict())
 
 
-def reconstruct(autoencoder: Autoencoder, images: Tensor, batch: int = 250) -> Tensor:
+def reconstruct(autoencoder: Autoencoder, images: Tensor, batch: int = 32) -> Tensor:
     """Reconstructions of float RGB pictures (N, 3, H, W) in [0, 1]: RGB of the same shape, not clipped; no gradients.
 
     H and W must be multiples of 2 to the number of stages.

@@ -29,7 +29,7 @@ def answers(autoencoder: segnet.Autoencoder | None, nets: list[networks.Network]
         nonlocal images
         if images is None:
             images = segnet.reconstruct(autoencoder, networks.to_tensor(pictures.images))
-        return {"probabilities": networks.scores(net, images, batch=250).softmax(1).numpy()}
+        return {"probabilities": networks.scores(net, images).softmax(1).numpy()}
 
     key = {"autoencoder": autoencoder.digest, "pictures": files.sha256(pictures.images.tobytes())}
     key |= {"torch": torch.__version__, "code": [files.file_digest(part.__file__) for part in (networks, segnet, zoo)]}
@@ -91,14 +91,17 @@ def main(arguments: list[str] | None = None) -> None:
         return  # the notebook trains networks of its own
     families, seeds = chosen["families"], chosen["seeds"]
     pictures = {n: cutouts.batch(cutouts.World(), "test", chosen[n]) for n in ("n_test", "n_across", "n_growth")}
+    nets = {seed: zoo_of(families, seed) for seed in seeds}
+    everybody = [net for seed in seeds for net in nets[seed]]
+    for made in (None, autoencoders.autoencoder("pretrained")):
+        answers(made, everybody, pictures["n_test"])
     for seed in seeds:
-        alone(families, seed, pictures["n_test"])
-        pretrained(families, seed, pictures["n_test"])
-        table(families, seed, pictures["n_test"])
-        for other in set(seeds) - {seed}:
-            table(families, seed, pictures["n_across"], readers=other)
-        for epoch in (0, *retrain_autoencoders.KEPT):
-            table(families, seed, pictures["n_growth"], epoch=epoch)
+        others = [net for other in seeds if other != seed for net in nets[other]]
+        for family in families:
+            answers(tuned(family, seed), nets[seed], pictures["n_test"])
+            answers(tuned(family, seed), others, pictures["n_across"])
+            for epoch in (0, *retrain_autoencoders.KEPT):
+                answers(tuned(family, seed, epoch=epoch), nets[seed], pictures["n_growth"])
 
 
 if __name__ == "__main__":

@@ -261,7 +261,7 @@ def network(family: str, seed: int = 0, device: str = "cpu", *, stage: str = "")
     `stage` asks for a state on the way there: "step64", "step256", "step1024" where they were kept, or "step0", which
     needs no file, since the seed gives it.
     """
-    name = f"cutouts/{family}-{seed}" + (f"-{stage}" if stage else "")
+    name = f"{'cutouts' if family in FAMILIES else 'variants'}/{family}-{seed}" + (f"-{stage}" if stage else "")
     if family not in BUILDERS:
         raise ValueError(f"family is {family!r}, expected one of {', '.join(BUILDERS)}")
     model = build(family, CLASSES, seed)

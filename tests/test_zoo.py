@@ -9,7 +9,7 @@ from torch import nn
 from lib import files, paths, weights, zoo
 
 
-@pytest.mark.parametrize("family", zoo.FAMILIES)
+@pytest.mark.parametrize("family", zoo.BUILDERS)
 def test_every_layer_name_points_to_a_module(family):
     model = zoo.build(family).eval()
     seen = {}
@@ -46,6 +46,21 @@ def test_sizes_and_distinguishing_marks():
     kinds = {family: {type(m) for m in zoo.build(family).modules()} for family in zoo.FAMILIES}
     assert all((nn.BatchNorm2d in kinds[f]) == (f in ("vgg", "resnet", "inception")) for f in zoo.FAMILIES)
     assert {m.kernel_size for m in zoo.build("vgg").modules() if isinstance(m, nn.Conv2d)} == {(3, 3)}
+
+
+def test_variants_change_one_thing():
+    """VGG's stem takes the steps of one or two pools and the maps behind it keep their sizes; AlexNet gets wider."""
+    sizes = {}
+    for family in ("vgg", "vgg_stride2", "vgg_stride4"):
+        model, seen = zoo.build(family).eval(), []
+        for name in ("conv3_2", "conv5_2"):
+            model.get_submodule(name).register_forward_hook(lambda m, i, o, seen=seen: seen.append(tuple(o.shape[1:])))
+        model(torch.randn(1, 3, 64, 64))
+        sizes[family] = (seen, model.conv1_1.conv.stride[0], sum(isinstance(m, nn.MaxPool2d) for m in model))
+    assert sizes["vgg"][0] == sizes["vgg_stride2"][0] == sizes["vgg_stride4"][0] == [(48, 16, 16), (96, 4, 4)]
+    assert [size[1:] for size in sizes.values()] == [(1, 5), (2, 4), (4, 3)]
+    assert [zoo.build(f"alexnet_x{k}").conv5.conv.out_channels for k in (4, 8)] == [256, 512]
+    assert zoo.layers("vgg_stride2") == zoo.layers("vgg")
 
 
 def test_a_seed_fixes_the_weights_and_leaves_the_global_stream_alone():
@@ -93,6 +108,8 @@ def test_committed_weights_are_whole_and_within_their_budget():
                     info["validation"]["accuracy_in_half_precision"], 3
                 )
     assert size < 20e6
+    everything = [path.stat().st_size for path in paths.weights().rglob("*") if path.is_file()]
+    assert sum(everything) < 40e6
 
 
 def test_states_on_the_way_are_different_networks_and_step_zero_is_the_untrained_one():
