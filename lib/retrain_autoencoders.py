@@ -19,7 +19,7 @@ from lib.run import repeatable
 
 SEEDS = (0, 1, 2)
 PASSES = 72  # how often the small set is seen, as ImageNet in the paper, in as many steps as the stream
-KEPT = (1, 3, 9)  # epochs of tuning whose states are kept
+KEPT = (2, 6, 20)  # epochs of tuning whose states are kept, however soon the rule ends it
 SIMPLE = "resnet"  # the family of the paper's supplementary table 1
 STRIDES = ("vgg_stride2", "vgg_stride4")
 WIDENED = ("alexnet_x4", "alexnet_x8")  # too large to commit: their answers are, see `answer`
@@ -40,10 +40,11 @@ class Job(NamedTuple):
 def jobs(families=zoo.FAMILIES, seeds=SEEDS) -> list[Job]:
     """All tunings, the ones that others wait for first."""
     order = sorted(families, key=("vgg", "convnext", "inception", "resnet", "alexnet", "lenet").index)
-    chosen = [Job(family, seed) for seed in seeds for family in order]
+    chosen = [Job(family, seeds[0]) for family in order]
+    chosen += [Job(family, seeds[0], "untrained") for family in order]
+    chosen += [Job(family, seed) for seed in seeds[1:] for family in order]
     if SIMPLE in families:
         chosen += [Job(SIMPLE, seed, how) for seed in seeds for how in ("encoder", "both", "fresh")]
-    chosen += [Job(family, seeds[0], "untrained") for family in order]
     chosen += [Job(family, seed) for family in STRIDES for seed in seeds[:2]]
     return chosen + [Job(family, seeds[0], "clean") for family in order]
 
@@ -70,9 +71,7 @@ def small(epoch: int, n: int, pictures: np.ndarray) -> np.ndarray:
     return pictures[[orders[p // len(pictures)][p % len(pictures)] for p in places]]
 
 
-def pretrained(
-    name: str, recipe: tuning.Recipe, shape=segnet.SMALL, world=None, progress=False, device="cpu"
-) -> dict:
+def pretrained(name: str, recipe: tuning.Recipe, shape=segnet.SMALL, world=None, progress=False, device="cpu") -> dict:
     """Train A_S or a variant (`pretrained`, `-clean`, `-small`) and write its weights; returns their info."""
     world = cutouts.World() if world is None else world
     recipe = recipe._replace(fall=recipe.epochs * (recipe.epoch // recipe.batch))
@@ -104,7 +103,8 @@ def tuned(job: Job, recipe: tuning.Recipe, world=None, images=60_000, keep=KEPT,
     """Tune what `job` says and write its weights; returns their info. A_S must be there, and for the three other ways
     of supplementary table 1 the tuned decoder, since they take as many steps as it took."""
     world = cutouts.World() if world is None else world
-    recipe = recipe._replace(seed=job.seed)
+    keep = () if job.how or job.family not in zoo.FAMILIES else keep
+    recipe = recipe._replace(seed=job.seed, beyond=max(keep, default=0))
     if job.how in ("encoder", "both", "fresh"):
         epochs = weights.info(f"autoencoders/{Job(job.family, job.seed).name}")["history"]["epochs"]
         recipe = recipe._replace(epochs=epochs, improvement=0.0)
@@ -130,13 +130,12 @@ def tuned(job: Job, recipe: tuning.Recipe, world=None, images=60_000, keep=KEPT,
 
     part = job.how if job.how in ("encoder", "both") else "decoder"
     checkpoint, validation = _checkpoint(job.name, made_by), (held_out.images, held_out.labels)
-    options = {"keep": () if job.how else keep, "checkpoint": checkpoint, "progress": progress, "device": device}
+    options = {"keep": keep, "checkpoint": checkpoint, "progress": progress, "device": device}
     state, history = tuning.tune(made, network, data, recipe, validation, part, **options)
     kept = history.pop("kept")
     for epoch, earlier in kept.items():
         name = f"{job.name}-epoch{epoch}"
-        if epoch < history["epochs"]:
-            weights.save(f"autoencoders/{name}", earlier, {"made_by": made_by, "of": job.name, "epoch": epoch})
+        weights.save(f"autoencoders/{name}", earlier, {"made_by": made_by, "of": job.name, "epoch": epoch})
     info = _stored(job, made, network, state, validation, {"made_by": made_by, "history": history})
     checkpoint.unlink(missing_ok=True)
     return info
@@ -185,11 +184,6 @@ def answer(
     size = sum(parameter.numel() for parameter in model.parameters())
     info = {"made_by": made_by, "history": trained["history"], "network": trained["digest"], "parameters": size}
     return weights.save(f"answers/{name}", {"probabilities": said}, info | {"pictures": n_test})
-
-
-def length(name: str) -> int:
-    """Epochs for which the autoencoder `name` was tuned."""
-    return weights.info(f"autoencoders/{name}")["history"]["epochs"]
 
 
 def _done(name: str, made_by: dict, folder: str = "autoencoders") -> dict | None:

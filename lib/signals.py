@@ -52,13 +52,10 @@ def zoo_of(families, seed: int, device: str = "cpu") -> list[networks.Network]:
 
 
 def tuned(family: str, seed: int, how: str = "", epoch: int | None = None, device: str = "cpu") -> segnet.Autoencoder:
-    """A_i of a family and a seed; `how` and `epoch` as in the names of lib/autoencoders.py. Epoch 0 is A_S; an epoch
-    after the last gives the final state, whose tuning had ended before."""
-    if epoch == 0:
-        return autoencoders.autoencoder("pretrained", device=device)
-    name = f"{family}-{seed}" + (f"-{how}" if how else "")
-    last = retrain_autoencoders.length(name)
-    return autoencoders.autoencoder(name + (f"-epoch{epoch}" if epoch and epoch < last else ""), device=device)
+    """A_i of a family and a seed; `how` and `epoch` (of retrain_autoencoders.KEPT) as in the names of
+    lib/autoencoders.py; epoch 0 is A_S. Without an epoch: the state that the rule of lib/tuning.py chose."""
+    name = f"{family}-{seed}" + (f"-{how}" if how else "") + (f"-epoch{epoch}" if epoch else "")
+    return autoencoders.autoencoder("pretrained" if epoch == 0 else name, device=device)
 
 
 def table(

@@ -46,6 +46,7 @@ class Recipe(NamedTuple):
     epochs: int = 40  # at most
     window: int = 3  # epochs over which the best validation loss must improve
     improvement: float = 0.01  # by this share; 0: all epochs are run
+    beyond: int = 0  # go on to this epoch for the states on the way; it changes nothing in what is chosen
     precision: str = "32-true"
     seed: int = 0
 
@@ -173,8 +174,9 @@ def descend(
 
     ready: called before every epoch (training mode). measure: called after it. frozen: a part that only has to be on
     the same device. best: the measure whose lowest value chooses the state; "" keeps the last. keep: epochs (1 is the
-    first) whose states are returned as history["kept"] {epoch: state}. checkpoint: file to resume from, written after
-    every epoch. FloatingPointError names the step at which the loss was no longer finite.
+    first) whose states are returned as history["kept"] {epoch: state}; history["epochs"] and ["steps"] say when the
+    rule ended it. checkpoint: file to resume from, written after every epoch. FloatingPointError names the step at
+    which the loss was no longer finite.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     kind, _, number = device.partition(":")
@@ -183,7 +185,11 @@ def descend(
     model.to(fabric.device), frozen and frozen.to(fabric.device)
     optimizer = fabric.setup_optimizers(optimizer)
     generator = torch.Generator().manual_seed(recipe.seed)
-    state, history, chosen = {"epoch": 0, "step": 0}, {"train_loss": [], "kept": {}}, train.copied(model)
+    state, history, chosen = (
+        {"epoch": 0, "step": 0, "ended": False},
+        {"train_loss": [], "kept": {}},
+        train.copied(model),
+    )
     if checkpoint and checkpoint.exists():
         saved = train.load_checkpoint(checkpoint)
         if saved["recipe"] != str(recipe):
@@ -195,7 +201,8 @@ def descend(
         optimizer.load_state_dict(saved["optimizer"])
         generator.set_state(saved["generator"])
         state, history, chosen = saved["state"], saved["history"], saved["chosen"]
-    while not finished(history.get("validation_loss", history["train_loss"]), recipe):
+
+    while not state["ended"] or state["epoch"] < recipe.beyond:
         ready()
         images, labels = data(state["epoch"])
         title, often = f"epoch {state['epoch'] + 1}/{recipe.epochs}", 0.5 if sys.stderr.isatty() else 20
@@ -218,15 +225,17 @@ def descend(
         for name, number in ({"train_loss": float(np.mean(losses))} | measure()).items():
             history.setdefault(name, []).append(number)
             train.finite(name, number, state | {"rate": _rate(state["step"], recipe)}, checkpoint)
-        if not best or history[best][-1] <= min(history[best]):
-            chosen = train.copied(model)
+        if not state["ended"]:
+            chosen = train.copied(model) if not best or history[best][-1] <= min(history[best]) else chosen
+            history |= {"epochs": state["epoch"], "steps": state["step"]}
+            state["ended"] = finished(history[best or "train_loss"], recipe)
         if state["epoch"] in keep:
             history["kept"][state["epoch"]] = train.copied(model)
         if checkpoint:
             content = {"model": train.copied(model), "optimizer": optimizer.state_dict(), "chosen": chosen}
             content |= {"generator": generator.get_state(), "state": state, "history": history, "recipe": str(recipe)}
             train.save_checkpoint(checkpoint, content)
-    return chosen, history | {"epochs": state["epoch"], "steps": state["step"]}
+    return chosen, history
 
 
 def _rate(step: int, recipe: Recipe) -> float:

@@ -96,7 +96,6 @@ def test_epochs_name_states_on_the_way(pictures):
     write("lenet-0-epoch3", segnet.build(SHAPE, 9), base="pretrained")
     final = signals.tuned("lenet", 0).digest
     assert signals.tuned("lenet", 0, epoch=3).digest != final
-    assert signals.tuned("lenet", 0, epoch=9).digest == final  # it had ended after 5
     assert signals.tuned("lenet", 0, epoch=0).digest == autoencoders.autoencoder("pretrained").digest
     with pytest.raises(FileNotFoundError, match="lenet-0-epoch1"):
         signals.tuned("lenet", 0, epoch=1)

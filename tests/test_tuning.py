@@ -120,6 +120,16 @@ def test_the_kept_state_has_the_lowest_validation_loss(parts):
     assert [epoch for epoch, equal in kept.items() if equal] == [best]
 
 
+def test_states_beyond_the_end_change_nothing_in_what_is_chosen(parts):
+    made, network = parts
+    recipe = RECIPE._replace(epochs=9, window=1, improvement=0.5)  # ends after two epochs
+    short, history = run(segnet.build(SHAPE), network, recipe=recipe)
+    long, after = run(segnet.build(SHAPE), network, recipe=recipe._replace(beyond=5), keep=(1, 5))
+    assert same(short, long) and (history["epochs"], after["epochs"]) == (2, 2)
+    assert after["validation_loss"][:2] == history["validation_loss"] and len(after["validation_loss"]) == 5
+    assert sorted(after["kept"]) == [1, 5] and not same(after["kept"][5], long)
+
+
 def test_a_killed_run_ends_as_if_it_had_not_been_killed(parts, tmp_path):
     made, network = parts
     recipe = RECIPE._replace(epochs=3, improvement=0.0, noise=0.2, light=0.2)
