@@ -2,8 +2,9 @@
 
 Names in data/weights/autoencoders: `pretrained` is A_S; `pretrained-clean` saw no noise, `pretrained-small` only a few
 pictures again and again. `alexnet-1` is A_S with its decoder tuned on the AlexNet of seed 1; endings tell the rest:
-`-epoch3` a state on the way, `-encoder`, `-both`, `-fresh` what was tuned instead (fresh: a decoder from random
-weights), `-untrained` on the network before its training, `-clean` from `pretrained-clean`.
+`-epoch6` a state on the way, `-encoder`, `-both`, `-fresh` what was tuned instead (fresh: a decoder from random
+weights), `-untrained` on the network before its training, `-clean` from `pretrained-clean`, `-fast` after 20 epochs
+at ten times the rate.
 """
 
 from torch import nn

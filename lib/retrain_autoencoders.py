@@ -22,6 +22,7 @@ PASSES = 72  # how often the small set is seen, as ImageNet in the paper, in as 
 KEPT = (2, 6, 20)  # epochs of tuning whose states are kept, however soon the rule ends it
 SIMPLE = "resnet"  # the family of the paper's supplementary table 1
 STRIDES = ("vgg_stride2", "vgg_stride4")
+FAST = 10  # times the rate, for a look at what longer or bolder tuning would do
 WIDENED = ("alexnet_x4", "alexnet_x8")  # too large to commit: their answers are, see `answer`
 
 
@@ -30,7 +31,7 @@ class Job(NamedTuple):
 
     family: str
     seed: int
-    how: str = ""  # "", encoder, both, fresh, untrained, clean
+    how: str = ""  # "", encoder, both, fresh, untrained, clean, fast
 
     @property
     def name(self) -> str:
@@ -46,7 +47,8 @@ def jobs(families=zoo.FAMILIES, seeds=SEEDS) -> list[Job]:
     if SIMPLE in families:
         chosen += [Job(SIMPLE, seed, how) for seed in seeds for how in ("encoder", "both", "fresh")]
     chosen += [Job(family, seed) for family in STRIDES for seed in seeds[:2]]
-    return chosen + [Job(family, seeds[0], "clean") for family in order]
+    chosen += [Job(family, seeds[0], how) for how in ("fast", "clean") for family in order]
+    return chosen + [Job(family, seed, "fast") for seed in seeds[1:] for family in order]
 
 
 def stream(epoch: int, n: int = 2_000, split: str = "train", first: int = 1_000) -> np.ndarray:
@@ -108,6 +110,8 @@ def tuned(job: Job, recipe: tuning.Recipe, world=None, images=60_000, keep=KEPT,
     if job.how in ("encoder", "both", "fresh"):
         epochs = weights.info(f"autoencoders/{Job(job.family, job.seed).name}")["history"]["epochs"]
         recipe = recipe._replace(epochs=epochs, improvement=0.0)
+    if job.how == "fast":
+        recipe = recipe._replace(rate=FAST * recipe.rate, epochs=min(recipe.epochs, max(KEPT)), improvement=0.0)
     base = "pretrained-clean" if job.how == "clean" else "pretrained"
     network = zoo.network(job.family, job.seed, device, stage="step0" if job.how == "untrained" else "")
     made = autoencoders.autoencoder(base, device=device)
@@ -131,6 +135,7 @@ def tuned(job: Job, recipe: tuning.Recipe, world=None, images=60_000, keep=KEPT,
     part = job.how if job.how in ("encoder", "both") else "decoder"
     checkpoint, validation = _checkpoint(job.name, made_by), (held_out.images, held_out.labels)
     options = {"keep": keep, "checkpoint": checkpoint, "progress": progress, "device": device}
+    options |= {"best": ""} if job.how == "fast" else {}  # the last state, wherever it has gone
     state, history = tuning.tune(made, network, data, recipe, validation, part, **options)
     kept = history.pop("kept")
     for epoch, earlier in kept.items():
@@ -252,12 +257,12 @@ def main(arguments: list[str] | None = None) -> None:
     cutouts.batch(cutouts.World(), "train", train.Recipe().images)  # rendered once, before the processes share it
     classifier, autoencoder = train.Recipe(precision=precision), tuning.Recipe(precision=precision)
     pre = [(name, tuning.PRETRAIN._replace(precision=precision)) for name in ("pretrained", "pretrained-clean")]
-    rest = [(job, autoencoder) for job in jobs() if job.family in zoo.FAMILIES]
+    late = [job for job in jobs() if job.how == "fast" and job.seed != SEEDS[0]]  # what is needed least comes last
+    first, late = ([(job, autoencoder) for job in jobs() if (job in late) == last] for last in (False, True))
     variants = [((f"variants/{family}-{s}", family, s), classifier) for family in STRIDES for s in SEEDS[:2]]
-    late = [(job, autoencoder) for job in jobs() if job.family not in zoo.FAMILIES]
     large = [(("", family, s), classifier) for s in SEEDS for family in WIDENED]
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        for group in (pre, [("pretrained-small", pre[0][1]), *rest, *variants], [*late, *large]):
+        for group in (pre, [("pretrained-small", pre[0][1]), *variants], [*first, *large, *late]):
             tasks = [(*task, options.device, not options.quiet) for task in group]
             for line in pool.imap_unordered(_job, tasks):
                 print(line, flush=True)  # noqa: T201 - what a person at the terminal waits for
