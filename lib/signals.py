@@ -46,6 +46,11 @@ def hits(autoencoder: segnet.Autoencoder | None, nets: list[networks.Network], p
     return np.stack([said.argmax(1) == pictures.labels for said in answers(autoencoder, nets, pictures)])
 
 
+def cross(made: list[segnet.Autoencoder], nets: list[networks.Network], pictures: cutouts.Batch) -> np.ndarray:
+    """(autoencoders, networks, n) bool for any autoencoders and classifiers of this world, your own included."""
+    return np.stack([hits(one, nets, pictures) for one in made])
+
+
 def zoo_of(families, seed: int, device: str = "cpu") -> list[networks.Network]:
     """The classifiers of one seed, in the order of `families`."""
     return [zoo.network(family, seed, device) for family in families]
@@ -66,7 +71,7 @@ def table(
     `readers` is the seed of the classifiers, by default that of the autoencoders. `epoch`: A_i after so many epochs.
     """
     nets = zoo_of(families, seed if readers is None else readers, device)
-    return np.stack([hits(tuned(family, seed, "", epoch, device), nets, pictures) for family in families])
+    return cross([tuned(family, seed, "", epoch, device) for family in families], nets, pictures)
 
 
 def alone(families, seed: int, pictures: cutouts.Batch, device="cpu") -> np.ndarray:
