@@ -47,8 +47,7 @@ def jobs(families=zoo.FAMILIES, seeds=SEEDS) -> list[Job]:
     if SIMPLE in families:
         chosen += [Job(SIMPLE, seed, how) for seed in seeds for how in ("encoder", "both", "fresh")]
     chosen += [Job(family, seed) for family in STRIDES for seed in seeds[:2]]
-    chosen += [Job(family, seeds[0], how) for how in ("fast", "clean") for family in order]
-    return chosen + [Job(family, seed, "fast") for seed in seeds[1:] for family in order]
+    return chosen + [Job(family, seeds[0], how) for how in ("fast", "clean") for family in order]
 
 
 def stream(epoch: int, n: int = 2_000, split: str = "train", first: int = 1_000) -> np.ndarray:
@@ -257,12 +256,11 @@ def main(arguments: list[str] | None = None) -> None:
     cutouts.batch(cutouts.World(), "train", train.Recipe().images)  # rendered once, before the processes share it
     classifier, autoencoder = train.Recipe(precision=precision), tuning.Recipe(precision=precision)
     pre = [(name, tuning.PRETRAIN._replace(precision=precision)) for name in ("pretrained", "pretrained-clean")]
-    late = [job for job in jobs() if job.how == "fast" and job.seed != SEEDS[0]]  # what is needed least comes last
-    first, late = ([(job, autoencoder) for job in jobs() if (job in late) == last] for last in (False, True))
+    decoders = [(job, autoencoder) for job in jobs()]
     variants = [((f"variants/{family}-{s}", family, s), classifier) for family in STRIDES for s in SEEDS[:2]]
     large = [(("", family, s), classifier) for s in SEEDS for family in WIDENED]
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        for group in (pre, [("pretrained-small", pre[0][1]), *variants], [*first, *large, *late]):
+        for group in (pre, [("pretrained-small", pre[0][1]), *variants], [*decoders, *large]):
             tasks = [(*task, options.device, not options.quiet) for task in group]
             for line in pool.imap_unordered(_job, tasks):
                 print(line, flush=True)  # noqa: T201 - what a person at the terminal waits for

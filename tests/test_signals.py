@@ -9,6 +9,7 @@ import torch
 
 from lib import autoencoders, cutouts, networks, paths, segnet, signals, train, tuning, weights, zoo
 from lib import retrain_autoencoders as jobs
+from lib.run import Run
 
 FAMILIES = ("lenet", "alexnet")
 SHAPE = segnet.Shape((4, 6), (1, 1))
@@ -164,6 +165,20 @@ def test_all_jobs_train_in_small_and_are_not_done_twice(folders, monkeypatch):
     assert info["-clean"]["made_by"]["base"] == "pretrained-clean"
     monkeypatch.setattr(tuning, "tune", lambda *_, **__: pytest.fail("trained again"))
     jobs.tuned(jobs.Job("alexnet", 0), TINY, images=64, keep=(1,))
+
+
+def test_a_notebook_can_train_everything_it_needs_first(folders, monkeypatch):
+    for name, value in {"SIMPLE": "alexnet", "STRIDES": (), "WIDENED": ("alexnet_x4",), "KEPT": (1, 2)}.items():
+        monkeypatch.setattr(jobs, name, value)
+    run = Run("02_reconstruction_comparison", "smoke", {}, 0, "cpu")
+    jobs.here(run, ["alexnet"], [0], images=64, epochs=1)
+    assert weights.names("autoencoders")[0].startswith("autoencoders/alexnet-0")
+    folder = folders / "build/smoke/weights/02"
+    found = {path.stem for path in (folder / "autoencoders").glob("*.safetensors")}
+    assert {"pretrained", "pretrained-clean", "pretrained-small", "alexnet-0", "alexnet-0-epoch2"} <= found
+    assert {f"alexnet-0-{how}" for how in ("encoder", "both", "fresh", "untrained", "fast", "clean")} <= found
+    assert (folder / "answers/alexnet_x4-0.safetensors").exists()
+    assert signals.tuned("alexnet", 0, epoch=2).digest != autoencoders.autoencoder("pretrained").digest
 
 
 def test_a_decoder_from_random_weights_keeps_the_encoder(folders):
