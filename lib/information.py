@@ -1,0 +1,121 @@
+"""What autoencoders preserve of the test pictures, and what they put into all alike (Palacio et al. 2018, Figure 9).
+
+Each picture is reconstructed once per autoencoder; nMI, adjusted mutual information and the checkerboard index are kept
+by content. The job `python -m lib.information --profile embedded` does so before notebook 04 runs.
+"""
+
+import argparse
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import sklearn
+import torch
+from torch import Tensor
+
+from lib import autoencoders, cutouts, files, looks, networks, nmi, params, segnet, signals, zoo
+from lib import retrain_autoencoders as training
+from lib.run import repeatable
+
+
+class Information(NamedTuple):
+    """What one autoencoder does to N pictures; `none` stands for no autoencoder, the originals themselves."""
+
+    intra: dict[int, nmi.Scores]  # for each number of bins: nMI(x, A(x)), (N, 3)
+    inter: dict[int, nmi.Scores]  # nMI(A(x_a), A(x_b)) of consecutive pictures, (N // 2, 3)
+    adjusted: dict[str, nmi.Scores]  # "intra" and "inter": adjusted mutual information of the first pictures
+    checkerboard: float  # index of A(x) - A_S(x) (lib/looks.py); 0 for A_S and the originals
+
+
+def eight_bit(images: Tensor) -> np.ndarray:
+    """RGB (N, 3, H, W), where 0 is black and 1 white, rounded and clipped to uint8."""
+    return images.mul(255).round().clamp(0, 255).byte().contiguous().numpy()
+
+
+def measure(
+    autoencoder: segnet.Autoencoder | None, pictures: cutouts.Batch, bins: tuple, n_adjusted: int, first=None
+) -> Information:
+    """nMI of an autoencoder (None: of the originals) on all `pictures`, at each number of `bins`; adjusted mutual
+    information of the first `n_adjusted` (an even number), at the first number of bins; cached by content.
+
+    first: for the checkerboard index, A_S's digest and () -> what it makes of the pictures, float (N, 3, H, W).
+    """
+    key = {"autoencoder": autoencoder and autoencoder.digest, "pictures": files.sha256(pictures.images.tobytes())}
+    key |= {"bins": list(bins), "adjusted": n_adjusted, "first": first and first[0]}
+    key |= {"versions": [torch.__version__, np.__version__, sklearn.__version__]}
+    code = (__file__, *(module.__file__ for module in (looks, networks, nmi, segnet, zoo)))
+    key |= {"code": [files.file_digest(path) for path in code]}
+
+    def compute() -> dict[str, np.ndarray]:
+        originals = np.ascontiguousarray(pictures.images.transpose(0, 3, 1, 2))
+        made, index = originals, 0.0
+        if autoencoder is not None:
+            base = first is not None and first[0] == autoencoder.digest
+            images = first[1]() if base else segnet.reconstruct(autoencoder, networks.to_tensor(pictures.images))
+            made, index = eight_bit(images), 0.0 if base or first is None else checkerboard(images, first[1]())
+        found = {f"intra {n}": nmi.intra(originals, made, n) for n in bins}
+        found |= {f"inter {n}": nmi.inter(made, n) for n in bins}
+        few = min(n_adjusted, len(made)) // 2 * 2
+        found["adjusted intra"] = nmi.adjusted(originals[:few], made[:few], bins[0])
+        found["adjusted inter"] = nmi.adjusted(made[:few:2], made[1:few:2], bins[0])
+        parts = {f"{name}, {part}": array for name, two in found.items() for part, array in two._asdict().items()}
+        return parts | {"checkerboard": np.array([index])}
+
+    kept = files.cached("information", key, compute)
+
+    def scores(name: str) -> nmi.Scores:
+        return nmi.Scores(kept[f"{name}, values"], kept[f"{name}, defined"].astype(bool))
+
+    intra, inter = ({n: scores(f"{kind} {n}") for n in bins} for kind in ("intra", "inter"))
+    adjusted = {kind: scores(f"adjusted {kind}") for kind in ("intra", "inter")}
+    return Information(intra, inter, adjusted, float(kept["checkerboard"][0]))
+
+
+def checkerboard(images: Tensor, first: Tensor, batch: int = 250) -> float:
+    """Mean checkerboard index of `images` - `first`, both float (N, 3, H, W)."""
+    parts = [(one - two).numpy() for one, two in zip(images.split(batch), first.split(batch), strict=True)]
+    return float(np.average([looks.checkerboard(part) for part in parts], weights=[len(part) for part in parts]))
+
+
+def collect(families, seeds, pictures: cutouts.Batch, bins: tuple, n_adjusted: int, epoch=None, device="cpu") -> dict:
+    """`measure` for the originals, for A_S and for every A_i: {("none", 0), ("A_S", 0), (family, seed)}.
+
+    epoch: A_i after so many epochs of tuning (retrain_autoencoders.KEPT); None: as the stopping rule chose it.
+    """
+    base = autoencoders.autoencoder("pretrained", device=device)
+    first = base.digest, cache(lambda: segnet.reconstruct(base, networks.to_tensor(pictures.images)))
+    found = {("none", 0): measure(None, pictures, bins, n_adjusted)}
+    found["A_S", 0] = measure(base, pictures, bins, n_adjusted, first)
+    for family in families:
+        for seed in seeds:
+            made = signals.tuned(family, seed, epoch=epoch, device=device)
+            found[family, seed] = measure(made, pictures, bins, n_adjusted, first)
+    return found
+
+
+def digests(families, seeds) -> list[str]:
+    """Digests of the autoencoders that `collect` reads, for the provenance of figures."""
+    return [signals.tuned(family, seed).digest for family in families for seed in seeds]
+
+
+def both(bins: int) -> tuple[int, ...]:
+    """The chosen number of bins, and 256, the number of values that 8 bits hold."""
+    return tuple(dict.fromkeys((bins, 256)))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--profile", default="embedded")
+    repeatable(0)
+    chosen = params.profile(parser.parse_args(arguments).profile)["04_nmi"]
+    if chosen["retrain"]:
+        return  # the notebook trains networks of its own
+    families, seeds, bins = chosen["families"], chosen["seeds"], both(chosen["bins"])
+    pictures = {n: cutouts.batch(cutouts.World(), "test", chosen[n]) for n in ("n_test", "n_growth")}
+    collect(families, seeds, pictures["n_test"], bins, chosen["n_adjusted"])
+    for epoch in training.KEPT:
+        collect(families, seeds, pictures["n_growth"], bins[:1], 2, epoch)
+
+
+if __name__ == "__main__":
+    main()
