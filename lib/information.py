@@ -13,7 +13,7 @@ import sklearn
 import torch
 from torch import Tensor
 
-from lib import autoencoders, cutouts, files, looks, networks, nmi, params, segnet, signals, zoo
+from lib import autoencoders, cutouts, files, looks, networks, nmi, params, segnet, signals, weights, zoo
 from lib import retrain_autoencoders as training
 from lib.run import repeatable
 
@@ -24,7 +24,8 @@ class Information(NamedTuple):
     intra: dict[int, nmi.Scores]  # for each number of bins: nMI(x, A(x)), (N, 3)
     inter: dict[int, nmi.Scores]  # nMI(A(x_a), A(x_b)) of consecutive pictures, (N // 2, 3)
     adjusted: dict[str, nmi.Scores]  # "intra" and "inter": adjusted mutual information of the first pictures
-    checkerboard: float  # index of A(x) - A_S(x) (lib/looks.py); 0 for A_S and the originals
+    checkerboard: float = 0.0  # index of A(x) - A_S(x) (lib/looks.py); 0 for A_S and the originals
+    strength: float = 0.0  # root mean square of A(x) - A_S(x), in steps of 8-bit values
 
 
 def eight_bit(images: Tensor) -> np.ndarray:
@@ -48,18 +49,19 @@ def measure(
 
     def compute() -> dict[str, np.ndarray]:
         originals = np.ascontiguousarray(pictures.images.transpose(0, 3, 1, 2))
-        made, index = originals, 0.0
+        made, difference = originals, np.zeros(2)
         if autoencoder is not None:
             base = first is not None and first[0] == autoencoder.digest
             images = first[1]() if base else segnet.reconstruct(autoencoder, networks.to_tensor(pictures.images))
-            made, index = eight_bit(images), 0.0 if base or first is None else checkerboard(images, first[1]())
+            made = eight_bit(images)
+            difference = difference if base or first is None else pattern(images, first[1]())
         found = {f"intra {n}": nmi.intra(originals, made, n) for n in bins}
         found |= {f"inter {n}": nmi.inter(made, n) for n in bins}
         few = min(n_adjusted, len(made)) // 2 * 2
         found["adjusted intra"] = nmi.adjusted(originals[:few], made[:few], bins[0])
         found["adjusted inter"] = nmi.adjusted(made[:few:2], made[1:few:2], bins[0])
         parts = {f"{name}, {part}": array for name, two in found.items() for part, array in two._asdict().items()}
-        return parts | {"checkerboard": np.array([index])}
+        return parts | {"difference": difference}
 
     kept = files.cached("information", key, compute)
 
@@ -68,19 +70,23 @@ def measure(
 
     intra, inter = ({n: scores(f"{kind} {n}") for n in bins} for kind in ("intra", "inter"))
     adjusted = {kind: scores(f"adjusted {kind}") for kind in ("intra", "inter")}
-    return Information(intra, inter, adjusted, float(kept["checkerboard"][0]))
+    return Information(intra, inter, adjusted, *kept["difference"].tolist())
 
 
-def checkerboard(images: Tensor, first: Tensor, batch: int = 250) -> float:
-    """Mean checkerboard index of `images` - `first`, both float (N, 3, H, W)."""
+def pattern(images: Tensor, first: Tensor, batch: int = 250) -> np.ndarray:
+    """Mean checkerboard index of `images` - `first`, both float (N, 3, H, W), and root mean square in 8-bit steps."""
     parts = [(one - two).numpy() for one, two in zip(images.split(batch), first.split(batch), strict=True)]
-    return float(np.average([looks.checkerboard(part) for part in parts], weights=[len(part) for part in parts]))
+    means = [(looks.checkerboard(part), 255**2 * np.mean(part.astype(np.float64) ** 2)) for part in parts]
+    index, square = np.average(means, 0, weights=[len(part) for part in parts])
+    return np.array([index, np.sqrt(square)])
 
 
-def collect(families, seeds, pictures: cutouts.Batch, bins: tuple, n_adjusted: int, epoch=None, device="cpu") -> dict:
+def collect(
+    families, seeds, pictures: cutouts.Batch, bins: tuple, n_adjusted: int, *, how="", epoch=None, device="cpu"
+) -> dict:
     """`measure` for the originals, for A_S and for every A_i: {("none", 0), ("A_S", 0), (family, seed)}.
 
-    epoch: A_i after so many epochs of tuning (retrain_autoencoders.KEPT); None: as the stopping rule chose it.
+    how, epoch: which A_i, as in signals.tuned; by default the one that the stopping rule chose.
     """
     base = autoencoders.autoencoder("pretrained", device=device)
     first = base.digest, cache(lambda: segnet.reconstruct(base, networks.to_tensor(pictures.images)))
@@ -88,9 +94,15 @@ def collect(families, seeds, pictures: cutouts.Batch, bins: tuple, n_adjusted: i
     found["A_S", 0] = measure(base, pictures, bins, n_adjusted, first)
     for family in families:
         for seed in seeds:
-            made = signals.tuned(family, seed, epoch=epoch, device=device)
+            made = signals.tuned(family, seed, how, epoch, device)
             found[family, seed] = measure(made, pictures, bins, n_adjusted, first)
     return found
+
+
+def bold(families, seeds) -> list[int]:
+    """The seeds for which every family has a decoder tuned at ten times the rate (`-fast`)."""
+    there = set(weights.names("autoencoders"))
+    return [seed for seed in seeds if {f"autoencoders/{family}-{seed}-fast" for family in families} <= there]
 
 
 def digests(families, seeds) -> list[str]:
@@ -114,7 +126,8 @@ def main(arguments: list[str] | None = None) -> None:
     pictures = {n: cutouts.batch(cutouts.World(), "test", chosen[n]) for n in ("n_test", "n_growth")}
     collect(families, seeds, pictures["n_test"], bins, chosen["n_adjusted"])
     for epoch in training.KEPT:
-        collect(families, seeds, pictures["n_growth"], bins[:1], 2, epoch)
+        collect(families, seeds, pictures["n_growth"], bins[:1], 2, epoch=epoch)
+    collect(families, bold(families, seeds), pictures["n_growth"], bins[:1], 2, how="fast")
 
 
 if __name__ == "__main__":

@@ -226,13 +226,13 @@ def kinds(family: str) -> list[str]:
     return list(MAPS)[: 1 if family == "convnext" else None]
 
 
-def coarseness(families, seeds, pictures: cutouts.Batch, device="cpu") -> dict[tuple, np.ndarray]:
+def coarseness(families, seeds, pictures: cutouts.Batch, device="cpu", stage: str = "") -> dict[tuple, np.ndarray]:
     """Mean radial frequency of relevance maps, {(family, kind): (seeds, n)}, on the pictures on which no map of any
-    network is constant."""
+    network is constant. stage: as for zoo.network, "step0" before training."""
     images, found = networks.to_tensor(pictures.images), {}
     for family in families:
         for kind in kinds(family):
-            nets = [zoo.network(family, number, device) for number in seeds]
+            nets = [zoo.network(family, number, device, stage=stage) for number in seeds]
             found[family, kind] = np.stack([relevance(net, images, pictures.labels, kind) for net in nets])
     usable = np.all([(np.ptp(maps, axis=(2, 3)) > 0).all(0) for maps in found.values()], axis=0)
     if usable.sum() < stats.FEWEST_UNITS:

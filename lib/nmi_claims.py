@@ -3,9 +3,14 @@
 `found` is what `information.collect` returns, {(name, seed): Information}; `read` gives one number of an Information.
 """
 
-import numpy as np
+from typing import NamedTuple
 
-from lib import cutouts, information, networks, nmi, order, segnet, signals, stats, tables, weights, zoo
+import numpy as np
+import torch
+
+from lib import autoencoders, cutouts, information, networks, nmi, order, segnet, signals, stats, tables, weights, zoo
+from lib import retrain_autoencoders as training
+from lib.growth import fast
 
 PAPER = {  # Figure 9, read off the page by pixel measure, +-0.01: (intra, inter); the originals have an inter only
     "none": (None, 0.06),
@@ -223,11 +228,32 @@ def measures(found: dict, families, rrc: dict, bins: int) -> list[tuple[str, ...
     return [(name, *compared(found, families, rrc, *way)) for name, way in ways.items()]
 
 
-def stages(found: dict, rrc: dict, later: dict[int, tuple[dict, dict]], families, bins: int) -> list[tuple[str, ...]]:
-    """Rows of a table, one for each length of tuning {epoch: (found, rrc)} and one for what the rule chose: its
-    `compared`."""
-    every = {f"after {epoch} epochs": pair for epoch, pair in later.items()} | {"as the rule chose": (found, rrc)}
-    return [(name, *compared(one, families, two, intra(bins), inter(bins))) for name, (one, two) in every.items()]
+class State(NamedTuple):
+    """All A_i after the same tuning."""
+
+    name: str
+    epoch: int
+    found: dict  # as `information.collect` gives
+    rrc: dict[int, np.ndarray]
+
+
+def states(families, seeds, pictures: cutouts.Batch, bins: int, device="cpu") -> list[State]:
+    """The A_i after 2, 6 and 20 epochs, and after 20 epochs at ten times the rate for the seeds that have it."""
+    states = []
+    for epoch in training.KEPT:
+        found = information.collect(families, seeds, pictures, (bins,), 2, epoch=epoch, device=device)
+        states.append(State(f"{epoch} epochs", epoch, found, relative(families, seeds, pictures, epoch, device)))
+    if bold := information.bold(families, seeds):
+        found = information.collect(families, bold, pictures, (bins,), 2, how="fast", device=device)
+        rrc = {seed: order.rrc(table.mean(-1)) for seed, table in fast(families, bold, pictures, device).items()}
+        states.append(State(f"{epoch} epochs, ten times the rate", epoch, found, rrc))
+    return states
+
+
+def stages(found: dict, rrc: dict, later: list[State], families, bins: int) -> list[tuple[str, ...]]:
+    """Rows of a table, one for each of the `states` and one for what the rule chose: its `compared`."""
+    every = [*later, State("as the rule chose", 0, found, rrc)]
+    return [(s.name, *compared(s.found, families, s.rrc, intra(bins), inter(bins))) for s in every]
 
 
 def compared(found: dict, families, rrc: dict, kept, alike) -> tuple[str, ...]:
@@ -259,22 +285,52 @@ def by_length(found: dict, families, bins: int) -> str:
     return f"tau of intra nMI with the epochs of tuning: {result['value']:.2f} (seeds: {seeds})"
 
 
-def growth(found: dict, later: dict[int, dict], families, bins: int) -> list[dict]:
+def growth(found: dict, later: list[State], families, bins: int) -> list[dict]:
     """Rows of mean nMI against the length of tuning: family, seed, state, epoch, intra, inter.
 
-    later: {epoch: what `collect` found then}, all on the first pictures of `found`. state: "kept" after so many epochs
-    (0 is A_S), "default" as the stopping rule chose it, at the epoch of the lowest validation loss.
+    later: `states` on the first pictures of `found`. state: "kept" after so many epochs (0 is A_S), "fast" at ten times
+    the rate, "default" as the stopping rule chose it, at the epoch of the lowest validation loss.
     """
     rows, seeds = [], sorted({seed for name, seed in found if name in families})
-    epochs, n = lengths(families, seeds), len(next(iter(later.values()))["A_S", 0].intra[bins].values)
+    epochs, n = lengths(families, seeds), len(later[0].found["A_S", 0].intra[bins].values)
     for k, family in enumerate(families):
         for seed in seeds:
-            states = [("kept", 0, next(iter(later.values()))["A_S", 0])]
-            states += [("kept", epoch, one[family, seed]) for epoch, one in later.items()]
-            states += [("default", int(epochs[seed][k]), found[family, seed])]
-            for state, epoch, one in states:
+            every = [("kept", 0, found["A_S", 0]), ("default", int(epochs[seed][k]), found[family, seed])]
+            for state in later:
+                if (family, seed) in state.found:
+                    every.append(("fast" if "rate" in state.name else "kept", state.epoch, state.found[family, seed]))
+            for state, epoch, one in every:
                 row = {"family": family, "seed": seed, "state": state, "epoch": epoch}
                 rows.append(row | {"intra": intra(bins)(first(one, n)), "inter": inter(bins)(first(one, n))})
+    return rows
+
+
+def stamped(pictures: np.ndarray, amplitudes, bins: int, device="cpu") -> list[dict]:
+    """What inter nMI says of a checkerboard that is there for certain: rows of amplitude, value, sd.
+
+    pictures: (N, H, W, 3) uint8. To what A_S makes of each, squares of two by two pixels are added that are lighter and
+    darker in turn, by `amplitude` steps of 8-bit values.
+    """
+    images = segnet.reconstruct(autoencoders.autoencoder("pretrained", device=device), networks.to_tensor(pictures))
+    y, x = (torch.arange(side) // 2 for side in images.shape[2:])
+    board, rows = 1 - 2.0 * ((y[:, None] + x) % 2), []
+    for amplitude in amplitudes:
+        scores = nmi.inter(information.eight_bit(images + amplitude / 255 * board), bins)
+        each = nmi.per_picture(scores, constant="omit")
+        rows.append({"amplitude": amplitude, "value": float(each.mean()), "sd": float(each.std())})
+    return rows
+
+
+def grids(found: dict, later: list[State], families, bins: int) -> list[dict]:
+    """How strong the regular part of what tuning added is, and inter nMI, of every A_i: rows of letter, seed, state,
+    amplitude, value. amplitude: root mean square in 8-bit steps, that of the whole change times the root of its
+    checkerboard index."""
+    rows = []
+    for name, some in (("default", found), *(("fast", state.found) for state in later if "rate" in state.name)):
+        for family, seed in (key for key in some if key[0] in families):
+            one = some[family, seed]
+            row = {"letter": zoo.LETTERS[family], "seed": seed, "state": name}
+            rows.append(row | {"amplitude": one.strength * max(one.checkerboard, 0) ** 0.5, "value": inter(bins)(one)})
     return rows
 
 

@@ -65,6 +65,22 @@ def test_growth_ends_with_the_default_decoders(monkeypatch, pictures):
     assert all(row["widest"] <= row["summed"] <= 1 for row in rows)
 
 
+def test_fast_tuning_is_shown_for_the_seeds_that_have_all_of_it(monkeypatch, decoders, pictures):
+    there = [f"autoencoders/{name}" for name in ("lenet-0-fast", "vgg-0-fast", "lenet-1-fast")]
+    monkeypatch.setattr(weights, "names", lambda folder: there)
+    monkeypatch.setattr(weights, "info", lambda name: {"history": {"epochs": 5}})
+    found = growth.fast(["lenet", "vgg"], [0, 1], pictures)
+    assert list(found) == [0] and found[0].shape == (2, 2, 8)
+    assert decoders == [((family, 0, "fast", None), ["lenet-0", "vgg-0"]) for family in ("lenet", "vgg")]
+    monkeypatch.setattr(signals, "table", lambda *_, **__: np.ones((2, 2, 8), bool))
+    half = hits([[0.5, 0.25], [0.25, 0.5]], 8)
+    for seeds in ([0, 1], [0]):
+        monkeypatch.setattr(growth, "fast", lambda *_: {0: half})
+        rows = growth.by_epoch(["lenet", "vgg"], seeds, np.ones((len(seeds), 2, 2, 8), bool), pictures)
+        fast = {row["seed"]: (row["epoch"], row["readability"]) for row in rows if row["state"] == "fast"}
+        assert fast == ({0: (20, 0.5), "mean": (20, 0.5)} if seeds == [0] else {0: (20, 0.5)})
+
+
 def test_the_stride_sweep_puts_the_variant_in_the_place_of_vgg(monkeypatch, decoders, pictures):
     there = [f"autoencoders/vgg_stride{stride}-0" for stride in (2, 4)]
     monkeypatch.setattr(weights, "names", lambda folder: there)

@@ -117,15 +117,20 @@ def test_collect_asks_for_every_autoencoder_and_reconstructs_the_first_once(pict
     monkeypatch.setattr(information.autoencoders, "autoencoder", lambda name, device: {"pretrained": base}[name])
 
     def tuned(family, seed, how="", epoch=None, device="cpu"):
-        return made_up(f"{family}-{seed} after {epoch}", lambda x: x if epoch is None else stamp(x))
+        assert epoch in (None, 6) and how in ("", "fast")
+        return made_up(f"{family}-{seed} {how} after {epoch}", lambda x: stamp(x) if epoch or how else x)
 
     monkeypatch.setattr(information.signals, "tuned", tuned)
     found = information.collect(["vgg", "lenet"], [0, 2], pictures, (32,), 2)
     assert set(found) == {("none", 0), ("A_S", 0), ("vgg", 0), ("vgg", 2), ("lenet", 0), ("lenet", 2)}
     assert base.decoder.seen == N and found["A_S", 0].checkerboard == 0 == found["none", 0].checkerboard
     assert np.array_equal(found["none", 0].inter[32].values, found["vgg", 0].inter[32].values)
-    later = information.collect(["vgg"], [0], pictures, (32,), 2, 6)
-    assert later["vgg", 0].checkerboard > 0.5 > 0.3 > nmi_claims.mean(later["vgg", 0].intra[32])
+    for options in ({"epoch": 6}, {"how": "fast"}):
+        later = information.collect(["vgg"], [0], pictures, (32,), 2, **options)
+        assert later["vgg", 0].checkerboard > 0.5 > 0.3 > nmi_claims.mean(later["vgg", 0].intra[32])
+    names = ["autoencoders/vgg-0-fast", "autoencoders/vgg-1-fast", "autoencoders/lenet-1-fast", "autoencoders/lenet-0"]
+    monkeypatch.setattr(information.weights, "names", lambda folder: names)
+    assert information.bold(["vgg", "lenet"], [0, 1, 2]) == [1] and information.bold(["vgg"], [2, 1, 0]) == [1, 0]
 
 
 def test_the_checkerboard_index_is_that_of_the_difference_to_the_first(pictures):
@@ -133,11 +138,13 @@ def test_the_checkerboard_index_is_that_of_the_difference_to_the_first(pictures)
     plain = information.measure(made_up("a", lambda x: x), pictures, (32,), 2, ("A_S", lambda: images))
     board = information.measure(made_up("b", stamp), pictures, (32,), 2, ("A_S", lambda: 0.02 * images))
     assert plain.checkerboard == 0 and board.checkerboard > 0.9
+    assert board.strength == pytest.approx(255 * 0.8 * np.sqrt(np.mean([0, 1 / 9, 4 / 9, 1])), rel=1e-4)
     changed = information.measure(made_up("b", stamp), pictures, (32,), 2, ("other", lambda: stamp(images)))
     assert changed.checkerboard == 0 == information.measure(made_up("b", stamp), pictures, (32,), 2).checkerboard
     other = torch.rand(N, 3, 64, 64, generator=torch.manual_seed(0))
-    expected = looks.checkerboard((stamp(images) - other).numpy())
-    assert information.checkerboard(stamp(images), other, batch=4) == pytest.approx(expected)  # parts of 4, 4 and 1
+    difference = (stamp(images) - other).numpy().astype(np.float64)
+    expected = looks.checkerboard(difference), 255 * np.sqrt((difference**2).mean())
+    assert information.pattern(stamp(images), other, batch=4) == pytest.approx(expected)  # parts of 4, 4 and 1
 
 
 def test_a_flat_reconstruction_is_left_out_and_counted(pictures):
@@ -272,20 +279,34 @@ def test_growth_follows_each_decoder_on_the_same_pictures(monkeypatch):
     found = zoo_with(UP, DOWN, UP)
     many = nmi.Scores(np.r_[np.full((4, 3), 0.7), np.full((9, 3), 0.2)], np.ones((13, 3), bool))
     found["vgg", 1] = found["vgg", 1]._replace(intra={32: many}, inter={32: nmi.Scores(*(part[2:] for part in many))})
-    later = {2: zoo_with(DOWN, UP, UP), 6: zoo_with(UP, UP, UP)}
+    rrc, bold = {0: SIGNALS, 1: SIGNALS}, zoo_with(DOWN, DOWN, UP, seeds=(1,))
+    later = [nmi_claims.State("2 epochs", 2, zoo_with(DOWN, UP, UP), rrc)]
+    later += [nmi_claims.State("6 epochs", 6, zoo_with(UP, UP, UP), rrc)]
+    later += [nmi_claims.State("6 epochs, ten times the rate", 6, bold, {1: SIGNALS})]
     rows = nmi_claims.growth(found, later, FAMILIES, 32)
-    assert len(rows) == 4 * 2 * 4
+    assert len(rows) == 4 * 4 + 4 * 5
     mine = [row for row in rows if (row["family"], row["seed"]) == ("vgg", 1)]
-    assert [row["epoch"] for row in mine] == [0, 2, 6, 5] and [row["state"] for row in mine] == ["kept"] * 3 + [
-        "default"
-    ]
-    assert [row["intra"] for row in mine] == pytest.approx([0.9, 0.201, 0.301, 0.7])  # the last on the first pictures
-    assert [row["inter"] for row in mine] == pytest.approx([0.1, 0.301, 0.301, 0.7])
-    rrc = {0: SIGNALS, 1: SIGNALS}
-    table = nmi_claims.stages(found, rrc, {2: (later[2], rrc), 6: (later[6], rrc)}, FAMILIES, 32)
-    assert [row[0] for row in table] == ["after 2 epochs", "after 6 epochs", "as the rule chose"]
+    assert [row["epoch"] for row in mine] == [0, 5, 2, 6, 6]
+    assert [row["state"] for row in mine] == ["kept", "default", "kept", "kept", "fast"]
+    assert [row["intra"] for row in mine] == pytest.approx([0.9, 0.7, 0.201, 0.301, 0.201])  # on the first pictures
+    assert [row["inter"] for row in mine] == pytest.approx([0.1, 0.7, 0.301, 0.301, 0.201])
+    table = nmi_claims.stages(found, rrc, later, FAMILIES, 32)
+    assert [row[0] for row in table] == [*(state.name for state in later), "as the rule chose"]
     assert table[0][1:] == ("L > A > V > R", "-1.00 (-1.00, -1.00)", "R > V > A > L", "1.00 (1.00, 1.00)")
-    assert table[1][2] == table[1][4] == "1.00 (1.00, 1.00)"
+    assert table[1][2] == table[1][4] == "1.00 (1.00, 1.00)" and table[2][2] == "-1.00 (-1.00)"
+    grids = nmi_claims.grids({key: one._replace(strength=10.0) for key, one in found.items()}, later, FAMILIES, 32)
+    assert len(grids) == 12 and grids[0] == {"letter": "L", "seed": 0, "state": "default"} | {
+        "amplitude": pytest.approx(10 * 0.1**0.5),
+        "value": pytest.approx(0.4),
+    }
+
+
+def test_a_checkerboard_that_is_strong_enough_raises_inter_nmi(pictures, monkeypatch):
+    monkeypatch.setattr(nmi_claims.autoencoders, "autoencoder", lambda name, device: made_up("A_S", lambda x: x))
+    rows = nmi_claims.stamped(pictures.images, (0, 4, 64), 32)
+    expected = nmi_claims.mean(nmi.inter(originals(pictures)))
+    assert rows[0]["value"] == pytest.approx(expected) and rows[2]["value"] > expected + 0.05
+    assert [row["amplitude"] for row in rows] == [0, 4, 64] and abs(rows[1]["value"] - expected) < 0.02
 
 
 def doubled(one):
@@ -339,8 +360,11 @@ def test_figures_can_be_drawn(pictures):
     panel = {"x": "readability", "y": "intra", "xlabel": "x", "ylabel": "y", "title": "C6"}
     drawn += [nmi_plots.agreement(nmi_claims.points(found, FAMILIES, rrc, 32), [panel])]
     rows = [{"family": "vgg", "seed": 0, "state": "kept", "epoch": e, "intra": 0.5, "inter": 0.1} for e in (0, 2, 6)]
-    rows += [rows[-1] | {"state": "default"}]
+    rows += [rows[-1] | {"state": "default"}, rows[-1] | {"state": "fast"}]
     drawn += [nmi_plots.growth(rows, {"vgg": "VGG-BN"})]
+    rows = [{"amplitude": a, "value": 0.1 + 0.01 * a, "sd": 0.02} for a in (0, 1, 8)]
+    grids = [{"letter": "V", "state": state, "amplitude": 2.0, "value": 0.1} for state in ("default", "fast")]
+    drawn += [nmi_plots.stamp(rows, grids, 0.05)]
     for figure in drawn:
         figure.canvas.draw()
-    assert [len(figure.axes) for figure in drawn] == [24, 12, 2, 1, 2]
+    assert [len(figure.axes) for figure in drawn] == [24, 12, 2, 1, 2, 1]

@@ -243,7 +243,8 @@ def test_pictures_with_a_constant_map_are_left_out_for_all(monkeypatch, generato
             maps[[3, 5]] = 0.0
         return maps
 
-    monkeypatch.setattr(zoo, "network", lambda family, seed, device: (family, seed))
+    stages = []
+    monkeypatch.setattr(zoo, "network", lambda f, seed, device, stage: stages.append(stage) or (f, seed))
     monkeypatch.setattr(literature, "relevance", relevance)
     batch = BATCH._replace(images=np.zeros((n, 64, 64, 3), np.uint8), labels=np.zeros(n, int))
     families = ["vgg", "alexnet", "convnext"]
@@ -257,7 +258,8 @@ def test_pictures_with_a_constant_map_are_left_out_for_all(monkeypatch, generato
     assert table.rows[1][2:] == ("not defined", "not defined")
     monkeypatch.setattr(literature, "relevance", lambda *a: np.zeros((n, 64, 64)))
     with pytest.raises(ValueError, match="on 0 no map is constant"):
-        literature.coarseness(["vgg"], [0], batch)
+        literature.coarseness(["vgg"], [0], batch, stage="step0")
+    assert set(stages) == {"", "step0"} and stages[-1] == "step0"
 
 
 def test_maps_are_shown_beside_those_of_inception_if_there_is_one(monkeypatch):
