@@ -190,7 +190,7 @@ def stamp(rows: list[dict], grids: list[dict], base: float, width: float = WIDTH
     axis.set_xscale("symlog", linthresh=1)
     axis.set(xlabel="amplitude of the checkerboard, 8-bit steps", ylabel="mean inter nMI")
     ticks = [tick for tick in (0, 0.5, 1, 2, 4, 8, 16, 32, 64) if tick <= x.max()]
-    axis.set(xticks=ticks, xticklabels=ticks, ylim=(0, None))
+    axis.set(xticks=ticks, xticklabels=ticks, ylim=(0, None), xlim=(-0.1, 1.1 * max(ticks)))
     axis.minorticks_off()
     figure.legend(loc="outside upper center", ncols=5)
     return figure

@@ -14,6 +14,7 @@ import yaml
 from lib import files, paths
 
 FOLDER = Path(__file__).resolve().parent
+SHOWN = 4  # names of what changed that a reason lists
 
 
 def notebook_key(path: Path, entry: dict, values: dict, jobs: dict[str, dict]) -> dict:
@@ -114,7 +115,8 @@ def reasons(old: dict | None, new: dict) -> list[str]:
             continue
         if isinstance(before, dict) and isinstance(after, dict):
             names = sorted(name for name in set(before) | set(after) if before.get(name) != after.get(name))
-            found.append(f"{part} changed: {', '.join(names)}")
+            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+            found.append(f"{part} changed: {', '.join(names[:SHOWN])}{more}")
         else:
             found.append(f"{part} changed")
     return found

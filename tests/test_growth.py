@@ -94,7 +94,7 @@ def test_the_stride_sweep_puts_the_variant_in_the_place_of_vgg(monkeypatch, deco
     monkeypatch.setattr(growth, "variants", lambda *_: {(0, stride): hits(value, 8) for stride, value in read.items()})
     checkers = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(32, 32)
     smooth = torch.linspace(0, 1, 64).repeat(64, 1)
-    change = {"vgg": smooth, "vgg_stride2": smooth, "vgg_stride4": smooth + checkers}
+    change = {"vgg": smooth + checkers, "vgg_stride2": smooth, "vgg_stride4": smooth + checkers}
 
     def reconstruct(made, images):
         return images * 0 + (change[made[0]] if made[3] is None else smooth)  # at epoch 0 no family has left A_S
@@ -104,7 +104,7 @@ def test_the_stride_sweep_puts_the_variant_in_the_place_of_vgg(monkeypatch, deco
     assert [(row["seed"], row["stride"]) for row in rows] == [(0, 1), (0, 2), (0, 4)]
     expected = [0.5 / 0.75, (0.25 / 0.5 + 0.375 / 0.5) / 2, (0.125 / 0.75 + 1) / 2]
     assert [row["readability"] for row in rows] == pytest.approx(expected)
-    assert [round(row["checkerboard"], 6) for row in rows] == [0, 0, 1]
+    assert [round(row["checkerboard"], 6) for row in rows] == [1, 0, 1]
 
 
 def test_what_a_family_is_made_of():

@@ -488,18 +488,15 @@ def test_readings_and_growth_are_drawn_for_every_seed():
         "shape": readings["shape"][1, 1], "stride": 1,
     }  # fmt: skip
     stages = [("kept", 20), ("kept", 0), ("kept", 2), ("default", 11.5)]
-    grown = [
-        {"seed": s, "state": state, "epoch": e, "readability": 0.5, "widest": e}
-        for s in (0, "mean")
-        for state, e in stages
-    ]
+    grown = [{"state": state, "epoch": epoch, "readability": 0.5, "widest": epoch} for state, epoch in stages]
+    grown = [{"seed": seed} | row for seed in (0, "mean") for row in grown]
     axes = order_plots.growth(grown, []).axes
-    assert len(axes) == 2 and axes[1].lines[0].get_xdata().tolist() == axes[1].lines[0].get_ydata().tolist() == [
-        0,
-        2,
-        20,
-    ]
-    assert axes[1].lines[1].get_marker() == "*" and list(axes[1].lines[1].get_xdata()) == [11.5]
+    line, star = axes[1].lines[:2]
+    assert len(axes) == 2 and line.get_xdata().tolist() == line.get_ydata().tolist() == [0, 2, 20]
+    assert star.get_marker() == "*" and list(star.get_xdata()) == [11.5]
+    bold = {"seed": 0, "state": "fast", "epoch": 20, "readability": 0.2, "widest": 30}
+    cross = next(one for one in order_plots.growth([*grown, bold], []).axes[1].lines if one.get_marker() == "X")
+    assert np.c_[cross.get_data()].tolist() == [[0, 0], [20, 30]]
     swept = [{"seed": 0, "stride": stride, "readability": 0.5, "checkerboard": 0.1} for stride in (1, 2, 4)]
     assert len(order_plots.growth(grown, swept).axes) == 4
     rows = order_plots.growth_rows(grown, swept)
