@@ -55,7 +55,7 @@ def _curve(axis, rows: list[dict], place: dict, colour: str, style: str) -> None
     axis.plot(at, [sum(some) / len(some) for some in values], color=colour, ls=style, lw=1.8, marker="o", ms=2.5)
     for seed in seeds if len(seeds) > 1 else ():
         of_seed = [row["value"] for row in rows if row.get("seed") == seed]
-        axis.plot(at, of_seed, color=colour, ls=style, lw=0.5, alpha=0.45)
+        axis.plot(at, of_seed, color=colour, ls=style, lw=0.5, antialiased=False)
     if "low" in rows[0]:
         axis.fill_between(
             at, [row["low"] for row in rows], [row["high"] for row in rows], color=colour, alpha=0.15, lw=0

@@ -209,6 +209,8 @@ def test_figures_show_what_they_are_given():
     figure = look_plots.reconstructions(shots, histograms, looks.RANGES)
     assert len(figure.axes) == 7 * 3
     np.testing.assert_array_equal(figure.axes[3].images[0].get_array(), picture[3:18, 9:24])
+    found = {axis.get_ylabel(): axis.get_xlim() for axis in figure.axes[-9::3]}
+    assert found == looks.RANGES
     rows = [{"name": name, "group": "g", "seed": seed} | spread for name in "ab" for seed in (0, 1)]
     spectra = {name: looks.spectrum(three(lattice(4)) + 0.1)[0] for name in "ab"}
     figure = look_plots.checkerboards(spectra, rows, {"originals": 0.1})
