@@ -18,7 +18,7 @@ def lines(rows: list[dict], xlabel: str, ylabel: str, *, height: float = 3.4, ba
     panels, names = (list(dict.fromkeys(row[key] for row in rows)) for key in ("panel", "name"))
     groups = list(dict.fromkeys(row.get("group") for row in rows))
     down = -(-len(panels) // 2)
-    figure, axes = plt.subplots(down, 2, figsize=(WIDTH, height * down + 0.5), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(down, 2, figsize=(0.75 * WIDTH, 0.8 * height * down + 0.5), sharey=True, squeeze=False)
     for panel, axis in zip(panels, axes.flat, strict=False):
         words = list(dict.fromkeys(r["x"] for r in rows if r["panel"] == panel and isinstance(r["x"], str)))
         for row_name in names:
@@ -55,7 +55,7 @@ def _curve(axis, rows: list[dict], place: dict, colour: str, style: str) -> None
     axis.plot(at, [sum(some) / len(some) for some in values], color=colour, ls=style, lw=1.8, marker="o", ms=2.5)
     for seed in seeds if len(seeds) > 1 else ():
         of_seed = [row["value"] for row in rows if row.get("seed") == seed]
-        axis.plot(at, of_seed, color=colour, ls=style, lw=0.5, antialiased=False)
+        axis.plot(at, of_seed, color=colour, ls=style, lw=0.3, alpha=0.4, antialiased=False)
     if "low" in rows[0]:
         axis.fill_between(
             at, [row["low"] for row in rows], [row["high"] for row in rows], color=colour, alpha=0.15, lw=0
