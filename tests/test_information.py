@@ -156,6 +156,7 @@ def test_a_flat_reconstruction_is_left_out_and_counted(pictures):
     assert (rows["intra"]["constant"], rows["intra"]["n"], rows["intra"]["value"]) == (3, N - 1, pytest.approx(1))
     assert (rows["inter"]["constant"], rows["inter"]["n"]) == (3, N // 2 - 1)
     assert all(np.isfinite([row["value"], row["sd"]]).all() for row in rows.values())
+    assert nmi_claims.intra(32)(found["A_S", 0]) == pytest.approx(1)  # not 8 / 9
 
 
 # ------------------------------------------------------------------------------------------- C6 and C7
@@ -208,6 +209,15 @@ def test_c6_averages_rrc_and_nmi_over_seeds_and_shows_each():
     assert mean == stats.tau_exact(expected, UP).value
 
 
+def test_c6_averages_rrc_before_it_is_capped():
+    first = np.full((4, 4), 0.7)
+    second = first.copy()
+    first[3], second[3] = 1.9, 0.3  # 1.1 on average, read by all; capped first it would be 0.65, the least readable
+    first[1], first[2], second[1], second[2] = 0.8, 0.9, 0.8, 0.9
+    found = nmi_claims.preserved(zoo_with(UP, DOWN, DOWN), FAMILIES, {0: first, 1: second}, nmi_claims.intra(32))
+    assert found["value"] == 1
+
+
 def test_c6_names_the_chain_at_its_threshold_where_there_is_one():
     found = zoo_with(UP, UP, UP)
     ((name, named),) = nmi_claims.preserved(found, FAMILIES, {0: SIGNALS, 1: SIGNALS}, nmi_claims.intra(32))[
@@ -250,6 +260,11 @@ def test_tables_and_points_show_what_the_claims_judge():
     other = found | {("vgg", 0): found["vgg", 0]._replace(adjusted={"intra": scores(0.9), "inter": scores(0.9)})}
     rows = nmi_claims.measures({key: doubled(one) for key, one in other.items()}, FAMILIES, rrc, 32)
     assert [row[1][0] for row in rows] == ["R", "R", "R", "V"] and [row[3][0] for row in rows] == ["R", "R", "R", "V"]
+    late = nmi.Scores(np.r_[np.full((4, 3), 0.05), np.full((9, 3), 0.9)], np.ones((13, 3), bool))
+    for seed in (0, 1):  # high only beyond the first pictures
+        other["alexnet", seed] = found["alexnet", seed]._replace(intra={32: late})
+    rows = nmi_claims.measures({key: doubled(one) for key, one in other.items()}, FAMILIES, rrc, 32)
+    assert [row[1][0] for row in rows[:3]] == ["A", "A", "R"]
     points = {(row["letter"], row["seed"]): row for row in nmi_claims.points(found, FAMILIES, rrc, 32)}
     assert len(points) == 12 and points["V", "all"]["intra"] == pytest.approx(0.3005)
     assert points["V", 1]["checkerboard"] == pytest.approx(0.301) and points["A", 0]["inter"] == pytest.approx(0.3)
@@ -327,6 +342,8 @@ def test_recoloured_pictures_lose_nothing_at_the_chosen_bins_and_at_all(pictures
     assert [values[name] for name in ("itself", "its negative", "levels dealt anew")] == pytest.approx([1, 1, 1])
     assert 0.5 > values["moved by a pixel"] > values["pixels shuffled"]
     assert all(row["joint"].shape == (32, 32) and row["joint"].sum() == 4096 for row in shown)
+    green = np.bincount(nmi.level(originals(pictures)[0, 1].ravel(), 32), minlength=32)
+    assert all(np.array_equal(row["joint"].sum(1), green) for row in shown)
 
 
 def test_baselines_rise_with_the_bins_unless_adjusted(pictures):
