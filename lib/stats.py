@@ -208,13 +208,14 @@ def tau_exact(x, y, level: float = 0.95) -> Tau:
 
     The interval is for the tau-b expected of such units: the permutations are weighted by exp(theta * tau) (Mallows'
     model; theta = 0 is chance) and theta moves until the tau found lies in the last 2.5 % of either tail. The interval
-    leaves out 0 exactly when a one-sided exact test rejects chance at 2.5 %.
+    leaves out 0 exactly when a one-sided exact test rejects chance at 2.5 %. Where all units are tied in a reading
+    there is no order to compare: 0, from -1 to 1, with p = 1.
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if x.shape != y.shape or x.ndim != 1 or not 3 <= x.size <= 7 or not np.isfinite([x, y]).all():
         raise ValueError(f"tau_exact: expected two rows of 3 to 7 finite numbers, found shapes {x.shape} and {y.shape}")
     if np.ptp(x) == 0 or np.ptp(y) == 0:
-        raise ValueError("tau_exact: all units are tied in one of the readings, so that they have no order to compare")
+        return Tau(0.0, -1.0, 1.0, (-1.0, 1.0), 1.0, float("nan"), x.size)
     orders = np.array(list(permutations(range(x.size))))
     i, j = np.triu_indices(x.size, 1)
     left, right = np.sign(x[i] - x[j]), np.sign(y[orders[:, i]] - y[orders[:, j]])
