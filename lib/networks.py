@@ -8,7 +8,7 @@ import copy
 import hashlib
 import re
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -134,14 +134,27 @@ def last_conv(net: Network) -> str:
 def module(net: Network, layer: str) -> nn.Module:
     """The module that `layer` names: a paper's name (net.layers) or any path of model.named_modules()."""
     modules, place = {path: part for path, part in net.model.named_modules() if path}, net.layers.get(layer, layer)
-    if place not in modules:
-        near = pretrained.nearest(place, [*net.layers, *modules] if place == layer else modules)
-        raise ValueError(f"{net.name} has no layer {place!r}; nearest: {near}")
-    return modules[place]
+    if place in modules:
+        return modules[place]
+    serve = f"; in its place could serve: {', '.join(hidden(net))}" if re.fullmatch(r"fc[67](_pre)?", layer) else ""
+    named = f"its layers are {', '.join(net.layers)}" if net.layers else "none of its layers has a paper's name"
+    near = pretrained.nearest(place, modules)
+    raise ValueError(f"{net.name} has no layer {place!r}{serve}; {named}, or a module's path, the nearest: {near}")
+
+
+def hidden(net: Network) -> list[str]:
+    """The named layers that hold the last codes before the scores, the latest first: fc7, fc6, pool5, the last
+    convolution, as far as the network has them."""
+    convolutions = sorted((name for name in net.layers if re.fullmatch(r"conv\d+", name)), reverse=True)
+    return [name for name in ("fc7", "fc6", "pool5", *convolutions[:1]) if name in net.layers]
+
+
+class Reached(Exception):
+    """Raised by `record(..., stop=True)` when every layer has answered; `forward_to` catches it."""
 
 
 @contextmanager
-def record(net: Network, layers: list[str]):
+def record(net: Network, layers: list[str], stop: bool = False):
     """`with record(net, ["conv5"]) as maps:` - the next forward pass of net.model puts every layer's output in `maps`.
 
     The tensors keep their graph. Hooks are gone after the block, also after an exception. A module that runs twice in
@@ -159,6 +172,8 @@ def record(net: Network, layers: list[str]):
             )
         seen.add(layer)
         maps[layer] = output
+        if stop and len(seen) == len(modules):
+            raise Reached
         return output.clone()  # what follows may write in place, and the recorded map stays on the gradient's path
 
     handles = [net.model.register_forward_pre_hook(lambda *_: seen.clear())]
@@ -168,3 +183,25 @@ def record(net: Network, layers: list[str]):
     finally:
         for handle in handles:
             handle.remove()
+
+
+def forward_to(net: Network, images: torch.Tensor, layers: list[str]) -> dict[str, torch.Tensor]:
+    """{layer: (N, C, ...)} for images (N, 3, size, size), differentiable; the pass stops when the last of `layers` has
+    answered, so that nothing above is computed. A module that runs twice is read the first time: ask `features` or
+    `record` first, which refuse it."""
+    with record(net, layers, stop=True) as maps, suppress(Reached):
+        net.model(net.preprocess(images))
+    if silent := [layer for layer in layers if layer not in maps]:
+        raise ValueError(f"layer {silent[0]!r} of {net.name} is not used when it reads an image")
+    return maps
+
+
+def features(net: Network, images: torch.Tensor, layers: list[str], batch: int = 32) -> dict[str, torch.Tensor]:
+    """What `layers` answer to images (N, 3, size, size) in [0, 1], {layer: (N, C, ...)}, on the images' device; no
+    gradients, and nothing is computed above the last of them."""
+    device = next((p.device for p in net.model.parameters()), images.device)
+    with torch.inference_mode():
+        with record(net, layers):
+            net.model(net.preprocess(images[:1].to(device)))  # once to the end: refuses a layer that runs twice
+        parts = [forward_to(net, part.to(device), layers) for part in images.split(batch)]
+        return {layer: torch.cat([part[layer] for part in parts]).to(images.device) for layer in layers}

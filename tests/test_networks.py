@@ -154,7 +154,7 @@ def test_layers_by_paper_name_and_by_path():
     assert networks.module(net, "conv1") is net.model.relu
     assert networks.module(net, "conv1_pre") is net.model.norm
     assert networks.module(net, "fc") is net.model.fc
-    with pytest.raises(ValueError, match="small has no layer 'conv2'; nearest: conv, conv1, conv1_pre"):
+    with pytest.raises(ValueError, match="small has no layer 'conv2'; its layers are conv1, conv1_pre.* nearest: conv"):
         networks.module(net, "conv2")
     with pytest.raises(ValueError, match="no layer"):
         networks.module(net, "")
@@ -218,3 +218,50 @@ def test_unknown_name_gets_the_nearest():
         networks.load("alexnett")
     with pytest.raises(ValueError, match="nearest: squeezenet1_1"):
         networks.load("squeezenet")
+
+
+def test_features_are_those_of_the_whole_pass_and_nothing_above_is_computed():
+    net = zoo.network("alexnet", 0)
+    images = torch.rand(5, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode(), networks.record(net, ["conv2", "conv5_pre"]) as whole:
+        net.model(net.preprocess(images))
+    runs = []
+    handle = net.model.fc6.register_forward_hook(lambda *_: runs.append(1))
+    found = networks.features(net, images, ["conv2", "conv5_pre"], batch=2)
+    handle.remove()
+    assert len(runs) == 1  # the one pass that looks for modules that run twice
+    for layer in whole:
+        torch.testing.assert_close(found[layer], whole[layer])
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in net.model.modules())
+
+
+def test_forward_to_carries_the_gradient():
+    net = zoo.network("lenet", 0)
+    images = torch.rand(2, 3, 64, 64, requires_grad=True)
+    networks.forward_to(net, images, ["conv1"])["conv1"].sum().backward()
+    assert images.grad.abs().sum() > 0
+
+
+def test_a_missing_dense_layer_is_told_with_what_could_serve():
+    net = zoo.network("resnet", 0)
+    with pytest.raises(
+        ValueError, match=r"no layer 'fc7'; in its place could serve: pool5, conv5; its layers are conv1"
+    ):
+        networks.module(net, "fc7")
+    with pytest.raises(ValueError, match=r"no layer 'conv9'; its layers are conv1.*nearest"):
+        networks.features(net, torch.rand(1, 3, 64, 64), ["conv9"])
+    assert networks.hidden(zoo.network("vgg", 0)) == ["fc7", "fc6", "pool5", "conv5"]
+
+
+def test_features_refuse_a_module_that_runs_twice():
+    class Twice(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.relu, self.fc = torch.nn.ReLU(), torch.nn.Linear(12, 2)
+
+        def forward(self, x):
+            return self.fc(self.relu(-self.relu(x)).flatten(1))
+
+    net = networks.wrap(Twice(), name="twice", size=2, preprocess=lambda x: x)
+    with pytest.raises(ValueError, match="more than once"):
+        networks.features(net, torch.rand(3, 3, 2, 2), ["relu"])
