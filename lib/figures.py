@@ -17,6 +17,7 @@ from typing import NamedTuple
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from PIL import Image
 
 from lib import files, ledger, paths
 
@@ -59,13 +60,25 @@ def folder(profile: str, publish: bool = True) -> Path:
 
 
 def save(
-    fig: Figure, name: str, data, *, run, caption: str, alt: str, publish: bool = True, weights=(), sources=()
+    fig: Figure,
+    name: str,
+    data,
+    *,
+    run,
+    caption: str,
+    alt: str,
+    publish: bool = True,
+    weights=(),
+    sources=(),
+    colours: int | None = None,
 ) -> Shown:
     """Write `fig` as <name>.png and .svg, the numbers behind it as .csv, its origin as .json; close it and show it.
 
     data: dict of columns of equal length, or a list of dicts, one a row. alt: what a reader who cannot see it must
     know. weights, sources: digests of what it was computed from. publish=False keeps everything in build/ (pictures
-    that are not ours). ValueError on a name without the notebook's number, no caption or alt text, or ragged data.
+    that are not ours). colours: as many, 2 to 256, in the PNG, which makes drawings of many small marks two or three
+    times smaller; pictures want all. ValueError on a name without the notebook's number, no caption or alt text, or
+    ragged data.
     """
     if not name.startswith(f"{run.notebook[:2]}_") or not name.replace("_", "").isalnum() or name != name.lower():
         raise ValueError(
@@ -77,7 +90,7 @@ def save(
     if not isinstance(fig, Figure):
         raise ValueError(f"figure {name}: fig is a {type(fig).__name__}, expected a matplotlib Figure")
     rows = _rows(data, name)
-    png, dpi = _png(fig)
+    png, dpi = _png(fig, colours)
     contents = {"png": png, "svg": _svg(fig), "csv": _csv(rows)}
     plt.close(fig)
     digests = {f"{name}.{kind}": files.sha256(content) for kind, content in contents.items()}
@@ -110,10 +123,14 @@ def save(
     return Shown(name, png, caption, alt)
 
 
-def _png(fig: Figure) -> tuple[bytes, int]:
+def _png(fig: Figure, colours: int | None = None) -> tuple[bytes, int]:
     for dpi in RESOLUTIONS:
         buffer = io.BytesIO()
         fig.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None}, pil_kwargs={"optimize": True})
+        if colours is not None:
+            picture = Image.open(buffer).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+            buffer = io.BytesIO()
+            picture.save(buffer, format="png", optimize=True)
         if buffer.tell() <= LARGEST:
             break
     return buffer.getvalue(), dpi

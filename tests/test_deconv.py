@@ -81,6 +81,34 @@ def test_hidden_units_equal_captums(plain, images, rule, layer):
     torch.testing.assert_close(ours, theirs.detach(), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("layer", ["8", "9", "10"])
+def test_units_of_dense_layers_equal_captums(plain, images, rule, layer):
+    unit = int(plain.model[:10](images).sum(0)[:3].argmax())  # one that is active
+    ours = project(plain, images, layer, unit, rule=rule)
+    theirs = UNITS[rule](plain.model, networks.module(plain, layer)).attribute(images.clone().requires_grad_(), (unit,))
+    torch.testing.assert_close(ours, theirs.detach(), rtol=0, atol=1e-6)
+    assert ours.abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_overlapping_pools_and_padding_equal_captums(images, rule):
+    torch.manual_seed(2)
+    model = nn.Sequential(
+        nn.Conv2d(3, 6, 5, 2, 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.Conv2d(6, 8, 3, padding=1), nn.ReLU(),
+        nn.MaxPool2d(3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3),
+    )  # fmt: skip
+    net = network(model, 16)
+    options = {"abs": False} if rule == "gradient" else {}
+    theirs = ORACLES[rule](net.model).attribute(images.clone().requires_grad_(), target=1, **options)
+    torch.testing.assert_close(project(net, images, None, 1, rule=rule), theirs.detach(), rtol=0, atol=1e-6)
+    unit = (3, 1, 2)
+    theirs = UNITS[rule](net.model, net.model[4]).attribute(images.clone().requires_grad_(), unit)
+    torch.testing.assert_close(
+        project(net, images, "4", 3, unit=unit[1:], rule=rule), theirs.detach(), rtol=0, atol=1e-6
+    )
+
+
 def test_deconvnet_equals_one_built_from_transposed_filters_and_switches(images):
     torch.manual_seed(3)
     one, two = nn.Conv2d(3, 5, 3, padding=1).double(), nn.Conv2d(5, 7, 3, stride=2).double()
@@ -185,6 +213,7 @@ OTHERS = {
     "Threshold": Call(lambda x: F.threshold(x, 0.5, 0.0)),
     "Softmax": Call(lambda x: x.softmax(1)),
     "MeanSquare": Call(MeanSquare.apply),
+    "Relu": Call(torch.ops.aten.relu.default),  # a ReLU called past PyTorch's functions: its rule could not be set
 }
 
 

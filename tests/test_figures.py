@@ -227,3 +227,14 @@ def test_prune_drops_what_a_notebook_no_longer_makes(run):
 def test_every_committed_figure_has_its_row_and_every_row_its_figure():
     for place in (paths.ROOT / "figures").glob("*"):
         assert figures.check(place.name) == []
+
+
+def test_few_colours_make_a_small_picture_of_the_same_size(run):
+    def made(**options):
+        figure, axis = plt.subplots()
+        axis.scatter(*np.random.default_rng(0).random((2, 300)), c=np.arange(300), s=6)
+        return figures.save(figure, "09_dots", {"x": [1]}, run=run, caption=CAPTION, alt=ALT, **options).png
+
+    every, few = made(), made(colours=64)
+    assert len(few) < 0.7 * len(every)
+    assert Image.open(io.BytesIO(few)).size == Image.open(io.BytesIO(every)).size
