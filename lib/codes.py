@@ -1,7 +1,7 @@
 """Codes: what a layer says about each picture, as one row of numbers, and what can be asked of such rows.
 
-Distances between codes are Euclidean and codes are left as they are (neither centred nor scaled), as in the course's
-t-SNE pages; only the linear probes standardise them. Purity asks an image's nearest neighbours, a probe a hyperplane.
+Distances between codes are Euclidean and codes are left as they are (neither centred nor scaled);
+only the linear probes standardise them. Purity asks an image's nearest neighbours, a probe a hyperplane.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from torch.nn import functional
 from lib import cutouts, networks, stats, zoo
 
 NEIGHBOURS = 10
-STRENGTHS = (0.001, 0.01, 0.1)  # inverse strengths of L2 (scikit-learn's C) among which a probe chooses
+STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)  # inverse strengths of L2 (scikit-learn's C), tried in this order
 PIXELS, AFTER, BEFORE = "pixels", "fc7", "fc7_pre"
 
 
@@ -169,7 +169,7 @@ def probe(train, labels, test, answers, strengths=STRENGTHS) -> np.ndarray:
 
     train (N, features) with labels (N,), test (M, features) with answers (M,). Multinomial logistic regression on codes
     standardised by the training set; its L2 strength is the best of `strengths` on the last quarter of the training
-    set, and all of it is used to fit again.
+    set (they are tried in turn until one names fewer right than the one before), and all of it is used to fit again.
     """
     cut = len(train) * 3 // 4
     if cut < 10 or len({*labels[:cut]}) < 2:
@@ -181,7 +181,11 @@ def probe(train, labels, test, answers, strengths=STRENGTHS) -> np.ndarray:
     def fit(n, strength):
         return LogisticRegression(C=strength, solver="lbfgs", max_iter=2000).fit(train[:n], labels[:n])
 
-    scores = [fit(cut, strength).score(train[cut:], labels[cut:]) for strength in strengths]
+    scores = []
+    for strength in strengths:
+        scores.append(fit(cut, strength).score(train[cut:], labels[cut:]))
+        if len(scores) > 1 and scores[-1] < scores[-2]:
+            break
     return fit(len(train), strengths[int(np.argmax(scores))]).predict(test) == answers
 
 

@@ -65,11 +65,12 @@ class rectified(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if func in _RELU or func in _RELU_INPLACE:
-            x, inplace, *_ = (*args, kwargs.get("inplace", func in _RELU_INPLACE))
+            x = args[0] if args else kwargs["input"]
+            inplace = args[1] if len(args) > 1 else kwargs.get("inplace", func in _RELU_INPLACE)
             return Rectify.apply(x, None, self.rule, inplace)
         if func in _RELU6 or (func is F.hardtanh and _limits(args, kwargs) == (0, 6)):
-            inplace = kwargs.get("inplace", args[-1] if args[-1] is True else False)
-            return Rectify.apply(args[0], 6.0, self.rule, inplace)
+            inplace = kwargs.get("inplace", bool(args) and args[-1] is True)
+            return Rectify.apply(args[0] if args else kwargs["input"], 6.0, self.rule, inplace)
         return func(*args, **kwargs)
 
 
@@ -90,8 +91,11 @@ def project(
     values, as Zeiler & Fergus do). The signal is one per RGB value in [0, 1], whatever the preprocessing.
     rule: 'gradient', 'deconvnet' or 'guided'; a ReLU6 counts as a ReLU, and its forward mask is (0, 6).
     Raises ValueError for bad arguments and, unless rule is 'gradient', for a network with activations other than ReLU:
-    the two other rules say nothing about those.
+    the two other rules say nothing about those. (A ReLU written as x * (x > 0) looks like any product: it is taken for
+    one, and lets the plain gradient through.)
     """
+    if images.ndim != 4 or tuple(images.shape[1:]) != (3, net.size, net.size):
+        raise ValueError(f"images: got shape {tuple(images.shape)}, expected (N, 3, {net.size}, {net.size})")
     if start not in ("one", "activation"):
         raise ValueError(f"start: got {start!r}, expected 'one' or 'activation'")
     if any(module.training for module in net.model.modules()):
@@ -116,7 +120,12 @@ def project(
 def _chosen(values: Tensor, channel, unit) -> Tensor:
     """A tensor like `values` (N, C, ...) with ones at the chosen units and zeros elsewhere."""
     n, channels = values.shape[:2]
-    index = torch.as_tensor(channel, device=values.device).expand(n)
+    if values.dim() not in (2, 4):
+        raise ValueError(f"layer: it gives {tuple(values.shape)}, expected (N, units) or maps (N, channels, H, W)")
+    index = torch.as_tensor(channel, device=values.device)
+    if index.is_floating_point() or index.ndim > 1 or index.numel() not in (1, n):
+        raise ValueError(f"channel: got {channel}, expected a whole number, one for all images or one for each of {n}")
+    index = index.expand(n)
     if bool(((index < 0) | (index >= channels)).any()):
         raise ValueError(f"channel: got {channel}, expected 0 to {channels - 1}")
     mask, rows = torch.zeros_like(values), torch.arange(n, device=values.device)
@@ -127,6 +136,8 @@ def _chosen(values: Tensor, channel, unit) -> Tensor:
         mask.flatten(2)[rows, index, best] = 1
     else:
         height, width = values.shape[2:]
+        if isinstance(unit, str) or len(unit) != 2:
+            raise ValueError(f"unit: got {unit!r}, expected None, 'max' or (row, column)")
         if not (0 <= unit[0] < height and 0 <= unit[1] < width):
             raise ValueError(
                 f"unit: got {tuple(unit)}, expected a row in 0 to {height - 1}, a column in 0 to {width - 1}"

@@ -94,9 +94,14 @@ def agreement(rows: np.ndarray, points: np.ndarray, labels: np.ndarray) -> dict[
 
 
 def described(rows: np.ndarray, points: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Trustworthiness of an embedding, class purity of its ten nearest points, and `agreement`."""
-    trusted, pure = trust(rows, points).mean(), codes.purity(points, labels).mean()
-    return {"trust": float(trusted), "purity": float(pure)} | agreement(rows, points, labels)
+    """Trustworthiness of an embedding, the share of a point's ten nearest that are among the ten (and the fifty)
+    nearest codes, class purity of the ten nearest points, and `agreement`."""
+    trusted, near = trust(rows, points).mean(), codes.nearest(points)
+    found = {"trust": float(trusted), "purity": float(codes.shared(near, labels).mean())}
+    for name, k in (("kept", codes.NEIGHBOURS), ("kept among fifty", min(50, len(rows) - 1))):
+        own = codes.nearest(rows, k)
+        found[name] = float(np.mean([np.isin(one, other).mean() for one, other in zip(near, own, strict=True)]))
+    return found | agreement(rows, points, labels)
 
 
 # --------------------------------------------------------------------------- pictures at their points
@@ -164,7 +169,7 @@ def photographs(net: networks.Network, grid: int, device="cpu", side: int = 32) 
     """
     shipped = photos.shipped(net.size * grid, crop=1.0)
     parts, origin = tiles(photos.stack(shipped).numpy(), grid)
-    credits = "; ".join(f"{photo.name}: {photo.author}, {photo.licence}" for photo in shipped)
+    credits = photos.credits(shipped)
     images, last = torch.from_numpy(parts), networks.hidden(net)[0]
     read = {codes.PIXELS: codes.pixels(functional.interpolate(images, (side, side), mode="area"))}
     read |= codes.read(net, images.to(device), [last], most=1)

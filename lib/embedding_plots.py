@@ -50,7 +50,7 @@ def panel(images, values, points, title: str, key: dict[str, str], grid=(15, 12)
     (N,), a place in `key`."""
     kept, cells = embedding.snap(points, *grid)
     frames = bytes_of(key.values())[values[kept]]
-    return {"canvas": embedding.mosaic(images[kept], cells, grid, frames, side), "title": title}
+    return {"canvas": embedding.mosaic(images[kept], cells, grid, frames, side), "title": title, "shown": len(kept)}
 
 
 def scatters(rows: list[list[dict]], keys: list[dict[str, str]], width: float = WIDTH) -> Figure:

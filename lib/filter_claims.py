@@ -138,9 +138,9 @@ def tuned(seed: int = 0, device="cpu") -> networks.Network:
     return zoo.network(retrain_filters.FAMILY, seed, device, stage=kept[min(kept, key=lambda step: abs(step - length))])
 
 
-def twins(device="cpu") -> dict[str, networks.Network]:
-    """`tuned` and `fast`, by the title of their panel."""
-    return {"the zoo's learning rate": tuned(device=device), "ten times the rate": fast(10, device=device)}
+def twins(seed: int = 0, device="cpu") -> dict[str, networks.Network]:
+    """`tuned` of a seed and `fast`, whose weights are kept for seed 0, by the title of their panel."""
+    return {"the zoo's learning rate": tuned(seed, device=device), "ten times the rate": fast(10, device=device)}
 
 
 def silence(net: networks.Network, images: torch.Tensor) -> dict[str, np.ndarray]:
@@ -149,6 +149,17 @@ def silence(net: networks.Network, images: torch.Tensor) -> dict[str, np.ndarray
 
 
 # -------------------------------------------------------------------------------- E3: smooth filters?
+
+
+def first_layers(nets: list[networks.Network], generator: np.random.Generator) -> list[dict]:
+    """`filters.summary` of each network, with its start where it is one of the zoo's."""
+    found = []
+    for net in nets:
+        family, _, seed = net.name.rpartition("-")
+        start = zoo.network(family, int(seed), stage="step0") if family in zoo.FAMILIES else None
+        found.append(filters.summary(net, generator, start))
+    return found
+
 
 ARMS = {"with weight decay": retrain_filters.DECAY, "without weight decay": 0.0}
 

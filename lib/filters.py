@@ -154,15 +154,21 @@ def noise(shape: tuple, generator: np.random.Generator) -> np.ndarray:
     return generator.normal(size=shape)
 
 
-def summary(net: networks.Network, generator: np.random.Generator) -> dict:
+def summary(net: networks.Network, generator: np.random.Generator, start: networks.Network | None = None) -> dict:
     """A row about a network's first layer: number, side and stride of its filters, smoothness, and the median R2 of the
-    Gabor fits beside that of white noise (NaN where the kernels are too small for a fit)."""
+    Gabor fits beside that of white noise (NaN where the kernels are too small for a fit); with `start`, the network
+    before its training: smoothness then, and the correlation of the weights with those then (else NaN)."""
     found, convolution = kernels(net), stem(net)[1]
     row = {"network": net.name, "filters": len(found), "side": found.shape[-1], "stride": convolution.stride[0]}
     row |= {"smoothness": smoothness(found), "gabor": float("nan"), "gabor of noise": float("nan")}
     if found.shape[-1] >= SMALLEST:
         row["gabor"] = float(np.median(gabor_fits(found)))
-        row["gabor of noise"] = float(np.median(gabor_fits(noise(found.shape, generator))))
+        row["gabor of noise"] = float(np.median(gabor_fits(noise((64, *found.shape[1:]), generator))))
+    row |= {"smoothness at the start": float("nan"), "correlation with the start": float("nan")}
+    if start is not None:
+        first = kernels(start)
+        row["smoothness at the start"] = smoothness(first)
+        row["correlation with the start"] = float(np.corrcoef(first.ravel(), found.ravel())[0, 1])
     return row
 
 

@@ -25,13 +25,13 @@ def differences(families, seeds, images: Tensor, labels) -> dict:
             signal = {rule: deconv.project(net, images, layer, chosen, unit="max", rule=rule) for rule in deconv.RULES}
             same.append(apartness(explicit, signal["deconvnet"]))
             for rule, values in apart.items():
-                values.append(apartness(signal["gradient"], signal[rule]))
+                values.append(turned(signal["gradient"], signal[rule]))
         every = [
             deconv.project(positive(net), images, None, torch.as_tensor(labels), rule=rule) for rule in deconv.RULES
         ]
         same += [apartness(every[0], other) for other in every[1:]]
     same = np.concatenate(same)
-    named = {f"{rule} from gradient": np.concatenate(values) for rule, values in apart.items()}
+    named = {f"cosine distance of {rule} from gradient": np.concatenate(values) for rule, values in apart.items()}
     named = {name: (float(np.median(v)), float(v.min()), float(v.max())) for name, v in named.items()}
     return {
         "value": float(same.max()),
@@ -47,6 +47,12 @@ def apartness(one: Tensor, two: Tensor) -> np.ndarray:
     size = one.abs().flatten(1).amax(1)
     largest = (one - two).abs().flatten(1).amax(1)
     return torch.where(largest > 0, largest / size.clamp(min=1e-300), largest).numpy()
+
+
+def turned(one: Tensor, two: Tensor) -> np.ndarray:
+    """Cosine distance of two signals (N, 3, S, S), (N,): 0 is the same up to a factor, 1 unrelated; 1 if one is
+    silent."""
+    return (1 - torch.cosine_similarity(one.flatten(1), two.flatten(1), dim=1)).numpy()
 
 
 def positive(net: networks.Network) -> networks.Network:

@@ -117,6 +117,13 @@ def tuned(values: np.ndarray, marks: np.ndarray, n: int = 10, k: int = TOP) -> d
     return {"most class-tuned": [*map(described, most)], "least class-tuned": [*map(described, least)]}
 
 
+def tuned_words(values: np.ndarray, marks: np.ndarray, k: int = TOP) -> str:
+    """How many units (values (N, C)) have pictures of one class only, and of how many the label agrees most."""
+    shares = purity(marks, strongest(values, k))[0]
+    one, more = (shares[:, 0] == 1).sum(), (shares[:, 0] > shares[:, 1:].max(1)).sum()
+    return f"of {len(shares)} units {one} have pictures of one class only; in {more} the label agrees more than any cue"
+
+
 def tuned_table(groups: dict[str, list[dict]]) -> list[dict]:
     """The numbers behind the figure of `tuned`, a row a unit."""
     found = []

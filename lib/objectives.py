@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from lib import networks
+from lib import networks, pretrained
 
 Objective = Callable[[Tensor], Tensor]
 
@@ -44,6 +44,15 @@ def unit(
         return direction * maps
 
     return objective
+
+
+def numbers(net: networks.Network, names: Sequence[str]) -> list[int]:
+    """The numbers of classes by their names; ValueError with the nearest names for one that the network lacks."""
+    for name in names:
+        if name not in net.classes:
+            near = pretrained.nearest(name, net.classes)
+            raise ValueError(f"{net.name} has no class {name!r}; nearest: {near}")
+    return [net.classes.index(name) for name in names]
 
 
 def score(net: networks.Network, classes: int | Sequence[int], direction: int = 1) -> Objective:
@@ -86,6 +95,8 @@ def _shape(net: networks.Network, layer: str) -> tuple[int, tuple[int, ...]]:
 
 
 def _indices(chosen: int | Sequence[int], width: int, what: str) -> int | Tensor:
+    if isinstance(chosen, str) or (isinstance(chosen, Sequence) and any(isinstance(one, str) for one in chosen)):
+        raise ValueError(f"{what} is {chosen!r}, expected whole numbers; `numbers` gives those of classes by name")
     numbers = torch.as_tensor(chosen)
     wrong = [k for k in numbers.flatten().tolist() if k != int(k) or not 0 <= k < width]
     if wrong or numbers.ndim > 1 or not numbers.numel():
@@ -101,7 +112,7 @@ def _place(position, extent: tuple[int, ...], layer: str, name: str) -> tuple[in
         return None
     if position == "centre":
         return extent[0] // 2, extent[1] // 2
-    wrong = isinstance(position, str) or len(position) != 2
+    wrong = not isinstance(position, tuple | list) or len(position) != 2
     if wrong or not all(0 <= p < side for p, side in zip(position, extent, strict=True)):
         ranges = f"rows 0 to {extent[0] - 1} and columns 0 to {extent[1] - 1}"
         raise ValueError(f"position is {position!r}, expected 'all', 'centre' or (row, column) within {ranges}")

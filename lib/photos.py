@@ -145,6 +145,11 @@ def stack(photos: Iterable[Photo]) -> torch.Tensor:
     return torch.stack([photo.image for photo in photos])
 
 
+def credits(photos: Iterable[Photo]) -> str:
+    """Name, author and licence of each photo, for a caption."""
+    return "; ".join(f"{photo.name}: {photo.author}, {photo.licence}" for photo in photos)
+
+
 def right(logits: torch.Tensor, photos: Iterable[Photo]) -> torch.Tensor:
     """Boolean (N,): is the most probable class one of the photo's labels? Photos without labels are never right."""
     return torch.tensor([int(best) in photo.labels for best, photo in zip(logits.argmax(1), photos, strict=True)])

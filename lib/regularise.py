@@ -39,9 +39,12 @@ def total_variation(strength: float) -> Penalty:
 def jitter(distance: int) -> Transform:
     """Shift by up to `distance` pixels in each direction; what comes in at the border is the image reflected."""
     _at_least("jitter: distance", distance, 0)
+    if distance != int(distance):
+        raise ValueError(f"jitter: distance is {distance}, expected a whole number of pixels")
 
     def transform(images: Tensor, generator: torch.Generator) -> Tensor:
         down, across = torch.randint(2 * distance + 1, (2,), generator=generator, device=generator.device).tolist()
+        _fits("jitter: distance", distance, images)
         padded = functional.pad(images, [distance] * 4, mode="reflect")
         return padded[..., down : down + images.shape[2], across : across + images.shape[3]]
 
@@ -84,6 +87,7 @@ def blur(radius: float, every: int = 1) -> Operator:
     def operator(x: Tensor, gradient: Tensor, step: int) -> Tensor:
         if step % every:
             return x
+        _fits("blur: four times the radius", reach, x)
         kernel = weights.to(x).expand(x.shape[1], 1, 1, -1)
         padded = functional.pad(x, [reach] * 4, mode="reflect")
         padded = functional.conv2d(padded, kernel, groups=x.shape[1])
@@ -180,3 +184,8 @@ def _at_least(what: str, found: float, least: float) -> None:
 def _share(what: str, found: float, top: float) -> None:
     if not 0 <= found <= top:
         raise ValueError(f"{what} is {found}, expected a number from 0 to {top}")
+
+
+def _fits(what: str, found: int, images: Tensor) -> None:
+    if found >= min(images.shape[2:]):
+        raise ValueError(f"{what} is {found}, expected less than the side of the images, {min(images.shape[2:])}")

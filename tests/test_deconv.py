@@ -291,3 +291,43 @@ def test_training_mode_is_refused(plain, images):
     plain.model.train()
     with pytest.raises(ValueError, match="training mode"):
         project(plain, images, None, 0)
+
+
+def test_a_relu_called_by_keyword_follows_the_rule_too():
+    class Keyword(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Conv2d(3, 4, 3), nn.Linear(4 * 36, 3)
+
+        def forward(self, x):
+            x = F.relu(input=self.one(x))
+            return self.two(F.relu6(input=x).flatten(1))
+
+    class Positional(Keyword):
+        def forward(self, x):
+            x = F.relu(self.one(x))
+            return self.two(F.relu6(x).flatten(1))
+
+    torch.manual_seed(0)
+    one, two = Keyword(), Positional()
+    two.load_state_dict(one.state_dict())
+    picture = torch.rand(2, 3, 8, 8, dtype=torch.float64)
+    for rule in RULES:
+        signals = [project(network(model, 8), picture, None, 1, rule=rule) for model in (one, two)]
+        assert torch.equal(*signals) and signals[0].abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        ({"images": torch.rand(2, 3, 8, 16)}, r"images: got shape \(2, 3, 8, 16\), expected \(N, 3, 16, 16\)"),
+        ({"channel": 1.5}, "channel: got 1.5, expected a whole number"),
+        ({"channel": torch.tensor([0, 1, 2])}, "one for each of 4"),
+        ({"layer": "mid", "unit": "middle"}, "unit: got 'middle', expected None, 'max'"),
+        ({"layer": "mid", "unit": (1,)}, "expected None, 'max' or"),
+    ],
+)
+def test_what_cannot_be_projected_is_told_in_a_sentence(plain, images, change, sentence):
+    options = {"images": images, "layer": None, "channel": 0} | change
+    with pytest.raises(ValueError, match=sentence):
+        project(plain, **options)

@@ -251,3 +251,14 @@ def test_a_unit_that_is_silent_on_its_start_is_told():
     made = maximise.maximise(form.image, objectives.unit(net, "conv1", [0, 1]), start, steps=2, optimiser=ADAM)
     assert made.stuck.tolist() == [True, False]
     assert torch.equal(made.parameters[0], start[0]) and not torch.equal(made.parameters[1], start[1])
+
+
+def test_classes_by_name():
+    net = zoo.network("lenet", 0)
+    assert objectives.numbers(net, ["class 3", "class 0"]) == [3, 0]
+    with pytest.raises(ValueError, match="no class 'klass 3'; nearest: class 3"):
+        objectives.numbers(net, ["klass 3"])
+    with pytest.raises(ValueError, match="`numbers` gives those of classes by name"):
+        objectives.score(net, "class 3")
+    with pytest.raises(ValueError, match="position is None"):
+        objectives.unit(net, "conv1", 0, position=None)

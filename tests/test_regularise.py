@@ -165,3 +165,13 @@ def test_turn_equals_scipys_rotation_in_the_middle(x):
 def test_bad_input_is_told_in_a_sentence(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_what_does_not_fit_an_image_is_told_in_a_sentence():
+    images, generator = torch.rand(1, 3, 8, 8), torch.Generator().manual_seed(0)
+    with pytest.raises(ValueError, match="jitter: distance is 8, expected less than the side of the images, 8"):
+        regularise.jitter(8)(images, generator)
+    with pytest.raises(ValueError, match="jitter: distance is 1.5, expected a whole number"):
+        regularise.jitter(1.5)
+    with pytest.raises(ValueError, match="blur: four times the radius is 12, expected less"):
+        regularise.blur(3.0)(images - 0.5, images, 0)
