@@ -39,12 +39,13 @@ rule notebook:
         "{params.command}"
 
 
-# what several notebooks need, computed once: python -m lib.<job>
+# what several notebooks need, computed once: python -m lib.<job>; first of all, so that no long one is left for the end
 rule job:
     input:
         "keys/{job}.key",
     output:
         "done/{job}.json",
+    priority: 1
     params:
         command=lambda wildcards: runner.command(plan, "job", wildcards.job),
     shell:

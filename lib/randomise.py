@@ -24,14 +24,20 @@ def stages(net: networks.Network) -> list[list[str]]:
     is that of definition, which in the networks here is the order of use, branch by branch.
     """
     found: list[list[str]] = []
+    blocks = []  # modules with a weight of their own round other layers: it belongs to the last layer inside
     for path, part in net.model.named_modules():
         weight = getattr(part, "weight", None)
         if isinstance(weight, Tensor) and weight.dim() >= 2:
             found.append([path])
+        elif list(part.parameters(recurse=False)) and list(part.children()):
+            blocks.append(path)
         elif found and list(part.parameters(recurse=False)):
             found[-1].append(path)
     if not found:
         raise ValueError(f"{net.name} has no layer with weights; nothing can be made random")
+    for block in blocks:
+        inside = [layer for layer in found if layer[0].startswith(f"{block}." if block else "")]
+        (inside or found)[-1].append(block)
     return found[::-1]
 
 

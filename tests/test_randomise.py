@@ -127,3 +127,10 @@ def test_rows_of_the_figure():
     assert len(rows) == (3 + 1) * 2 * 2 * 2
     assert {row["share"] for row in rows} == {0.5, 1.0} and {row["how"] for row in rows} == set(randomise.HOW)
     assert all(row["low"] <= row["value"] <= row["high"] and row["n"] == 8 for row in rows)
+
+
+def test_a_blocks_own_scale_belongs_to_the_last_layer_inside():
+    layers = randomise.stages(zoo.network("convnext", 0))
+    assert ["conv4.0.narrow", "conv4.0"] in layers and ["conv2.0.narrow", "conv2.0"] in layers
+    paths = [path for layer in layers for path in layer]
+    assert len(paths) == len({*paths})
