@@ -36,10 +36,12 @@ status: $(INSTALLED) ## say which notebooks are fresh, stale or missing, and why
 lab: $(INSTALLED) ## open the notebooks in JupyterLab
 	$(PY) -m jupyterlab --notebook-dir=notebooks
 
-retrain: $(INSTALLED) ## train the zoo, the autoencoders and the short runs of 06 again from scratch (resumes where it stopped), then run all
+retrain: $(INSTALLED) ## train all networks, autoencoders and generators again from scratch (resumes where it stopped), then run all
 	$(PY) -m lib.retrain --processes $(PROCESSES)
 	$(PY) -m lib.retrain_autoencoders --processes $(PROCESSES)
 	$(PY) -m lib.retrain_filters --processes $(PROCESSES)
+	$(PY) -m lib.retrain_controls --processes $(PROCESSES)
+	$(PY) -m lib.retrain_generators --processes $(PROCESSES)
 	@$(call RUN,)
 	@$(PY) -m lib.review --profile $(PROFILE) --readme
 

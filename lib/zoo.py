@@ -92,14 +92,16 @@ def lenet(classes: int) -> nn.Module:
     )  # fmt: skip
 
 
-def alexnet(classes: int, widen: int = 1) -> nn.Module:
+def alexnet(classes: int, widen: int = 1, maps=(32, 80, 80, 80, 64), units: int = 128, dropout=0.5) -> nn.Module:
     """Krizhevsky et al. 2012 with a quarter of the maps: 11x11 stride-4 stem, overlapping pools, two wide dense
     layers. `widen` multiplies the maps of the last convolution (Bau et al. 2017)."""
+    one, two, three, four, five = (*maps[:4], maps[4] * widen)
     return _named(
-        conv1=_conv(3, 32, 11, 4, norm=False), pool1=nn.MaxPool2d(3, 2, 1),
-        conv2=_conv(32, 80, 5, norm=False), conv3=_conv(80, 80, 3, norm=False), conv4=_conv(80, 80, 3, norm=False),
-        conv5=_conv(80, 64 * widen, 3, norm=False), pool5=nn.MaxPool2d(3, 2, 1), flat=nn.Flatten(),
-        fc6=_dense(64 * widen * 4 * 4, 128, 0.5), fc7=_dense(128, 128, 0.5), fc8=nn.Linear(128, classes),
+        conv1=_conv(3, one, 11, 4, norm=False), pool1=nn.MaxPool2d(3, 2, 1),
+        conv2=_conv(one, two, 5, norm=False), conv3=_conv(two, three, 3, norm=False),
+        conv4=_conv(three, four, 3, norm=False), conv5=_conv(four, five, 3, norm=False),
+        pool5=nn.MaxPool2d(3, 2, 1), flat=nn.Flatten(),
+        fc6=_dense(five * 4 * 4, units, dropout), fc7=_dense(units, units, dropout), fc8=nn.Linear(units, classes),
     )  # fmt: skip
 
 
@@ -140,13 +142,15 @@ class Residual(nn.Module):
         return self.relu(self.add(self.norm(self.conv(self.first(x))) + self.shortcut(x)))
 
 
-def resnet(classes: int) -> nn.Module:
+def resnet(classes: int, widths=(24, 40, 72)) -> nn.Module:
     """He et al. 2016: 7x7 stride-2 stem with pooling, four stages of residual blocks, global average pool."""
+    one, two, three = widths
     return _named(
-        conv1=_conv(3, 24, 7, 2), pool1=nn.MaxPool2d(3, 2, 1),
-        conv2=nn.Sequential(Residual(24, 24)), conv3=nn.Sequential(Residual(24, 40, 2), Residual(40, 40)),
-        conv4=nn.Sequential(Residual(40, 72, 2), Residual(72, 72)), conv5=nn.Sequential(Residual(72, 72)),
-        pool5=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten(), fc8=nn.Linear(72, classes),
+        conv1=_conv(3, one, 7, 2), pool1=nn.MaxPool2d(3, 2, 1),
+        conv2=nn.Sequential(Residual(one, one)), conv3=nn.Sequential(Residual(one, two, 2), Residual(two, two)),
+        conv4=nn.Sequential(Residual(two, three, 2), Residual(three, three)),
+        conv5=nn.Sequential(Residual(three, three)),
+        pool5=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten(), fc8=nn.Linear(three, classes),
     )  # fmt: skip
 
 
@@ -219,6 +223,8 @@ BUILDERS: dict[str, Callable[[int], nn.Module]] = {
 }
 BUILDERS |= {f"vgg_stride{stem}": partial(vgg, stem=stem) for stem in (2, 4)}  # variants, not members of the zoo
 BUILDERS |= {f"alexnet_x{widen}": partial(alexnet, widen=widen) for widen in (4, 8)}
+BUILDERS["alexnet_thin"] = partial(alexnet, maps=(20, 32, 32, 32, 32), units=64, dropout=0.0)  # 89,000 parameters
+BUILDERS["resnet_thin"] = partial(resnet, widths=(12, 16, 24))  # 44,000
 
 
 def _plain(*names: str) -> dict[str, str]:

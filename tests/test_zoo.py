@@ -112,6 +112,23 @@ def test_committed_weights_are_whole_and_within_their_budget():
     assert sum(everything) < 40e6
 
 
+def test_weights_in_eight_bits_come_back_within_half_a_step_and_the_rest_in_half_precision(tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path))
+    generator = torch.Generator().manual_seed(0)
+    scale = torch.tensor([1e-3, 1.0, 50.0, 0.0, 7.0])  # rows of very different size, one of zeros
+    kernel = torch.randn(5, 3, 2, 2, generator=generator) * scale[:, None, None, None]
+    state = {"kernel": kernel, "bias": torch.randn(5, generator=generator), "count": torch.tensor(3)}
+    info = weights.save("some/net", state, {}, whole=True)
+    back, described = weights.load("some/net")
+    assert info["whole"] and not info["half"] and described == info and set(back) == set(state)
+    step = kernel.flatten(1).abs().amax(1) / 127
+    assert ((back["kernel"] - kernel).abs().flatten(1).amax(1) <= step / 2 + 1e-7 * scale).all()
+    assert torch.equal(back["bias"], state["bias"].half().float()) and back["count"] == 3
+    weights.save("some/net", back, {}, whole=True)  # rounding again changes nothing
+    again = weights.load("some/net")[0]
+    assert all(torch.allclose(again[name], back[name], rtol=1e-6) for name in back)
+
+
 def test_states_on_the_way_are_different_networks_and_step_zero_is_the_untrained_one():
     start = zoo.network("vgg", 0, stage="step0")
     fresh = zoo.build("vgg", seed=0).state_dict()
