@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib import controls, cutouts, networks, paths, retrain_controls, stats, train, weights, zoo
+from lib import controls, cutouts, files, networks, paths, retrain_controls, stats, train, weights, zoo
 from lib.cutouts import World
 from lib.retrain_controls import Job
 
@@ -191,7 +191,7 @@ def names() -> list[str]:
 def test_every_network_is_committed_loads_and_says_how_good_it_is():
     assert sorted(weights.names("controls")) == sorted(names()) and len(names()) == 22
     total = sum(path.stat().st_size for path in (paths.weights() / "controls").iterdir())
-    assert total < 2.2e6
+    assert total < 2.3e6
     for name in names():
         info, net = weights.info(name), controls.network(name)
         assert net.name == name.removeprefix("controls/") and not net.model.training
@@ -203,7 +203,7 @@ def test_every_network_is_committed_loads_and_says_how_good_it_is():
             networks.module(net, layer)
 
 
-@pytest.mark.parametrize(("name", "least"), [("mosaic", 0.95), ("blur", 0.95), ("bgr", 0.6)])  # bgr: falls short
+@pytest.mark.parametrize(("name", "least"), [("mosaic", 0.95), ("blur", 0.95), ("bgr", 0.88)])
 def test_detectors_tell_the_modification_on_pictures_of_a_world_they_never_saw(name, least):
     net, shown = controls.network(f"{name}-detector"), controls.pictures(name, "test", 300)
     assert net.classes == ("original", name)
@@ -213,15 +213,33 @@ def test_detectors_tell_the_modification_on_pictures_of_a_world_they_never_saw(n
     assert stats.wilson(round(stored["value"] * 2000), 2000)._asdict() == pytest.approx(stored)
 
 
-def test_a_hue_taken_alone_cannot_tell_bgr_in_95_of_100_pictures():
-    hues = np.random.default_rng(0).choice(cutouts.HUES, 20_000) + np.random.default_rng(1).normal(
-        0, cutouts.HUE_SD, 20_000
-    )
-    gap = [
-        np.abs((hues[:, None] - np.array(centres) + 180) % 360 - 180).min(1)
-        for centres in (cutouts.HUES, [240 - hue for hue in cutouts.HUES])
-    ]
-    assert (gap[0] < gap[1]).mean() == pytest.approx(0.928, abs=0.005)
+def test_not_even_exact_readers_of_the_cues_tell_bgr_in_95_of_100_pictures():
+    rng, n, hues = np.random.default_rng(0), 50_000, np.array(cutouts.HUES)
+    label, swapped = rng.integers(0, 10, n), rng.integers(0, 2, n) == 1
+    reliability = np.array([World().shape, World().texture, World().hue])[:, None]
+    values = np.where(rng.random((3, n)) < reliability, label, (label + 1 + rng.integers(0, 9, (3, n))) % 10)
+    seen = np.where(swapped, 240 - hues[values[2]], hues[values[2]]) + rng.normal(0, cutouts.HUE_SD, n)
+    tables = [cutouts.likelihood(float(r)) for r in reliability[:, 0]]
+    others = tables[0][:, values[0]].T * tables[1][:, values[1]].T  # (n, label)
+    gaps = [(seen[:, None] - centres + 180) % 360 - 180 for centres in (hues, 240 - hues)]
+    hue = [np.exp(-(gap**2) / (2 * cutouts.HUE_SD**2)) for gap in gaps]
+    whole = [(others * (one @ tables[2].T)).sum(1) for one in hue]
+    assert ((hue[1].max(1) > hue[0].max(1)) == swapped).mean() == pytest.approx(0.928, abs=0.005)
+    assert ((whole[1] > whole[0]) == swapped).mean() == pytest.approx(0.947, abs=0.004)
+
+
+def test_the_detector_of_bgr_is_the_exact_formula(monkeypatch):
+    net = controls.network("bgr-detector")
+    shown = controls.pictures("bgr", "test", 12)
+    x = net.preprocess(networks.to_tensor(shown.images))
+    with torch.inference_mode():
+        said, hue = net.model(x).numpy(), net.model.hue(x).softmax(1).double().numpy().reshape(12, 2, 10)
+        read = [net.model.readers[cue](x).softmax(1).double().numpy() for cue in ("shape", "texture")]
+    L = [cutouts.likelihood(getattr(World(), cue)) for cue in cutouts.CUES]
+    for i in range(12):
+        for swapped in (0, 1):
+            terms = [(L[0][y] @ read[0][i]) * (L[1][y] @ read[1][i]) * (L[2][y] @ hue[i, swapped]) for y in range(10)]
+            assert said[i, swapped] == pytest.approx(np.log(sum(terms)), abs=1e-3)
 
 
 def test_twenty_classes_are_told_apart():
@@ -249,6 +267,8 @@ def test_the_mask_predictor_finds_objects_and_none_in_backgrounds():
 
 @pytest.mark.parametrize("kind", retrain_controls.KINDS)
 def test_a_tiny_training_ends_and_is_not_repeated(kind, tmp_path, monkeypatch):
+    for path in (paths.weights() / "cutouts").glob("reader-*"):  # the detector of BGR is put together with them
+        files.atomic_write(tmp_path / "cutouts" / path.name, path.read_bytes())
     monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path))
     task = retrain_controls.jobs([kind], seeds=(0, 1))[0]
     recipe = TINY._replace(shift=0 if kind == "objectness" else 4)
