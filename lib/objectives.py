@@ -29,7 +29,7 @@ def unit(
     by mean, sum or max; "centre" or (row, column) takes one unit. direction -1 asks for the input that the unit likes
     least. ValueError with the valid names or range.
     """
-    width, extent = _shape(net, layer)
+    width, extent = shape(net, layer)
     chosen = _indices(channels, width, f"channel of layer {layer!r} of {net.name}")
     if direction not in (1, -1):
         raise ValueError(f"direction is {direction}, expected 1 (what the unit likes most) or -1 (least)")
@@ -79,7 +79,7 @@ def weighted(*terms: tuple[float, Objective]) -> Objective:
     return lambda images: sum(weight * objective(images) for weight, objective in terms)
 
 
-def _shape(net: networks.Network, layer: str) -> tuple[int, tuple[int, ...]]:
+def shape(net: networks.Network, layer: str) -> tuple[int, tuple[int, ...]]:
     """Channels of a layer and the extent of its maps (() for a row of units), from one whole pass of a grey image."""
     device = next((p.device for p in net.model.parameters()), torch.device("cpu"))
     dtype = next((p.dtype for p in net.model.parameters()), torch.float32)

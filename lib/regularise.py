@@ -67,6 +67,27 @@ def turn(degrees: float, zoom: float = 1.0) -> Transform:
     return transform
 
 
+def window(size: int, every: int = 1, spread: float = 0.4) -> Transform:
+    """A square of `size` pixels of larger images, drawn anew every `every` calls: offset from the middle normal with sd
+    `spread` of the room there is. With images enlarged at the start: zoom and crop."""
+    _at_least("window: size", size, 1)
+    _at_least("window: every", every, 1)
+    state = {"calls": 0, "corner": (0, 0)}
+
+    def transform(images: Tensor, generator: torch.Generator) -> Tensor:
+        if size > min(images.shape[2:]):
+            raise ValueError(f"window: size is {size}, expected at most the side of the images, {images.shape[3]}")
+        if state["calls"] % every == 0:
+            draws = 0.5 + spread * torch.randn(2, generator=generator, device=generator.device)
+            room = [side - size for side in images.shape[2:]]
+            state["corner"] = tuple(round(r * float(d.clamp(0, 1))) for r, d in zip(room, draws, strict=True))
+        state["calls"] += 1
+        down, across = state["corner"]
+        return images[..., down : down + size, across : across + size]
+
+    return transform
+
+
 # ------------------------------------- operators: (offsets from the mean (n, 3, S, S), gradient, step) -> offsets
 
 
@@ -115,6 +136,44 @@ def clip_contribution(percentile: float) -> Operator:
 def box(mean: float = 0.5) -> Operator:
     """Keep mean + x within [0, 1]: the released code crops to the range of a pixel before every pass."""
     return lambda x, gradient, step: x.clamp(-mean, 1 - mean)
+
+
+def denoise(strength: float, rounds: int = 20) -> Operator:
+    """Total-variation denoising (Chambolle 2004), colours apart: `rounds` steps of the dual problem; skimage's
+    denoise_tv_chambolle with weight = strength and eps = 0, for a batch."""
+    _at_least("denoise: strength", strength, 1e-9)
+
+    def operator(x: Tensor, gradient: Tensor, step: int) -> Tensor:
+        down, across, out = torch.zeros_like(x), torch.zeros_like(x), x
+        for turn in range(rounds):
+            if turn:
+                divergence = down + across
+                divergence[..., 1:, :] -= down[..., :-1, :]
+                divergence[..., 1:] -= across[..., :-1]
+                out = x - divergence
+            slopes = [functional.pad(out.diff(dim=d), pad) for d, pad in ((2, [0, 0, 0, 1]), (3, [0, 1]))]
+            norm = 1 + 0.25 / strength * (slopes[0].square() + slopes[1].square()).sqrt()
+            down, across = (down - 0.25 * slopes[0]) / norm, (across - 0.25 * slopes[1]) / norm
+        return out
+
+    return operator
+
+
+def blended(operator: Operator, mask: Tensor, every: int = 1) -> Operator:
+    """mask * operator(x) + (1 - mask) * x at step 0 and every `every` steps; mask: (H, W), 0 to 1."""
+    _at_least("blended: every", every, 1)
+
+    def blend(x: Tensor, gradient: Tensor, step: int) -> Tensor:
+        return x if step % every else x + mask.to(x) * (operator(x, gradient, step) - x)
+
+    return blend
+
+
+def centre(size: int, share: float) -> Tensor:
+    """A Gaussian (size, size) that is 1 in the middle, of sd `share` of the side."""
+    _at_least("centre: share of the side", share, 1e-6)
+    one = torch.exp(-(((torch.arange(size, dtype=torch.float64) - (size - 1) / 2) / (share * size)) ** 2) / 2)
+    return (one[:, None] * one).float()
 
 
 # ---------------------------------------------------------------- scalings of the gradient (n, ...), each row alone

@@ -1,0 +1,181 @@
+"""Facets of the classes of the cutouts world, the images made for them under several conditions, and how a network that
+took no part sees them: what notebook 14 measures."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from lib import cutouts, embedding, facets, minds_eye, networks, photos
+from lib.minds_eye import Recipe, Seen
+
+WEIGHTS = (0.03, 0.1, 0.3, 1.0, 3.0)  # of the activation term, the distance term's being 1, among which one is chosen
+BOTH, EQUAL, ACTIVATION, DISTANCE = "both terms", "equal weights", "activation alone", "distance alone"
+WAYS = (BOTH, EQUAL, ACTIVATION, DISTANCE)
+RESTART, FARTHEST, RELEASED = "another start", "farthest of the facet", "farthest of the set"
+
+
+class Setting(NamedTuple):
+    """Whose facets, and who judges: a network of another family that took no part."""
+
+    net: networks.Network
+    layer: str
+    judge: networks.Network
+    n_facets: int = 3
+    n_nearest: int = 10  # images that a target and a start are made of
+    share: float = 0.25  # of the channels that count as informative
+    steps: int = 60
+    seed: int = 0  # of noise and windows
+
+
+class Sets(NamedTuple):
+    """The facets of several image sets (classes) in one network, and the same images in a network that took no part.
+    Facets are rows, class after class: n = classes * k."""
+
+    pictures: np.ndarray  # (m, S, S, 3) uint8
+    rows: np.ndarray  # (m, C) pooled features
+    facets: dict  # {class: facets.Facets of its images}
+    members: dict  # {class: numbers of its images}
+    groups: np.ndarray  # (n,) class of every facet
+    judged: np.ndarray  # (m, J) features of the network that took no part
+    centres: np.ndarray  # (n, J) of every facet there
+    cues: np.ndarray  # (n, 3) the value that at least half of a facet's images have, else -1
+
+
+class Tried(NamedTuple):
+    """One network: its sets, and by condition the images made, and where the uninvolved network sees them."""
+
+    sets: Sets
+    seen: dict[str, Seen]
+    read: dict[str, np.ndarray]  # (n, J)
+
+
+def sets(setting: Setting, pictures: cutouts.Batch, kind: str = "kmeans") -> Sets:
+    """The facets of every class of a batch of cutouts. ValueError if the network judges itself."""
+    if setting.judge.digest == setting.net.digest:
+        raise ValueError(f"judge is {setting.judge.name}, the network looked into; expected one that takes no part")
+    images, k = networks.to_tensor(pictures.images), setting.n_facets
+    rows, judged = facets.pooled(setting.net, images, setting.layer), judgement(setting.judge, images)
+    members = {int(label): np.flatnonzero(pictures.labels == label) for label in np.unique(pictures.labels)}
+    found = {label: facets.find(rows[own], k, kind=kind) for label, own in members.items()}
+    centres = [facets.centres(judged[own], found[label].labels) for label, own in members.items()]
+    cues = [facets.majority(pictures.cues[own], found[label].labels) for label, own in members.items()]
+    groups = np.repeat(list(members), k)
+    return Sets(pictures.images, rows, found, members, groups, judged, np.concatenate(centres), np.concatenate(cues))
+
+
+def parted(found: Sets, label: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The images of a class in the plane of a t-SNE (m, 2), with their facets (m,) in two ways: as grouped, and grouped
+    in that plane, as the released code does."""
+    rows, labels = found.rows[found.members[label]], found.facets[label].labels
+    plane = facets.find(rows, labels.max() + 1, kind="tsne", perplexity=min(30, len(rows) / 4))
+    again = facets.aligned(labels, plane.labels)
+    ways = {"k-means on principal components": labels, "k-means in the plane, as released": again}
+    return {title: (plane.points, one) for title, one in ways.items()}
+
+
+def aims(found: Sets, count: int, which: str = "nearest") -> facets.Aim:
+    """Targets and starts of all facets of all sets."""
+    parts = [
+        facets.aim(found.rows[m], _images(found, m), found.facets[c], count, which) for c, m in found.members.items()
+    ]
+    return facets.joined(parts)
+
+
+def synthesise(setting: Setting, found: Sets, recipe: Recipe, which="nearest", seed: int = 0, keep=()) -> Seen:
+    """Images for all facets of all sets in one batch; the penalty is on the convolution below."""
+    aim = aims(found, setting.n_nearest, which)
+    return towards(setting, aim, found.rows, _images(found, slice(32)), recipe, seed + setting.seed, keep)
+
+
+def towards(setting: Setting, aim: facets.Aim, rows, images, recipe: Recipe, seed: int = 0, keep=()) -> Seen:
+    """`minds_eye.synthesise` in the units of a set's features (m, C) and of its first 32 images."""
+    penalised = minds_eye.below(setting.net, setting.layer)
+    units = minds_eye.scales(setting.net, setting.layer, penalised, rows, images[:32])
+    options = {"share": setting.share, "penalised": penalised, "seed": seed, "keep": keep}
+    return minds_eye.synthesise(setting.net, setting.layer, aim, units, recipe, **options)
+
+
+def conditions(weight: float, steps: int) -> dict[str, tuple[Recipe, str, int]]:
+    """By name: the recipe, which images of a facet are taken, and what is added to the seed."""
+    both = Recipe(activation=weight, steps=steps)
+    return {
+        BOTH: (both, "nearest", 0),
+        EQUAL: (both._replace(activation=1.0), "nearest", 0),
+        ACTIVATION: (both._replace(activation=1.0, distance=0.0), "nearest", 0),
+        DISTANCE: (both._replace(activation=0.0), "nearest", 0),
+        RESTART: (both, "nearest", 1000),
+        FARTHEST: (both, "farthest", 0),
+        RELEASED: (both, "farthest of the set", 0),
+    }
+
+
+def try_all(setting: Setting, found: Sets, weight: float, keep=(), names=None) -> Tried:
+    """Every condition (or those in `names`) for the facets of one network."""
+    seen = {
+        name: synthesise(setting, found, recipe, which, seed, keep)
+        for name, (recipe, which, seed) in conditions(weight, setting.steps).items()
+        if names is None or name in names
+    }
+    return Tried(found, seen, {name: judgement(setting.judge, one.pictures) for name, one in seen.items()})
+
+
+def judgement(judge: networks.Network, images) -> np.ndarray:
+    """Features (n, J) of images (n, 3, S, S), or of pictures (n, S, S, 3) uint8: the last convolution, averaged over
+    places, which is what a ResNet's classifier reads."""
+    images = networks.to_tensor(images) if isinstance(images, np.ndarray) else images
+    return facets.pooled(judge, images, networks.last_conv(judge))
+
+
+def choose(setting: Setting, pictures: cutouts.Batch) -> tuple[float, dict[float, float]]:
+    """The activation term's weight with the largest share of images nearest to their own facet (D1's statistic) on
+    facets of pictures kept for this; of equal ones that nearest to 1. Returns it, and {weight: share}."""
+    found, shares = sets(setting, pictures), {}
+    for weight in WEIGHTS:
+        made = synthesise(setting, found, Recipe(weight, steps=setting.steps), seed=500)
+        near = own(distances(judgement(setting.judge, made.pictures), found.centres), found.groups)
+        shares[weight] = float(near.mean())
+    return max(WEIGHTS, key=lambda w: (round(shares[w], 9), -abs(np.log(w)))), shares
+
+
+def elsewhere(setting: Setting, net: networks.Network, found: Sets, weight: float, rows: np.ndarray) -> np.ndarray:
+    """Pictures that another network makes, at its last convolution, for facets `rows` that `setting`'s network found:
+    the same images, that network's features."""
+    other = setting._replace(net=net, layer=networks.last_conv(net))
+    aim = aims(found._replace(rows=facets.pooled(net, _images(found), other.layer)), setting.n_nearest)
+    aim = facets.Aim(aim.targets[rows], aim.starts[rows], [aim.picked[row] for row in rows])
+    features = facets.pooled(net, _images(found, slice(200)), other.layer)
+    return towards(
+        other, aim, features, _images(found, slice(32)), Recipe(weight, steps=setting.steps), setting.seed
+    ).pictures
+
+
+def photographs(setting: Setting, grid: int, weight: float) -> tuple[np.ndarray, facets.Facets, np.ndarray, Seen, str]:
+    """Facets of the tiles (grid x grid each) of the photographs that scikit-image ships, and an image for each.
+
+    Returns tiles (m, 3, S, S), facets, the number of each tile's photograph (m,), images, and a line of credits.
+    """
+    net, shipped = setting.net, photos.shipped(setting.net.size * grid, crop=1.0)
+    tiles, origin = embedding.tiles(photos.stack(shipped).numpy(), grid)
+    images = torch.from_numpy(tiles)
+    rows = facets.pooled(net, images, setting.layer)
+    found = facets.find(rows, setting.n_facets)
+    aim = facets.aim(rows, images, found, setting.n_nearest)
+    made = towards(setting, aim, rows, images, Recipe(weight, steps=setting.steps), setting.seed)
+    return tiles, found, origin, made, photos.credits(shipped)
+
+
+def _images(found: Sets, which=slice(None)) -> torch.Tensor:
+    return networks.to_tensor(found.pictures[which])
+
+
+def distances(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Euclidean distances (n, n) between rows and centres."""
+    return np.linalg.norm(rows[:, None].astype(np.float64) - centres[None], axis=2)
+
+
+def own(table: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
+    """Is facet i the nearest to image i, (n,) bool; with groups (n,) among the facets of its own class only."""
+    if groups is not None:
+        table = np.where(groups[:, None] == groups[None], table, np.inf)
+    return table.argmin(1) == np.arange(len(table))

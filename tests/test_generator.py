@@ -1,0 +1,260 @@
+"""The generator and how it is trained: shapes, losses by hand, the guard, to the same bits after an interruption."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lib import code_prior, cutouts, generator, networks, paths, retrain_generators, weights, zoo
+from lib.generator import Losses, Recipe
+
+PICTURES = cutouts.batch(cutouts.World(), "train", 48).images
+TINY = Recipe(images=32, epoch=32, epochs=2, batch=8, rate=2e-3)
+COMPARATOR = ("conv1", "pool5")
+
+
+@pytest.fixture(scope="module")
+def net():
+    return zoo.network("lenet", 0)
+
+
+def fit(net, recipe=TINY, layer="fc6", data=lambda epoch: PICTURES[:32], seed=0, **options):
+    code = tuple(networks.features(net, torch.zeros(1, 3, 64, 64), [layer])[layer].shape[1:])
+    made = generator.build(code, seed, width=6)
+    state, history = generator.fit(made, net, layer, COMPARATOR, data, PICTURES[32:], recipe, **options)
+    return made, state, history
+
+
+def same(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one) and set(one) == set(other)
+
+
+# ------------------------------------------------------------------------------------------------- the network
+
+
+@pytest.mark.parametrize("code", [(12,), (5, 2, 2), (5, 4, 4), (5, 8, 8), (5, 16, 16)])
+def test_every_code_becomes_an_image_and_a_seed_gives_its_weights_to_the_bit(code):
+    made, again, other = (generator.build(code, seed, width=6) for seed in (3, 3, 4))
+    assert same(made.state_dict(), again.state_dict()) and not same(made.state_dict(), other.state_dict())
+    images = made.eval()(torch.rand(2, *code))
+    assert images.shape == (2, 3, 64, 64) and images.isfinite().all() and images[0].std() > 1e-3
+
+
+@pytest.mark.parametrize("code", [(), (3, 4), (3, 4, 8), (3, 3, 3), (3, 1, 1), (3, 32, 32)])
+def test_a_code_of_another_shape_is_refused(code):
+    with pytest.raises(ValueError, match=r"code has shape .*expected \(units,\) or \(maps, side, side\)"):
+        generator.build(code)
+
+
+def test_building_leaves_the_global_random_stream_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    generator.build((4,), 1, width=6)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_code_is_read_in_units_of_its_size_and_the_bounds_are_measured(net):
+    made = generator.build((120,), 0, width=6).eval()
+    code = torch.rand(2, 120)
+    plain = made(code)
+    generator.bound(made, net, "fc6", PICTURES[:20])
+    with torch.inference_mode(), networks.record(net, ["fc6"]) as maps:
+        net.model(zoo.preprocess(networks.to_tensor(PICTURES[:20])))
+    found = maps["fc6"].double().numpy()
+    np.testing.assert_allclose(made.bound_mean, found.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(made.bound_sd, found.std(0, ddof=1), rtol=1e-5)
+    assert float(made.unit) == pytest.approx(np.sqrt((found**2).mean()), rel=1e-5)
+    torch.testing.assert_close(made(code * made.unit), plain)
+
+
+def test_the_discriminator_gives_a_score_a_picture():
+    assert generator.discriminator(8)(torch.rand(5, 3, 64, 64)).shape == (5,)
+
+
+# -------------------------------------------------------------------------------------------------------- losses
+
+
+def test_errors_are_shares_of_answering_zero():
+    real, found = torch.tensor([[3.0, -4.0]]), torch.tensor([[3.0, 0.0]])
+    assert generator.relative(found, real) == pytest.approx(16 / 25)
+    assert generator.relative(torch.zeros(1, 2), real) == 1
+    images, grey = torch.rand(2, 3, 8, 8), torch.full((2, 3, 8, 8), 0.5)
+    assert generator.relative(grey, images) == pytest.approx(1)  # what the networks see of grey is zero
+    shown, wanted = zoo.preprocess(0.5 * images), zoo.preprocess(images)
+    expected = (shown - wanted).square().mean() / wanted.square().mean()
+    assert generator.relative(0.5 * images, images) == pytest.approx(float(expected), rel=1e-5)
+
+
+class Told(nn.Module):
+    """A generator that ignores the code and answers with the images it was given."""
+
+    def __init__(self, images):
+        super().__init__()
+        self.images, self.own = images, nn.Parameter(torch.zeros(1))
+
+    def forward(self, code):
+        return self.images[: len(code)]
+
+
+def test_losses_of_the_true_pictures_are_zero_and_of_others_as_computed_by_hand(net):
+    pictures = PICTURES[:6]
+    images, other = networks.to_tensor(pictures), networks.to_tensor(PICTURES[6:12])
+    for value in generator.losses(Told(images), net, "fc6", COMPARATOR, pictures).values():
+        assert value == pytest.approx(0, abs=1e-6)
+    found = generator.losses(Told(other), net, "fc6", COMPARATOR, pictures)
+    maps = [networks.features(net, x, ["conv1", "pool5", "fc6"]) for x in (images, other)]
+
+    def share(name):
+        return float((maps[1][name] - maps[0][name]).square().mean() / maps[0][name].square().mean())
+
+    assert found["feature"] == pytest.approx((share("conv1") + share("pool5")) / 2, rel=1e-5)
+    assert found["code"] == pytest.approx(share("fc6"), rel=1e-5)
+    assert found["image"] == pytest.approx(
+        float((4 * (other - images)).square().mean() / (4 * images - 2).square().mean()), rel=1e-5
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ training
+
+
+def test_training_lowers_the_losses_and_repeats_to_the_bit(net):
+    recipe = TINY._replace(epochs=6)
+    made, state, history = fit(net, recipe)
+    start = generator.losses(generator.build((120,), 0, width=6), net, "fc6", COMPARATOR, PICTURES[32:])
+    assert history["feature"][-1] < 0.8 * start["feature"] and history["image"][-1] < start["image"]
+    names = {"image", "feature", "code", "discriminator", "adversarial", "frozen"}
+    assert set(history) == names and {len(values) for values in history.values()} == {6}
+    assert same(state, made.state_dict())
+    assert history == fit(net, recipe)[2]
+    assert history != fit(net, recipe._replace(seed=1))[2]
+
+
+@pytest.mark.parametrize("layer", ["pool5", "fc7"])
+def test_an_interrupted_training_goes_on_to_the_same_bits(net, layer, tmp_path):
+    recipe = TINY._replace(epochs=3)
+    whole = fit(net, recipe, layer)
+
+    def stops(epoch):
+        if epoch == 2:
+            raise KeyboardInterrupt
+        return PICTURES[:32]
+
+    checkpoint = tmp_path / "half.ckpt"
+    with pytest.raises(KeyboardInterrupt):
+        fit(net, recipe, layer, data=stops, checkpoint=checkpoint)
+    torch.manual_seed(99)  # whatever ran in between
+    made, state, history = fit(net, recipe, layer, seed=7, checkpoint=checkpoint)
+    assert same(state, whole[1]) and history == whole[2]
+    with pytest.raises(ValueError, match="another recipe"):
+        fit(net, recipe._replace(rate=1e-3), layer, checkpoint=checkpoint)
+
+
+def test_the_guard_freezes_the_discriminator_while_it_is_too_good(net, monkeypatch):
+    """Never at guard 0; at a huge guard from the second step on, and then D's weights stay as they are."""
+    made = []
+    build = generator.discriminator
+    monkeypatch.setattr(generator, "discriminator", lambda: made.append(build(4)) or made[-1])
+    first = {name: value.clone() for name, value in _after(net, made, TINY._replace(epochs=1, guard=1e9)).items()}
+    *_, history = fit(net, TINY._replace(guard=1e9))
+    assert history["frozen"] == [pytest.approx(3 / 4), 1.0]
+    assert fit(net, TINY._replace(guard=0.0))[2]["frozen"] == [0.0, 0.0]
+    later = made[1].state_dict()  # one epoch more, all of it frozen
+    assert all(torch.allclose(first[name], later[name], atol=5e-3) for name in first)
+    free = made[2].state_dict()
+    assert max((free[name] - later[name]).abs().max() for name in free) > 1e-3
+
+
+def _after(net, made, recipe):
+    fit(net, recipe)
+    return made[-1].state_dict()
+
+
+@pytest.mark.parametrize("kind", ["image", "feature", "noadversary"])
+def test_a_loss_of_weight_zero_is_left_out(net, kind, monkeypatch):
+    losses = retrain_generators.ABLATIONS[kind]
+    if not losses.feature:  # then nothing is asked of the comparator while G learns
+        asked, forward = [], networks.forward_to
+        monkeypatch.setattr(networks, "forward_to", lambda *args: asked.append(args[2]) or forward(*args))
+        monkeypatch.setattr(generator, "losses", lambda *args: {"image": 0.0, "feature": 0.0, "code": 0.0})
+    *_, history = fit(net, TINY._replace(epochs=1, losses=losses))
+    assert history["adversarial"] == history["frozen"] == history["discriminator"] == [0.0]
+    if not losses.feature:
+        assert asked and all(layers == ["fc6"] for layers in asked)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_epoch(net):
+    with pytest.raises(FloatingPointError, match="not finite in epoch 1; lower the rate"):
+        fit(net, TINY._replace(rate=1e30))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"batch": 64}, {"batch": 0}, {"epochs": 0}, {"losses": Losses(0, 0, 0)}, {"losses": Losses(image=-1)}]
+)
+def test_a_recipe_that_cannot_be_followed_is_refused_before_anything_is_computed(net, changes):
+    def untouched(epoch):
+        raise AssertionError("pictures were asked for")
+
+    with pytest.raises(ValueError, match="expected 1 <= batch <= epoch, epochs >= 1"):
+        fit(net, TINY._replace(**changes), data=untouched)
+
+
+def test_layers_that_the_encoder_lacks_are_named_with_those_it_has(net):
+    made = generator.build((120,), 0, width=6)
+    with pytest.raises(ValueError, match="has no layer 'conv9'.*conv1, "):
+        generator.fit(made, net, "conv9", COMPARATOR, lambda epoch: PICTURES, PICTURES, TINY)
+    with pytest.raises(ValueError, match="has no layer 'conv9'"):
+        generator.fit(made, net, "fc6", ("conv9",), lambda epoch: PICTURES, PICTURES, TINY)
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "efficientnet_lite0"])
+def test_an_encoder_of_larger_images_is_refused(name):
+    net = networks.load(name)
+    with pytest.raises(ValueError, match=f"encoder {name} reads 224 pixels, expected 64"):
+        generator.fit(generator.build((8,), 0, 6), net, "conv1", ("conv1",), lambda epoch: PICTURES, PICTURES, TINY)
+
+
+# ------------------------------------------------------------------------------------------- jobs and their weights
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    (tmp_path / "cutouts").symlink_to(paths.weights() / "cutouts")
+    monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr(
+        retrain_generators, "pictures",
+        lambda job, split, n: cutouts.batch(cutouts.World(), split, n).images,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("family", zoo.FAMILIES)
+def test_a_generator_for_every_family_is_trained_stored_and_loaded(family, elsewhere):
+    layer = "pool5" if family == "lenet" else "conv3"
+    job = retrain_generators.Job(family, 0, layer)
+    recipe = Recipe(images=16, epoch=16, epochs=1, batch=8)
+    info = retrain_generators.one(job, recipe, width=6, validation=8)
+    assert info["made_by"]["encoder"] == f"{family}-0" and set(info["rounded"]) == {"image", "feature", "code"}
+    assert retrain_generators.one(job, recipe, width=6, validation=8)["digest"] == info["digest"]  # nothing again
+    prior, net = code_prior.load(job.name), zoo.network(family, 0)
+    images = networks.to_tensor(PICTURES[:3])
+    code = code_prior.encode(prior, net, images)
+    assert tuple(code.shape[1:]) == prior.code and prior.generator(code).shape == (3, 3, 64, 64)
+    assert not (paths.weights() / "checkpoints").exists() or not list((paths.weights() / "checkpoints").glob("*.ckpt"))
+
+
+def test_a_pooled_row_of_maps_is_no_code(elsewhere):
+    with pytest.raises(ValueError, match=r"code has shape \(72, 1, 1\), expected"):
+        retrain_generators.one(retrain_generators.Job("resnet", 0, "pool5"), TINY, width=6)
+
+
+def test_committed_generators_are_those_of_the_jobs_and_as_good_as_their_info_says():
+    names = {job.name for job in retrain_generators.jobs()}
+    there = {path.stem for path in (paths.weights() / "generators").glob("*.json")}
+    assert there <= names
+    for name in sorted(there & {"alexnet-0-fc6", "alexnet-0-conv3"}):
+        info = weights.info(f"generators/{name}")
+        prior, net = code_prior.load(name), zoo.network("alexnet", 0)
+        assert info["made_by"]["network"] == net.digest
+        held_out = cutouts.batch(cutouts.World(), "validation", 60).images
+        found = generator.losses(prior.generator, net, prior.layer, info["made_by"]["comparator"], held_out)
+        assert found == {key: pytest.approx(value, rel=0.2) for key, value in info["rounded"].items()}

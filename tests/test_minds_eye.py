@@ -1,0 +1,359 @@
+"""The Mind's Eye: robust loss against closed forms, terms by hand, passes counted, rows alone, every network."""
+
+from collections import Counter
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from scipy import integrate, special
+from skimage import restoration
+
+from lib import cutouts, facets, minds_eye, minds_eye_claims, minds_eye_cost, minds_eye_sets, networks, regularise, zoo
+from lib.minds_eye import Recipe
+from lib.robust import adaptive, log_partition, robust
+
+
+def double(*values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+# ------------------------------------------------------------------------------------------------- the robust loss
+
+
+def test_robust_loss_has_the_published_special_cases():
+    x, c = torch.linspace(-6, 6, 49, dtype=torch.float64), double(1.7)
+    r = (x / c) ** 2
+    published = {2: r / 2, 1: (r + 1).sqrt() - 1, 0: torch.log(r / 2 + 1), -2: 2 * r / (r + 4)}
+    published[-np.inf] = 1 - torch.exp(-r / 2)
+    for shape, expected in published.items():
+        assert torch.allclose(robust(x, double(shape), c), expected, rtol=1e-12, atol=1e-14), shape
+    for near, exact in ((2 - 1e-7, 2), (1e-7, 0), (-1e7, -np.inf)):
+        assert torch.allclose(robust(x, double(near), c), published[exact], atol=1e-5)
+
+
+def test_robust_loss_and_its_gradients_are_finite_where_its_formula_is_not():
+    for shape in (2.0, 0.0, 1.0, -np.inf):
+        x = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+        (gradient,) = torch.autograd.grad(robust(x, double(shape), double(1)).sum(), x)
+        assert torch.equal(gradient, torch.zeros(3, dtype=torch.float64))
+    x = double(-3, 0.5, 8).requires_grad_()
+    parts = (x, double(0.7, 1.3, 1.9).requires_grad_(), double(0.4, 1, 3).requires_grad_())
+    assert torch.autograd.gradcheck(robust, parts)
+
+
+def test_partition_function_against_closed_forms_and_quadrature():
+    closed = {0: np.pi * np.sqrt(2), 1: 2 * np.e * special.k1(1), 2: np.sqrt(2 * np.pi)}
+    for shape, value in closed.items():
+        assert float(log_partition(double(shape))) == pytest.approx(np.log(value), abs=1e-6)
+    for shape in (0.3, 0.77, 1.5):
+        one = lambda x, s=shape: np.exp(-float(robust(double(x), double(s), double(1))))  # noqa: E731
+        value = 2 * integrate.quad(one, 0, np.inf, limit=400)[0]
+        assert float(log_partition(double(shape))) == pytest.approx(np.log(value), abs=2e-4)
+
+
+def test_shape_and_scale_persist_and_learn_towards_the_residuals():
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(2, 4000, generator=generator)
+    noise[1] = 0.1 * torch.distributions.Cauchy(0.0, 1.0).icdf(torch.rand(4000, generator=generator))
+    loss, state = adaptive(2)
+    assert [one.tolist() for one in state()] == [[1.0, 1.0], [1.0, 1.0]]
+    for _ in range(1200):
+        loss(noise)
+    shape, scale = state()
+    assert shape[0] > 1.7 and scale[0] == pytest.approx(1.0, abs=0.12)  # normal residuals: shape 2, scale = sd
+    assert shape[1] < 0.3 and scale[1] == pytest.approx(0.1 / np.sqrt(2), rel=0.2)  # Cauchy: shape 0, sqrt(2) * scale
+    x = noise.clone().requires_grad_()
+    assert loss(x).shape == (2,) and torch.autograd.grad(loss(x).sum(), x)[0].abs().max() > 0
+
+
+# -------------------------------------------------------------------------------------- parts of the shared core
+
+
+def test_total_variation_denoising_is_that_of_skimage():
+    images = torch.rand(2, 3, 12, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = regularise.denoise(0.1, rounds=15)(images, None, 0)
+    for mine, image in zip(found, images, strict=True):
+        theirs = restoration.denoise_tv_chambolle(image.numpy(), 0.1, eps=0, max_num_iter=15, channel_axis=0)
+        assert np.allclose(mine, theirs, atol=1e-10)
+
+
+def test_blended_operators_leave_what_the_mask_leaves():
+    mask = regularise.centre(8, 0.5)
+    x = torch.ones(1, 3, 8, 8)
+    zero = lambda x, gradient, step: x * 0  # noqa: E731
+    assert torch.allclose(regularise.blended(zero, mask, 3)(x, x, 3), 1 - mask.expand(1, 3, 8, 8))
+    assert torch.equal(regularise.blended(zero, mask, 3)(x, x, 4), x)
+
+
+def test_centre_is_a_gaussian_of_the_given_width():
+    mask = regularise.centre(9, 1 / 3)
+    assert mask[4, 4] == 1 and mask[4, 7] == pytest.approx(np.exp(-0.5)) and mask[1, 1] == pytest.approx(np.exp(-1))
+
+
+def test_windows_wander_inside_and_are_drawn_anew_only_when_due():
+    rows = torch.arange(12.0)[:, None].expand(12, 12)
+    image = torch.stack([rows, rows.T, rows])[None]
+    moves, generator = regularise.window(6, every=3), torch.Generator().manual_seed(1)
+    seen = [moves(image, generator) for _ in range(60)]
+    corners = [(int(one[0, 0, 0, 0]), int(one[0, 1, 0, 0])) for one in seen]
+    assert all(one.shape == (1, 3, 6, 6) for one in seen) and {c for pair in corners for c in pair} <= set(range(7))
+    assert all(corners[3 * k] == corners[3 * k + 1] == corners[3 * k + 2] for k in range(20)) and len(set(corners)) > 8
+    with pytest.raises(ValueError, match="window: size is 13, expected at most the side"):
+        regularise.window(13)(image, generator)
+
+
+# ---------------------------------------------------------------------------------------------------- the method
+
+
+@pytest.fixture(scope="module")
+def net():
+    return zoo.network("alexnet", 0)
+
+
+def some(net, layer, n=2, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.rand(n, 3, net.size, net.size, generator=generator)
+    targets = torch.from_numpy(facets.pooled(net, images, layer))
+    return facets.Aim(targets, images, [[k] for k in range(n)])
+
+
+def test_terms_are_those_of_the_formula(net):
+    aim, units = some(net, "conv5"), (0.3, 0.7)
+    channels = facets.informative(aim.targets, 16)
+    recipe = Recipe(activation=0.4, penalty=(0.2, 0.6), steps=2)
+    terms, history, _ = minds_eye.objective(net, "conv5", "conv4", aim.targets, channels, units, recipe)
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(9))
+    loss, _ = adaptive(2)
+    with torch.no_grad():
+        maps = networks.features(net, images, ["conv4", "conv5"])
+        z, t = maps["conv5"].mean((2, 3)) / 0.3, aim.targets / 0.3
+        rise = torch.stack(
+            [(z[k, channels[k]] * t[k, channels[k]]).sum() / t[k, channels[k]].square().sum() for k in (0, 1)]
+        )
+        cost = maps["conv4"].abs().mean((1, 2, 3)) / 0.7
+        for strength in (0.2, 0.6):  # two calls: the penalty rises, the loss learns along
+            expected = 0.4 * rise - loss(z - t) - strength * cost
+            assert torch.allclose(terms(images), expected, atol=1e-5)
+    assert torch.allclose(history[0][0], rise, atol=1e-5) and torch.allclose(history[1][2], cost, atol=1e-5)
+    assert torch.allclose(history[0][1], (z - t).square().mean(1).sqrt(), atol=1e-5)
+    at_target, seen, _ = minds_eye.objective(net, "conv5", None, aim.targets, channels, units, recipe)
+    at_target(aim.starts)
+    assert torch.allclose(seen[0][0], torch.ones(2), atol=1e-4) and torch.allclose(
+        seen[0][1], torch.zeros(2), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize(("layer", "penalised", "runs", "silent"), [
+    ("conv5", "conv4", "conv1 conv2 conv3 conv4 conv5", "pool5 fc6 fc8"),
+    ("conv2", "conv1", "conv1 conv2", "conv3 fc6"),
+    ("conv2", "conv4", "conv1 conv2 conv3 conv4", "conv5 fc6"),  # the deeper of the two
+])  # fmt: skip
+def test_one_forward_and_one_backward_pass_to_the_deeper_layer_a_step(net, layer, penalised, runs, silent):
+    forward, backward, steps = Counter(), Counter(), 5
+    aim = some(net, layer)
+
+    def count(name, module, inputs, output):
+        forward[name] += 1
+        if output.requires_grad:
+            output.register_hook(lambda gradient: backward.update([name]))
+
+    handles = [
+        networks.module(net, n).register_forward_hook(partial(count, n)) for n in (*runs.split(), *silent.split())
+    ]
+    try:
+        facets.extent(net, layer)  # one whole pass of a grey image, which `synthesise` asks once too
+        asked = dict(forward)
+        minds_eye.synthesise(net, layer, aim, (1.0, 1.0), Recipe(steps=steps), penalised=penalised)
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert {name: forward[name] - 2 * asked[name] for name in runs.split()} == dict.fromkeys(runs.split(), steps)
+    assert {name: forward[name] - 2 * asked[name] for name in silent.split()} == dict.fromkeys(silent.split(), 0)
+    assert backward == dict.fromkeys(runs.split(), steps)
+
+
+def test_rows_get_what_they_would_get_alone(net):
+    aim = some(net, "conv3", n=3)
+    noise_free = Recipe(steps=4, noise=0.0)
+    together = minds_eye.synthesise(net, "conv3", aim, (0.5, 1.0), noise_free, penalised="conv2", seed=3)
+    for k in range(3):
+        one = facets.Aim(aim.targets[[k]], aim.starts[[k]], [aim.picked[k]])
+        alone = minds_eye.synthesise(net, "conv3", one, (0.5, 1.0), noise_free, penalised="conv2", seed=3)
+        assert np.abs(alone.pictures[0].astype(int) - together.pictures[k]).max() <= 1
+        assert np.allclose(alone.curves.distance[:, 0], together.curves.distance[:, k], rtol=1e-4)
+        assert alone.shape[0] == pytest.approx(together.shape[k], abs=1e-5)
+    split = minds_eye.synthesise(net, "conv3", aim, (0.5, 1.0), noise_free, penalised="conv2", seed=3, batch=2)
+    assert np.abs(split.pictures.astype(int) - together.pictures).max() <= 1 and split.curves.penalty.shape == (4, 3)
+
+
+def test_terms_do_what_their_names_say_and_the_seed_repeats_to_the_bit(net):
+    real = some(net, "conv5", n=4)
+    start = facets.Aim(real.targets, torch.full_like(real.starts, 0.5), real.picked)
+    units = minds_eye.scales(net, "conv5", "conv4", real.targets.numpy(), real.starts)
+    assert units[0] == pytest.approx(float(real.targets.square().mean().sqrt()), rel=1e-5)
+    made = {}
+    for name, recipe in {"rise": Recipe(distance=0.0), "near": Recipe(activation=0.0)}.items():
+        run = [minds_eye.synthesise(net, "conv5", start, units, recipe._replace(steps=40), seed=1) for _ in range(2)]
+        assert (run[0].pictures == run[1].pictures).all() and (run[0].curves.distance == run[1].curves.distance).all()
+        made[name] = run[0]
+    first, last = made["near"].curves.distance[[0, -1]].mean(1)
+    assert last < 0.8 * first and made["near"].shape[0] != pytest.approx(1.0, abs=1e-3)
+    assert made["rise"].curves.activation[-1].mean() > 1.5 * made["near"].curves.activation[-1].mean()
+    assert made["rise"].scale.tolist() == [1.0] * 4  # without a distance nothing is learnt
+    other = minds_eye.synthesise(net, "conv5", start, units, Recipe(steps=40, distance=0.0), seed=2)
+    assert (other.pictures != made["rise"].pictures).any()
+
+
+def test_steps_are_kept_and_pictures_are_the_middle(net):
+    aim = some(net, "conv5")
+    made = minds_eye.synthesise(net, "conv5", aim, (1.0, 1.0), Recipe(steps=3), keep=(0, 2, 3))
+    assert sorted(made.strip) == [0, 2, 3] and made.strip[0].shape == made.pictures.shape == (2, 64, 64, 3)
+    assert (made.strip[3] == made.pictures).all() and (made.strip[0] != made.strip[2]).any()
+
+
+def test_the_layer_below():
+    assert minds_eye.below(zoo.network("alexnet", 0), "conv5") == "conv4"
+    assert minds_eye.below(zoo.network("lenet", 0), "conv2_pre") == "conv1"
+    assert minds_eye.below(zoo.network("lenet", 0), "conv1") is None
+    assert minds_eye.below(zoo.network("resnet", 0), "pool5") is None
+
+
+@pytest.mark.parametrize("name", [*zoo.FAMILIES, "squeezenet1_1", "efficientnet_lite0"])
+def test_every_network_by_name_alone(name):
+    net = networks.load(name)
+    layer = networks.last_conv(net)
+    below, aim = minds_eye.below(net, layer), some(net, layer)
+    units = minds_eye.scales(net, layer, below, aim.targets.numpy(), aim.starts)
+    made = minds_eye.synthesise(net, layer, aim, units, Recipe(steps=2), penalised=below)
+    assert made.pictures.shape == (2, net.size, net.size, 3) and np.isfinite(made.curves).all()
+    assert minds_eye_cost.iteration(net, layer, below) <= 1.001 * minds_eye_cost.whole(net)
+
+
+def test_layers_without_places_are_refused(net):
+    with pytest.raises(ValueError, match="128 numbers an image and no places"):
+        minds_eye.synthesise(net, "fc6", some(net, "conv5"), (1.0, 1.0), Recipe(steps=1))
+
+
+# ---------------------------------------------------------------------------------------------------- what is measured
+
+
+def test_multiply_adds_are_those_of_a_hand_count():
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.Flatten(), torch.nn.Linear(256, 2))
+    small = networks.wrap(model, name="small", size=8, preprocess=lambda x: x)
+    conv, dense = 8 * 8 * 4 * 3 * 9, 256 * 2
+    assert minds_eye_cost.whole(small) == 2 * (conv + dense)  # forward, and backward to the image
+    assert minds_eye_cost.iteration(small, "0") == 2 * conv
+
+
+def test_a_generator_prior_costs_more(net):
+    found, table = minds_eye_cost.cost([net], (net, "fc6"), ())
+    assert 0.9 < found["value"] <= 1.0 and found["named"]["a step of the generator prior"][0] > 1.5
+    assert len(table.rows) == 2
+
+
+def test_own_facet_and_how_far_apart():
+    table = np.array([[1.0, 3, 0], [2, 4, 9], [9, 9, 1]])
+    groups = np.array([0, 0, 1])
+    assert minds_eye_sets.own(table).tolist() == [False, False, True]
+    assert minds_eye_sets.own(table, groups).tolist() == [True, False, True]
+    pair = np.array([0, 0])
+    assert minds_eye_claims.apart(table[:2, :2], pair).tolist() == [2 / 3, -1.0]
+    assert minds_eye_claims.apart(table[:2, :2], pair, np.array([[1, 0], [0, 1]])).tolist() == [[-2, 0.5], [2 / 3, -1]]
+
+
+def test_jaccard_by_hand():
+    one, other = np.array([[1, 1, 0, 0]], bool), np.array([[1, 0, 1, 0], [1, 1, 0, 0], [0, 0, 1, 1]], bool)
+    assert np.allclose(minds_eye_claims.jaccard(one, other), [[1 / 3, 1, 0]])
+
+
+def made_up(shift, seed=0, width=12, k=3, classes=10):
+    """A Tried whose facets lie apart in the judge's features, and whose images lie `shift` of the way to their own."""
+    rng = np.random.default_rng(seed)
+    centres = rng.standard_normal((classes * k, width))
+    groups = np.repeat(np.arange(classes), k)
+    middle = np.repeat(centres.reshape(classes, k, width).mean(1), k, 0)
+    read = {
+        name: middle + s * (centres - middle) + 0.01 * rng.standard_normal(centres.shape) for name, s in shift.items()
+    }
+    labels = np.tile(np.repeat(np.arange(k), 4), classes)
+    judged = np.repeat(centres, 4, 0) + 0.05 * rng.standard_normal((4 * k * classes, width))
+    members = {c: np.arange(4 * k * c, 4 * k * (c + 1)) for c in range(classes)}
+    parts = {c: facets.Facets(labels[own], np.zeros((4 * k, k)), judged[own]) for c, own in members.items()}
+    sets = minds_eye_sets.Sets(None, judged, parts, members, groups, judged, centres, np.full((classes * k, 3), -1))
+    return minds_eye_sets.Tried(sets, {}, read)
+
+
+def test_separation_is_seen_where_it_is_and_not_where_facets_are_dealt():
+    near = {s: made_up({minds_eye_sets.BOTH: 0.8}, s) for s in range(3)}
+    far = {s: made_up({minds_eye_sets.BOTH: 0.0}, s) for s in range(3)}
+    found = minds_eye_claims.separation(near, np.random.default_rng(0))
+    assert found["interval"][0] > 0.3 > found["null"][1] and len(found["seeds"]) == 3
+    assert found["named"]["the sets' own images"][0] > 0.7
+    lost = minds_eye_claims.separation(far, np.random.default_rng(0))
+    assert lost["null"][0] < lost["value"] < lost["null"][1] + 0.05 and abs(lost["value"]) < 0.05
+
+
+def test_selection_compares_with_another_start():
+    names = (minds_eye_sets.BOTH, minds_eye_sets.RESTART, minds_eye_sets.FARTHEST, minds_eye_sets.RELEASED)
+    tried = {}
+    for s in range(3):
+        one = made_up(dict.fromkeys(names, 0.8), s)
+        base = one.read[names[0]]
+        moves = {names[0]: 0.0, names[1]: 1.0, names[2]: 1.5, names[3]: 3.0}
+        jolt = 1 + 0.01 * np.random.default_rng(s).random((30, 1))
+        read = {name: base + move / np.sqrt(12) * (jolt if move > 1 else 1) for name, move in moves.items()}
+        tried[s] = one._replace(read=read)
+    found = minds_eye_claims.selection(tried, np.random.default_rng(0))
+    assert found["value"] == pytest.approx(0.5, abs=0.02) and found["interval"][0] > 0.5
+    assert found["named"][minds_eye_sets.RELEASED][0] == pytest.approx(2.0, abs=0.04)
+
+
+def test_reference_leaves_each_image_out_of_its_own_centre():
+    one = made_up({}, 0)
+    found = minds_eye_claims.reference(one.sets)
+    assert found["own class"] == 1.0 and found["all"] == 1.0
+    alone = one.sets._replace(judged=one.sets.judged * 0, centres=one.sets.centres)
+    assert minds_eye_claims.reference(alone)["own class"] < 1.0
+
+
+def test_both_terms_are_compared_with_the_better_single_one(monkeypatch):
+    monkeypatch.setattr(minds_eye_claims, "shown", lambda pictures, cues: pictures)
+    shifts = {minds_eye_sets.BOTH: 0.8, minds_eye_sets.EQUAL: 0.8, "activation alone": 0.8, "distance alone": -0.8}
+    tried = {}
+    for s in range(3):
+        one = made_up(shifts, s)
+        share = np.tile([1.0, np.nan, 0.5], 10)  # a facet without cues is left out
+        cues = {name: Pictures(share if name != "distance alone" else 0 * share) for name in shifts}
+        tried[s] = one._replace(seen=cues)
+    found = minds_eye_claims.gain(tried, np.random.default_rng(0))
+    assert found["value"] == 0 and "better single term: activation alone" in found["note"]
+    assert found["named"]["the share itself, both terms"][0] == 1
+    assert found["named"]["the share itself, distance alone"][0] < 0.2
+    rows = minds_eye_claims.judged_rows(tried, np.random.default_rng(0))
+    assert [r["value"] for r in rows if r["name"].startswith("shows")] == [0.75, 0.75, 0.75, 0.0] and len(rows) == 14
+
+
+class Pictures(NamedTuple):
+    pictures: np.ndarray
+
+
+def test_sets_of_cutouts_and_what_their_facets_share(net):
+    pictures = cutouts.batch(cutouts.World(), "validation", 200)
+    setting = minds_eye_sets.Setting(net, "conv2", zoo.network("lenet", 1), n_facets=2, n_nearest=3, steps=2)
+    found = minds_eye_sets.sets(setting, pictures)
+    assert found.groups.tolist() == np.repeat(range(10), 2).tolist() and found.centres.shape == (20, 16)
+    aim = minds_eye_sets.aims(found, 3)
+    assert aim.targets.shape == (20, 80) and aim.starts.shape == (20, 3, 64, 64)
+    rows = minds_eye_claims.recovered({"conv2": {0: found}}, pictures, np.random.default_rng(0))
+    value = {row["name"]: row["value"] for row in rows}
+    assert value["hue"] > 0.15 > value["shape"]  # an early layer groups by colour
+    made = minds_eye_sets.try_all(setting, found, 1.0)
+    assert set(made.seen) == {*minds_eye_sets.WAYS, "another start", "farthest of the facet", "farthest of the set"}
+    overlap = minds_eye_claims.overlap({0: made}, {0: net}, "conv2", 0.25, np.random.default_rng(0), draws=200)
+    assert overlap["null"][1] < overlap["value"] and overlap["named"]["k/C"] == (0.25,) * 3
+    with pytest.raises(ValueError, match="judge is alexnet.*expected one that takes no part"):
+        minds_eye_sets.sets(setting._replace(judge=net), pictures)
+    with pytest.raises(ValueError, match="the set has [0-9]+ images, expected at least as many as facets, 40"):
+        minds_eye_sets.sets(setting._replace(n_facets=40), pictures)
