@@ -2,8 +2,9 @@
 
 A mirrored hue lies 18 degrees from the nearest true one, and hues scatter by 5: whoever reads the hue exactly is right
 in 92.8 % of pictures. More must come from what goes with what: a hue is likelier if it is that of the class that shape
-and texture name; whoever reads all three cues exactly is right in 94.7 % (a test computes both). So the hue is read by a network of twenty answers, ten hues and their ten mirror images, and
-put together with the readers of shape and texture by the exact formula of cutouts.combine.
+and texture name; whoever reads all three cues exactly is right in 94.7 % (a test computes both). So the hue is read by
+a network of twenty answers, ten hues and their ten mirror images, and put together with the readers of shape and
+texture by the exact formula of cutouts.combine.
 """
 
 import numpy as np

@@ -13,7 +13,6 @@ from lib import (
     class_models,
     controls,
     cutouts,
-    generator,
     networks,
     params,
     prior_runs,
@@ -93,7 +92,7 @@ def train_first(run, seeds, images: int = 60_000, epochs: int = 20) -> None:
     """Everything that notebook 13 reads, for a run with `retrain = True`, with at most so many pictures and epochs."""
     jobs = [Job("alexnet", seed, "fc6") for seed in sorted({0, *seeds})] + [Job("lenet", 0, "fc6")]
     jobs += [Job(half, 0, "fc6") for half in controls.HALVES]
-    retrain_generators.here(run, sorted({0, 1, *seeds}), images, min(epochs, generator.Recipe().epochs), jobs)
+    retrain_generators.here(run, sorted({0, 1, *seeds}), images, epochs, jobs)
     retrain_controls.here(run, ("modified", "detector", "pose"), seeds, images, epochs)
 
 

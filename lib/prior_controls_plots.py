@@ -24,7 +24,7 @@ def examples() -> np.ndarray:
     return firsts(batch.images, batch.labels, range(cutouts.CLASSES), (batch.cues == batch.labels[:, None]).all(1))
 
 
-def architectures(found: dict[tuple, Judged], classes, titles, side: float = 0.5) -> tuple[Figure, list[dict]]:
+def architectures(found: dict[tuple, Judged], classes, titles, side: float = 0.64) -> tuple[Figure, list[dict]]:
     """A row for each encoder and class, a column for each family of targets (seed 0), with the scores of the target."""
     families = list(dict.fromkeys(family for _, family, seed in found if seed == 0))
     rows, data = {}, []
@@ -56,7 +56,7 @@ def modified(found: dict[str, Units], real: dict[str, Shown], classes, side: flo
         row: np.concatenate([firsts(one.pictures, one.targets, *which) for one, *which in parts])
         for row, parts in rows.items()
     }
-    titles = [name if k == 0 else "" for name in found for k in range(len(classes))]
+    titles = [name if k == len(classes) // 2 else "" for name in found for k in range(len(classes))]
     figure, _ = maximise_plots.images(shown, titles, side, 5)
     data = [
         {"row": row.replace("\n", " "), "modification": name, "class": k % 10, "fires": bool(fires)}

@@ -113,7 +113,9 @@ def group(jobs: list[Job], recipe: train.Recipe, device: str = "cpu", progress: 
 def _made_by(job: Job, recipe: train.Recipe, first: np.ndarray) -> dict:
     model = controls.build(job.kind, job.family, job.world, job.seed)
     found = {"job": job._asdict(), "recipe": recipe._asdict(), "architecture": files.sha256(repr(model).encode())}
-    found |= {"start": weights.info(mirrored.START)["digest"]} if job.family == "mirrored" else {}
+    if job.family == "mirrored":
+        readers = (mirrored.START, "cutouts/reader-shape", "cutouts/reader-texture")
+        found["readers"] = [weights.info(reader)["digest"] for reader in readers]
     return found | {"pixels": files.sha256(first.tobytes())}
 
 

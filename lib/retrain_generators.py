@@ -95,14 +95,14 @@ def one(job: Job, recipe: Recipe, width: int = WIDTH, validation: int = 500, dev
     return info
 
 
-def here(run, seeds, images: int = 60_000, epochs: int = Recipe().epochs, chosen=None) -> None:
+def here(run, seeds, images: int = 60_000, epochs: int = train.Recipe().epochs, chosen=None) -> None:
     """Train the zoo and the generators (`chosen` jobs, or all) for a notebook run with `retrain = True`, into
-    build/<profile>/weights."""
-    retrain.here(run, zoo.FAMILIES, seeds, images, min(epochs, train.Recipe().epochs))
+    build/<profile>/weights, with at most so many pictures and epochs."""
+    retrain.here(run, zoo.FAMILIES, seeds, images, epochs)
     wanted = jobs() if chosen is None else chosen
     if any(job.family in controls.HALVES for job in wanted):
-        retrain_controls.here(run, ["encoder"], (0,), images, min(epochs, train.Recipe().epochs))
-    recipe = Recipe(images=images, epoch=min(Recipe().epoch, images), epochs=epochs)
+        retrain_controls.here(run, ["encoder"], (0,), images, epochs)
+    recipe = Recipe(images=images, epoch=min(Recipe().epoch, images), epochs=min(epochs, Recipe().epochs))
     recipe = recipe._replace(batch=min(recipe.batch, images), precision=train.precision(run.device))
     for job in wanted:
         one(job, recipe, validation=min(500, images), device=run.device, progress=True)
