@@ -16,7 +16,7 @@ from torch import Tensor
 from lib import embedding, networks, objectives
 
 KINDS = ("kmeans", "tsne")
-PICKS = ("nearest", "farthest", "farthest of the set")
+PICKS = ("nearest", "others", "farthest", "farthest of the set")
 
 
 class Facets(NamedTuple):
@@ -84,14 +84,18 @@ def find(rows: np.ndarray, k: int, *, kind: str = "kmeans", dims: int = 50, perp
     return Facets(np.argsort(order)[found.labels_], distances, points)
 
 
-def pick(facets: Facets, facet: int, count: int = 10, which: str = "nearest") -> np.ndarray:
+def pick(facets: Facets, facet: int, count: int = 10, which: str = "nearest", seed: int = 0) -> np.ndarray:
     """Numbers of the `count` images of a facet that are nearest to its centre, or farthest; "farthest of the set" takes
-    them from all images, which the released code does. A facet of fewer images gives all it has."""
+    them from all images, which the released code does; "others" draws them, by a generator of its own seeded with
+    `seed`, from those of the facet that are not among the nearest. A facet of fewer images gives all it has."""
     if which not in PICKS or count < 1:
         raise ValueError(f"pick: found {count} {which!r}, expected at least 1 and one of {', '.join(PICKS)}")
     own = np.arange(len(facets.labels)) if which == "farthest of the set" else np.flatnonzero(facets.labels == facet)
-    sign = 1 if which == "nearest" else -1
-    return own[np.argsort(sign * facets.distances[own, facet], kind="stable")[:count]]
+    sign = -1 if which.startswith("farthest") else 1
+    order = own[np.argsort(sign * facets.distances[own, facet], kind="stable")]
+    if which == "others" and len(own) > count:
+        return np.random.default_rng([seed, facet, len(own)]).permutation(order[count:])[:count]
+    return order[:count]
 
 
 def weights(distances: np.ndarray) -> np.ndarray:

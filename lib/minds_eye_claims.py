@@ -9,30 +9,27 @@ from lib.minds_eye_sets import (
     ACTIVATION,
     BOTH,
     DISTANCE,
+    EQUAL,
     FARTHEST,
+    OTHERS,
     RELEASED,
     RESTART,
+    START,
     WAYS,
     Sets,
     Tried,
+    apart,
+    by_class,
     distances,
     own,
+    reference,
 )
 from lib.tables import Table
 
 
-def apart(table: np.ndarray, groups: np.ndarray, dealt: np.ndarray | None = None) -> np.ndarray:
-    """(Mean distance to the other facets of the class - distance to the own) / the former, (n,); dealt (..., n): which
-    facet counts as an image's own, then (..., n)."""
-    dealt = np.arange(len(table)) if dealt is None else dealt
-    same = groups[:, None] == groups[None]
-    mine = table[np.arange(len(table)), dealt]
-    others = ((table * same).sum(1) - mine) / (same.sum(1) - 1)
-    return (others - mine) / np.maximum(others, 1e-12)
-
-
 def shown(pictures: np.ndarray, cues: np.ndarray) -> np.ndarray:
-    """Share of a facet's cues (n, 3) that the single-cue readers find in its picture, (n,); NaN for a facet without."""
+    """Share of a facet's most frequent cues (n, 3), on cutouts mostly those of its class, that the
+    single-cue readers find in its picture, (n,); NaN for a facet without."""
     images = networks.to_tensor(pictures)
     said = np.stack([networks.scores(predictions.reader(c), images).argmax(1).numpy() for c in cutouts.CUES], 1)
     hits = np.where(cues < 0, np.nan, said == cues)
@@ -43,32 +40,6 @@ def jaccard(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Overlap / union of every row of `one` (n, C) bool with every row of `other`: (n, n)."""
     both = one.astype(float) @ other.T.astype(float)
     return both / np.maximum(one.sum(1)[:, None] + other.sum(1)[None] - both, 1)
-
-
-def by_class(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Means of values (n,) over the facets of every class, NaN left out."""
-    return np.array([np.nanmean(values[groups == label]) for label in np.unique(groups)])
-
-
-def reference(found: Sets) -> dict[str, float]:
-    """What the images of the sets themselves get by the same judges: nearest to the own facet among those of the class
-    and among all, and how far apart; each image is left out of its own facet's centre."""
-    near, everywhere, gaps = [], [], []
-    first = {int(label): int(np.flatnonzero(found.groups == label)[0]) for label in found.members}
-    for label, members in found.members.items():
-        labels = found.facets[label].labels
-        for place, number in enumerate(members):
-            rows, mine = found.centres.astype(np.float64), first[label] + labels[place]
-            rows = rows.copy()
-            if (size := (labels == labels[place]).sum()) > 1:
-                rows[mine] = (size * rows[mine] - found.judged[number]) / (size - 1)
-            away = np.linalg.norm(rows - found.judged[number], axis=1)
-            same = np.flatnonzero(found.groups == label)
-            near.append(same[away[same].argmin()] == mine)
-            everywhere.append(away.argmin() == mine)
-            others = away[same[same != mine]].mean()
-            gaps.append((others - away[mine]) / others)
-    return {"own class": float(np.mean(near)), "all": float(np.mean(everywhere)), "apart": float(np.mean(gaps))}
 
 
 def recovered(tried: dict[str, dict[int, Sets]], pictures: cutouts.Batch, generator) -> list[dict]:
@@ -90,16 +61,15 @@ def judged_rows(tried: dict[int, Tried], generator) -> list[dict]:
     """What the uninvolved network and the single-cue readers say, means over seeds, as rows for a figure: the four
     ways of making an image, the start images, and (first two only) the sets' own images."""
     rows = []
-    titles = {"nearest facet of its class": _near, "nearest of all facets": _near_all, "shows the facet's cues": _cues}
+    titles = {"nearest facet of its class": _near, "nearest of all facets": _near_all, "shows the class's cues": _cues}
     for title, of in titles.items():
-        for name in WAYS:
+        for name in (*WAYS, START):
             value = _mean(np.mean([of(one, name) for one in tried.values()], 0), generator)
             rows.append({"name": title, "group": name, "seed": "all"} | value._asdict())
     real = [reference(one.sets) for one in tried.values()]
     for title, key in (("nearest facet of its class", "own class"), ("nearest of all facets", "all")):
-        values = [one[key] for one in real]
-        spread = {"value": float(np.mean(values)), "low": min(values), "high": max(values), "n": len(values)}
-        rows.append({"name": title, "group": "the sets' own images", "seed": "all"} | spread)
+        value = _mean(np.mean([one[key] for one in real], 0), generator)
+        rows.append({"name": title, "group": "the sets' own images", "seed": "all"} | value._asdict())
     return rows
 
 
@@ -121,10 +91,12 @@ def compared(tried: dict[str, dict[int, Tried]], generator) -> Table:
 
 def gain(tried: dict[int, Tried], generator: np.random.Generator) -> dict:
     """Claim D1, for claims.record: share of images nearest to their own facet among those of their class, both terms
-    minus the single term that does better over all seeds; named: among all facets, and the share of cues shown."""
-    measures = {"own": _near, "among all facets": _near_all, "share showing the facet's cues": _cues}
+    minus the single term that does better over all seeds; named: among all facets, by angle, the share of the class's
+    cues shown, equal weights against activation alone, and the shares themselves, those of the starts too."""
+    measures = {"own": _near, "among all facets": _near_all, "by angle": _near_angle}
+    measures["share showing the class's cues"], ways = _cues, (*WAYS, START)
     values = {
-        key: {name: {s: of(one, name) for s, one in tried.items()} for name in WAYS} for key, of in measures.items()
+        key: {name: {s: of(one, name) for s, one in tried.items()} for name in ways} for key, of in measures.items()
     }
     best, named = {}, {}
     for key, found in values.items():
@@ -132,9 +104,11 @@ def gain(tried: dict[int, Tried], generator: np.random.Generator) -> dict:
     differences = {key: {s: v[BOTH][s] - v[best[key]][s] for s in tried} for key, v in values.items()}
     for key in list(values)[1:]:
         named[key] = _mean(np.mean(list(differences[key].values()), 0), generator)[:3]
-    for name in WAYS:
-        named[f"the share itself, {name}"] = _mean(np.mean(list(values["own"][name].values()), 0), generator)[:3]
-    note = f"The better single term: {best['own']}; by cues: {best[list(values)[2]]}."
+    mean = {key: {name: np.mean(list(v[name].values()), 0) for name in ways} for key, v in values.items()}
+    named["equal weights minus activation alone"] = _mean(mean["own"][EQUAL] - mean["own"][ACTIVATION], generator)[:3]
+    for key, title in (("own", "the share itself"), ("by angle", "the share itself by angle")):
+        named |= {f"{title}, {name}": _mean(mean[key][name], generator)[:3] for name in ways}
+    note = f"The better single term: {best['own']}; by cues: {best[list(values)[-1]]}."
     return _result(differences["own"], generator) | {"named": named, "note": note}
 
 
@@ -160,8 +134,8 @@ def overlap(tried: dict[int, Tried], nets: dict, layer: str, share: float, gener
 
 def separation(tried: dict[int, Tried], generator: np.random.Generator, draws: int = 2000) -> dict:
     """Claim D3, for claims.record: `apart` of the images by both terms; null: the facets of a class dealt to its images
-    at random."""
-    values, nulls, real = {}, {}, []
+    at random; named: the start images, and the sets' own."""
+    values, nulls, real, starts = {}, {}, [], []
     for seed, one in tried.items():
         table, groups = distances(one.read[BOTH], one.sets.centres), one.sets.groups
         values[seed] = by_class(apart(table, groups), groups)
@@ -170,16 +144,22 @@ def separation(tried: dict[int, Tried], generator: np.random.Generator, draws: i
         dealt[:, order] = np.argsort(groups + generator.random((draws, len(groups))), axis=1)  # within each class
         nulls[seed] = apart(table, groups, dealt).mean(1)
         real.append(reference(one.sets)["apart"])
-    named = {"the sets' own images": (float(np.mean(real)), float(min(real)), float(max(real)))}
+        starts.append(by_class(apart(distances(one.read[START], one.sets.centres), groups), groups))
+    named = {"the start images": _mean(np.mean(starts, 0), generator)[:3]}
+    named["the sets' own images"] = _mean(np.mean(real, 0), generator)[:3]
     return _result(values, generator, nulls) | {"named": named}
 
 
 def selection(tried: dict[int, Tried], generator: np.random.Generator) -> dict:
     """Claim D5, for claims.record: distance between images from the nearest and the farthest of a facet over that
-    between two starts of the nearest, minus 1, by class; named: the farthest of the whole set, as released."""
-    found = {name: {s: _moved(one, name) for s, one in tried.items()} for name in (FARTHEST, RELEASED)}
-    named = {RELEASED: _mean(np.mean(list(found[RELEASED].values()), 0), generator)[:3]}
-    for name in (BOTH, FARTHEST, RELEASED):
+    between two starts of the nearest, minus 1, by class; named: the same for ten random others of the
+    facet, the difference by class, and for the farthest of the whole set, as released."""
+    found = {name: {s: _moved(one, name) for s, one in tried.items()} for name in (FARTHEST, OTHERS, RELEASED)}
+    mean = {name: np.mean(list(part.values()), 0) for name, part in found.items()}
+    named = {"random others": _mean(mean[OTHERS], generator)[:3]}
+    named["farthest minus random others"] = _mean(mean[FARTHEST] - mean[OTHERS], generator)[:3]
+    named[RELEASED] = _mean(mean[RELEASED], generator)[:3]
+    for name in (BOTH, OTHERS, FARTHEST, RELEASED):
         near = np.mean([_near(one, name) for one in tried.values()], 0)
         title = "nearest" if name == BOTH else name
         named[f"nearest to the own facet, from {title}"] = _mean(near, generator)[:3]
@@ -192,6 +172,11 @@ def members(one: Tried):
 
 def _near(one: Tried, name: str) -> np.ndarray:
     table = distances(one.read[name], one.sets.centres)
+    return by_class(own(table, one.sets.groups), one.sets.groups)
+
+
+def _near_angle(one: Tried, name: str) -> np.ndarray:
+    table = distances(one.read[name], one.sets.centres, angle=True)
     return by_class(own(table, one.sets.groups), one.sets.groups)
 
 

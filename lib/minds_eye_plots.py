@@ -31,12 +31,13 @@ def planes(panels: dict[str, tuple[np.ndarray, np.ndarray]], width: float = plot
 
 
 def curves(found: dict[str, list[Curves]], width: float = plots.WIDTH) -> tuple[Figure, list[dict]]:
-    """Both terms before every step, means over all facets; a line for each condition, a thin one for each network."""
+    """Both terms before every step, medians over all facets, and the mean of these over networks; a line for each
+    condition, a thin one for each network."""
     figure, axes = plt.subplots(1, 2, figsize=(width, 3.0))
     rows = []
     for c, (name, parts) in enumerate(found.items()):
         for axis, term in zip(axes, ("activation", "distance"), strict=True):
-            lines = np.array([getattr(part, term).mean(1) for part in parts])
+            lines = np.array([np.median(getattr(part, term), axis=1) for part in parts])
             for line in lines:
                 axis.plot(line, color=plots.COLOURS[c], lw=0.6, alpha=0.6)
             axis.plot(lines.mean(0), color=plots.COLOURS[c], ls=("-", "-.", "--", ":")[c % 4], lw=2, label=name)
@@ -46,6 +47,23 @@ def curves(found: dict[str, list[Curves]], width: float = plots.WIDTH) -> tuple[
     axes[1].set(title="distance to the target (rms, in units of the features)", xlabel="step", yscale="log")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure, rows
+
+
+def judged(rows: list[dict], chance: float, width: float = plots.WIDTH) -> Figure:
+    """Shares with intervals, a line of the plot for each `name`, a colour for each `group`; `chance` is marked beside
+    the first name, the only one that it holds for. rows: dicts with name, group, value, low, high."""
+    names, groups = (list(dict.fromkeys(row[key] for row in rows)) for key in ("name", "group"))
+    figure, axis = plt.subplots(figsize=(width, 0.7 * len(names) + 1.2))
+    for g, group in enumerate(groups):
+        own = [row for row in rows if row["group"] == group]
+        y = [names.index(row["name"]) + 0.7 * (g - (len(groups) - 1) / 2) / len(groups) for row in own]
+        axis.hlines(y, *([row[key] for row in own] for key in ("low", "high")), color=plots.COLOURS[g], lw=1.2)
+        axis.plot([row["value"] for row in own], y, "os^DvP"[g], color=plots.COLOURS[g], ms=4, ls="", label=group)
+    axis.vlines(chance, -0.5, 0.5, color="0.35", lw=1, ls="--", label="chance, of its class")
+    axis.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5), xlim=(0, 1))
+    axis.set_xlabel("share of images")
+    figure.legend(loc="outside upper center", ncols=4)
+    return figure
 
 
 def facet_rows(tried, label: int, nearest: int = 4) -> tuple[Figure, list[dict]]:

@@ -13,6 +13,7 @@ WEIGHTS = (0.03, 0.1, 0.3, 1.0, 3.0)  # of the activation term, the distance ter
 BOTH, EQUAL, ACTIVATION, DISTANCE = "both terms", "equal weights", "activation alone", "distance alone"
 WAYS = (BOTH, EQUAL, ACTIVATION, DISTANCE)
 RESTART, FARTHEST, RELEASED = "another start", "farthest of the facet", "farthest of the set"
+OTHERS, START = "others of the facet", "start images"
 
 
 class Setting(NamedTuple):
@@ -50,6 +51,16 @@ class Tried(NamedTuple):
     read: dict[str, np.ndarray]  # (n, J)
 
 
+def checked(nets: dict, layers, family: str, judge: str) -> dict:
+    """`nets`, if every one has maps at all of `layers`, and `judge` is another family than theirs; else ValueError."""
+    if judge == family:
+        raise ValueError(f"judge is {judge!r}, the family looked into; expected another one, which takes no part")
+    for net in nets.values():
+        for layer in layers:
+            facets.extent(net, layer)
+    return nets
+
+
 def sets(setting: Setting, pictures: cutouts.Batch, kind: str = "kmeans") -> Sets:
     """The facets of every class of a batch of cutouts. ValueError if the network judges itself."""
     if setting.judge.digest == setting.net.digest:
@@ -57,11 +68,18 @@ def sets(setting: Setting, pictures: cutouts.Batch, kind: str = "kmeans") -> Set
     images, k = networks.to_tensor(pictures.images), setting.n_facets
     rows, judged = facets.pooled(setting.net, images, setting.layer), judgement(setting.judge, images)
     members = {int(label): np.flatnonzero(pictures.labels == label) for label in np.unique(pictures.labels)}
-    found = {label: facets.find(rows[own], k, kind=kind) for label, own in members.items()}
+    found = {label: _parts(rows[own], k, kind, cutouts.SHAPES[label]) for label, own in members.items()}
     centres = [facets.centres(judged[own], found[label].labels) for label, own in members.items()]
     cues = [facets.majority(pictures.cues[own], found[label].labels) for label, own in members.items()]
     groups = np.repeat(list(members), k)
     return Sets(pictures.images, rows, found, members, groups, judged, np.concatenate(centres), np.concatenate(cues))
+
+
+def _parts(rows: np.ndarray, k: int, kind: str, name: str) -> facets.Facets:
+    try:
+        return facets.find(rows, k, kind=kind)
+    except ValueError as error:
+        raise ValueError(f"class {name!r}: {error}") from None
 
 
 def parted(found: Sets, label: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -105,18 +123,22 @@ def conditions(weight: float, steps: int) -> dict[str, tuple[Recipe, str, int]]:
         ACTIVATION: (both._replace(activation=1.0, distance=0.0), "nearest", 0),
         DISTANCE: (both._replace(activation=0.0), "nearest", 0),
         RESTART: (both, "nearest", 1000),
+        OTHERS: (both, "others", 0),
         FARTHEST: (both, "farthest", 0),
         RELEASED: (both, "farthest of the set", 0),
     }
 
 
 def try_all(setting: Setting, found: Sets, weight: float, keep=(), names=None) -> Tried:
-    """Every condition (or those in `names`) for the facets of one network."""
+    """Every condition (or those in `names`) for the facets of one network; with the first comes START, the pictures
+    before its first step."""
     seen = {
-        name: synthesise(setting, found, recipe, which, seed, keep)
+        name: synthesise(setting, found, recipe, which, seed, (0, *keep))
         for name, (recipe, which, seed) in conditions(weight, setting.steps).items()
         if names is None or name in names
     }
+    first = next(iter(seen.values()))
+    seen[START] = first._replace(pictures=first.strip[0])
     return Tried(found, seen, {name: judgement(setting.judge, one.pictures) for name, one in seen.items()})
 
 
@@ -169,8 +191,11 @@ def _images(found: Sets, which=slice(None)) -> torch.Tensor:
     return networks.to_tensor(found.pictures[which])
 
 
-def distances(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Euclidean distances (n, n) between rows and centres."""
+def distances(rows: np.ndarray, centres: np.ndarray, angle: bool = False) -> np.ndarray:
+    """Euclidean distances (n, n) between rows and centres; with `angle` after both were brought to length 1, so that
+    only their angle counts."""
+    if angle:
+        rows, centres = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (rows, centres))
     return np.linalg.norm(rows[:, None].astype(np.float64) - centres[None], axis=2)
 
 
@@ -179,3 +204,39 @@ def own(table: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
     if groups is not None:
         table = np.where(groups[:, None] == groups[None], table, np.inf)
     return table.argmin(1) == np.arange(len(table))
+
+
+def apart(table: np.ndarray, groups: np.ndarray, dealt: np.ndarray | None = None) -> np.ndarray:
+    """(Mean distance to the other facets of the class - distance to the own) / the former, (n,); dealt (..., n): which
+    facet counts as an image's own, then (..., n)."""
+    dealt = np.arange(len(table)) if dealt is None else dealt
+    same = groups[:, None] == groups[None]
+    mine = table[np.arange(len(table)), dealt]
+    others = ((table * same).sum(1) - mine) / (same.sum(1) - 1)
+    return (others - mine) / np.maximum(others, 1e-12)
+
+
+def by_class(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Means of values (n,) over the facets of every class, NaN left out."""
+    return np.array([np.nanmean(values[groups == label]) for label in np.unique(groups)])
+
+
+def reference(found: Sets) -> dict[str, np.ndarray]:
+    """What the images of the sets themselves get by the same judges, means over facets by class, (classes,): nearest to
+    the own facet among those of the class and among all, and how far apart; each is left out of its facet's centre."""
+    first = {int(label): int(np.flatnonzero(found.groups == label)[0]) for label in found.members}
+    near, everywhere, gaps = (np.zeros(len(found.groups)) for _ in range(3))
+    for label, members in found.members.items():
+        labels = found.facets[label].labels
+        for facet, number in zip(labels, members, strict=True):
+            rows, mine, size = found.centres.astype(np.float64), first[label] + facet, (labels == facet).sum()
+            if size > 1:
+                rows[mine] = (size * rows[mine] - found.judged[number]) / (size - 1)
+            away = np.linalg.norm(rows - found.judged[number], axis=1)
+            same = np.flatnonzero(found.groups == label)
+            others = away[same[same != mine]].mean()
+            near[mine] += (same[away[same].argmin()] == mine) / size
+            everywhere[mine] += (away.argmin() == mine) / size
+            gaps[mine] += (others - away[mine]) / others / size
+    parts = {"own class": near, "all": everywhere, "apart": gaps}
+    return {name: by_class(part, found.groups) for name, part in parts.items()}

@@ -80,8 +80,23 @@ def test_nearest_and_farthest_of_a_facet_and_of_the_set():
     assert facets.pick(found, 0, 2, "farthest").tolist() == [0, 2]
     assert facets.pick(found, 0, 2, "farthest of the set").tolist() == [3, 4]  # as the released code takes them
     assert facets.pick(found, 1, 10).tolist() == [3, 4]  # all it has
+    assert facets.pick(found, 0, 2, "others").tolist() == [0]  # those that are not among the nearest
+    assert facets.pick(found, 1, 2, "others").tolist() == [3, 4]  # none is left: all it has
     with pytest.raises(ValueError, match="0 'nearest', expected at least 1"):
         facets.pick(found, 0, 0)
+
+
+def test_others_are_drawn_from_the_facet_outside_the_nearest_and_repeat():
+    labels, far = np.repeat([0, 1], 40), np.random.default_rng(0).permutation(80).astype(float)
+    found = facets.Facets(labels, np.stack([far, -far], 1), np.zeros((80, 2)))
+    near, drawn = facets.pick(found, 0, 10), facets.pick(found, 0, 10, "others")
+    assert len(set(drawn)) == 10 and set(drawn) <= set(range(40)) - set(near)
+    assert set(drawn) != set(facets.pick(found, 0, 10, "farthest"))
+    assert (drawn == facets.pick(found, 0, 10, "others")).all()
+    assert (drawn != facets.pick(found, 0, 10, "others", seed=1)).any()
+    spread = np.mean([np.mean(far[facets.pick(found, 0, 10, "others", seed=s)]) for s in range(200)])
+    rest = far[sorted(set(range(40)) - set(near))]
+    assert spread == pytest.approx(rest.mean(), abs=1.5)  # at random: neither the near nor the far of the rest
 
 
 def test_weights_are_a_softmax_of_inverse_distances_without_units():

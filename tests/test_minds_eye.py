@@ -286,53 +286,83 @@ def made_up(shift, seed=0, width=12, k=3, classes=10):
 
 
 def test_separation_is_seen_where_it_is_and_not_where_facets_are_dealt():
-    near = {s: made_up({minds_eye_sets.BOTH: 0.8}, s) for s in range(3)}
-    far = {s: made_up({minds_eye_sets.BOTH: 0.0}, s) for s in range(3)}
+    start = {minds_eye_sets.START: 0.0}
+    near = {s: made_up({minds_eye_sets.BOTH: 0.8} | start, s) for s in range(3)}
+    far = {s: made_up({minds_eye_sets.BOTH: 0.0} | start, s) for s in range(3)}
     found = minds_eye_claims.separation(near, np.random.default_rng(0))
     assert found["interval"][0] > 0.3 > found["null"][1] and len(found["seeds"]) == 3
     assert found["named"]["the sets' own images"][0] > 0.7
+    assert abs(found["named"]["the start images"][0]) < 0.05
     lost = minds_eye_claims.separation(far, np.random.default_rng(0))
     assert lost["null"][0] < lost["value"] < lost["null"][1] + 0.05 and abs(lost["value"]) < 0.05
 
 
 def test_selection_compares_with_another_start():
     names = (minds_eye_sets.BOTH, minds_eye_sets.RESTART, minds_eye_sets.FARTHEST, minds_eye_sets.RELEASED)
+    names = (*names, minds_eye_sets.OTHERS)
     tried = {}
     for s in range(3):
         one = made_up(dict.fromkeys(names, 0.8), s)
         base = one.read[names[0]]
-        moves = {names[0]: 0.0, names[1]: 1.0, names[2]: 1.5, names[3]: 3.0}
+        moves = {names[0]: 0.0, names[1]: 1.0, names[2]: 1.5, names[3]: 3.0, names[4]: 1.2}
         jolt = 1 + 0.01 * np.random.default_rng(s).random((30, 1))
         read = {name: base + move / np.sqrt(12) * (jolt if move > 1 else 1) for name, move in moves.items()}
         tried[s] = one._replace(read=read)
     found = minds_eye_claims.selection(tried, np.random.default_rng(0))
     assert found["value"] == pytest.approx(0.5, abs=0.02) and found["interval"][0] > 0.5
     assert found["named"][minds_eye_sets.RELEASED][0] == pytest.approx(2.0, abs=0.04)
+    assert found["named"]["random others"][0] == pytest.approx(0.2, abs=0.02)
+    assert found["named"]["farthest minus random others"][0] == pytest.approx(0.3, abs=0.02)
 
 
 def test_reference_leaves_each_image_out_of_its_own_centre():
     one = made_up({}, 0)
     found = minds_eye_claims.reference(one.sets)
-    assert found["own class"] == 1.0 and found["all"] == 1.0
+    assert found["own class"].tolist() == [1.0] * 10 and found["all"].tolist() == [1.0] * 10
+    assert (found["apart"] > 0.5).all()
     alone = one.sets._replace(judged=one.sets.judged * 0, centres=one.sets.centres)
-    assert minds_eye_claims.reference(alone)["own class"] < 1.0
+    assert minds_eye_claims.reference(alone)["own class"].mean() < 1.0
+
+
+def test_reference_counts_facets_alike_whatever_their_sizes():
+    judged = np.array([[0.0], [0.2], [0.1], [3.1], [3.2], [3.0], [0.05]])  # the last is of the second facet, and lost
+    labels = np.array([0, 0, 0, 1, 1, 1, 1])
+    part = {0: facets.Facets(labels, np.zeros((7, 2)), judged)}
+    centres = facets.centres(judged, labels)
+    groups, cues = np.array([0, 0]), np.full((2, 3), -1)
+    found = minds_eye_sets.Sets(None, judged, part, {0: np.arange(7)}, groups, judged, centres, cues)
+    assert minds_eye_claims.reference(found)["own class"].tolist() == [(1 + 3 / 4) / 2]  # and not 6 of 7
+
+
+def test_by_angle_a_faint_row_counts_like_a_strong_one():
+    centres = np.array([[1.0, 0], [0, 4.0]])
+    rows = np.array([[0.1, 0], [0, 0.1]])
+    assert minds_eye_sets.own(minds_eye_sets.distances(rows, centres)).tolist() == [True, False]
+    assert minds_eye_sets.own(minds_eye_sets.distances(rows, centres, angle=True)).tolist() == [True, True]
+    assert minds_eye_sets.distances(rows, centres, angle=True)[0, 1] == pytest.approx(np.sqrt(2))
 
 
 def test_both_terms_are_compared_with_the_better_single_one(monkeypatch):
     monkeypatch.setattr(minds_eye_claims, "shown", lambda pictures, cues: pictures)
     shifts = {minds_eye_sets.BOTH: 0.8, minds_eye_sets.EQUAL: 0.8, "activation alone": 0.8, "distance alone": -0.8}
+    shifts[minds_eye_sets.START] = -0.8
     tried = {}
     for s in range(3):
         one = made_up(shifts, s)
         share = np.tile([1.0, np.nan, 0.5], 10)  # a facet without cues is left out
-        cues = {name: Pictures(share if name != "distance alone" else 0 * share) for name in shifts}
+        cues = {name: Pictures(share * (name not in ("distance alone", minds_eye_sets.START))) for name in shifts}
         tried[s] = one._replace(seen=cues)
     found = minds_eye_claims.gain(tried, np.random.default_rng(0))
     assert found["value"] == 0 and "better single term: activation alone" in found["note"]
     assert found["named"]["the share itself, both terms"][0] == 1
     assert found["named"]["the share itself, distance alone"][0] < 0.2
+    assert found["named"]["the share itself, start images"][0] < 0.2
+    assert not any(found["named"]["equal weights minus activation alone"])
+    assert found["named"]["the share itself by angle, both terms"][0] > 0.9
     rows = minds_eye_claims.judged_rows(tried, np.random.default_rng(0))
-    assert [r["value"] for r in rows if r["name"].startswith("shows")] == [0.75, 0.75, 0.75, 0.0] and len(rows) == 14
+    assert [r["value"] for r in rows if r["name"].startswith("shows")] == [0.75, 0.75, 0.75, 0.0, 0.0] and len(
+        rows
+    ) == 17
 
 
 class Pictures(NamedTuple):
@@ -350,10 +380,18 @@ def test_sets_of_cutouts_and_what_their_facets_share(net):
     value = {row["name"]: row["value"] for row in rows}
     assert value["hue"] > 0.15 > value["shape"]  # an early layer groups by colour
     made = minds_eye_sets.try_all(setting, found, 1.0)
-    assert set(made.seen) == {*minds_eye_sets.WAYS, "another start", "farthest of the facet", "farthest of the set"}
+    more = {"another start", "others of the facet", "farthest of the facet", "farthest of the set", "start images"}
+    assert set(made.seen) == {*minds_eye_sets.WAYS, *more} == set(made.read)
+    assert (made.seen["start images"].pictures == made.seen["both terms"].strip[0]).all()
+    assert (made.seen["others of the facet"].pictures != made.seen["both terms"].pictures).any()
     overlap = minds_eye_claims.overlap({0: made}, {0: net}, "conv2", 0.25, np.random.default_rng(0), draws=200)
     assert overlap["null"][1] < overlap["value"] and overlap["named"]["k/C"] == (0.25,) * 3
+    with pytest.raises(ValueError, match="judge is 'alexnet', the family looked into; expected another one"):
+        minds_eye_sets.checked({0: net}, ("conv5",), "alexnet", "alexnet")
+    with pytest.raises(ValueError, match="layer is 'fc6': .*no places"):
+        minds_eye_sets.checked({0: net}, ("conv5", "fc6"), "alexnet", "resnet")
+    assert minds_eye_sets.checked({0: net}, ("conv5", "conv2"), "alexnet", "resnet") == {0: net}
     with pytest.raises(ValueError, match="judge is alexnet.*expected one that takes no part"):
         minds_eye_sets.sets(setting._replace(judge=net), pictures)
-    with pytest.raises(ValueError, match="the set has [0-9]+ images, expected at least as many as facets, 40"):
+    with pytest.raises(ValueError, match="class 'disc': facets: the set has [0-9]+ images, expected at least.* 40"):
         minds_eye_sets.sets(setting._replace(n_facets=40), pictures)

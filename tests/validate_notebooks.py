@@ -70,8 +70,10 @@ def main() -> int:
         environment = os.environ | runner.child_environment()
         for variable in ("IPYTHONDIR", "MPLCONFIGDIR"):
             os.makedirs(environment[variable])
-        for job in runner.plan("embedded").jobs:
-            subprocess.run([sys.executable, "-m", "lib.runner", "job", job], env=environment, cwd=ROOT, check=True)
+        plan = runner.plan("embedded")
+        plan.folder.mkdir(parents=True)
+        shared = runner.snakemake(plan, options.processes) + [f"done/{job}.json" for job in plan.jobs]
+        subprocess.run(shared, env=environment, cwd=ROOT, check=True)
         codes = [
             subprocess.run(
                 pytest_command(stage, options.strict, options.processes), env=environment, cwd=ROOT
