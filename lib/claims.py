@@ -203,13 +203,15 @@ def record(name: str, value, interval, null=None, *, run, seeds=None, n=None, na
 
 def measured(row: dict) -> str:
     """Value, interval and null of a ledger row, in one line."""
-    text = f"{number(row['value'])} {span(row['interval'])}"
-    if row["null"]:
-        nulls = row["null"].items() if isinstance(row["null"], dict) else [("null", row["null"])]
-        text += "; " + ", ".join(f"{name} {span(limits)}" for name, limits in nulls)
+    text = f"{number(row['value'])} {span(row['interval'])}{_null_text(row['null'])}"
     if "detectable" in row and row["verdict"] == INCONCLUSIVE:
         text += f"; smallest detectable effect {number(row['detectable'])}"
     return text
+
+
+def _null_text(null: tuple | dict | None) -> str:
+    nulls = null.items() if isinstance(null, dict) else [("null", null)] if null else []
+    return "; " + ", ".join(f"{name} {span(limits)}" for name, limits in nulls) if nulls else ""
 
 
 class Row(NamedTuple):
@@ -220,11 +222,16 @@ class Row(NamedTuple):
     row: dict
 
     def table(self) -> Table:
-        each = [(f"seed {s['seed']}", "", f"{number(s['value'])} {span(s['interval'])}", "") for s in self.row["seeds"]]
+        each = [(f"seed {seed['seed']}", "", self._seed(seed), "") for seed in self.row["seeds"]]
         each += [(k, "", f"{number(v[0])} {span(v[1:])}", "") for k, v in self.row["named"].items()]
         first = (self.name, self.statement, measured(self.row), self.row["verdict"].upper())
         units = (f"n = {self.row['n']}" if self.row["n"] else "", f"unit: {self.row['unit']}", self.row["note"], "")
         return Table(("claim", "statement", "measured", "verdict"), [first, *each, units])
+
+    def _seed(self, seed: dict) -> str:
+        """A training seed's own value and interval, and its own null where that differs from the pooled one."""
+        null = seed.get("null") if seed.get("null") != self.row["null"] else None
+        return f"{number(seed['value'])} {span(seed['interval'])}{_null_text(null)}"
 
     def _repr_html_(self):
         return self.table()._repr_html_()

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import math
+import re
 import time
 from html import escape
 from importlib.metadata import version
@@ -140,7 +141,15 @@ def _svg(fig: Figure) -> bytes:
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "companion", "svg.fonttype": "none"}):
         fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
+    return _numbered(buffer.getvalue())
+
+
+def _numbered(svg: bytes) -> bytes:
+    """Clips and markers by number: their names are digests of places, whose last bit depends on where objects lie in
+    memory when the layout is solved."""
+    found = dict.fromkeys(re.findall(rb'\bid="([a-z][0-9a-f]{10})"', svg))
+    names = {old: b"%c%d" % (old[0], k) for k, old in enumerate(found)}
+    return re.sub(rb'(id="|#)([a-z][0-9a-f]{10})\b', lambda hit: hit[1] + names.get(hit[2], hit[2]), svg)
 
 
 def _rows(data, name: str) -> list[dict]:

@@ -33,7 +33,8 @@ class Recipe(NamedTuple):
     steps: int = 60
     rate: tuple = (0.001, 0.0002)  # root mean square of a gradient's step, in ranges of a pixel, before the mask
     momentum: float = 0.9  # Nesterov's
-    mask: tuple = (0.82, 0.66)  # sd of the centre's weight, shares of the side (420 and 340 of 512 as released)
+    mask: tuple = (0.82, 0.66)  # sd of the centre's weight, shares of the side (420 and 340 of 512, the released
+    # numbers; its base is 2e-16 where a Gaussian's is 1 / e, so that its mask is six times narrower)
     blur: tuple = (0.9, 0.2)  # sd in pixels
     smooth: tuple = (0.05, 0.0125)  # strength of the total-variation denoising
     every: int = 10  # steps between blurs, and between denoisings

@@ -9,7 +9,7 @@ from PIL import Image
 from lib import cutouts, facets, networks, photos, plots
 from lib.class_models import to_pictures
 from lib.minds_eye import Curves
-from lib.minds_eye_sets import ACTIVATION, BOTH, DISTANCE, WAYS
+from lib.minds_eye_sets import ACTIVATION, BOTH, DISTANCE, WAYS, Photographs
 
 LEVELS = 12  # levels of a picture's colours, so that files stay small
 
@@ -111,24 +111,31 @@ def rows(pictures: dict[str, np.ndarray], classes) -> tuple[Figure, list[dict]]:
     return grid(list(pictures.values()), list(pictures), [_title(c) for c in classes]), numbers
 
 
-def photographs(tiles, found, origin, made, credits) -> tuple[Figure, list[dict], str]:
-    """What lib.minds_eye_sets.photographs gives: a row a facet with three nearest tiles and its image."""
+def photographs(found: Photographs) -> tuple[Figure, list[dict]]:
+    """A row a facet: its two nearest tiles, the start, and the image at each rate; above a column, how many of its
+    images are nearest to their own facet for the network that took no part."""
     shown, titles, numbers = [], [], []
-    for facet in range(found.distances.shape[1]):
-        picked = facets.pick(found, facet, 3)
-        real = [_small(one) for one in to_pictures(torch.from_numpy(tiles[picked]))]
-        shown.append([*real, *[None] * (3 - len(real)), _small(made.pictures[facet])])
-        counts = np.bincount(origin[found.labels == facet], minlength=len(photos.SHIPPED))
+    start = next(iter(found.seen.values())).strip[0]
+    for facet in range(len(start)):
+        picked = facets.pick(found.found, facet, 2)
+        real = [_small(one) for one in to_pictures(torch.from_numpy(found.tiles[picked]))]
+        made = [start[facet], *(one.pictures[facet] for one in found.seen.values())]
+        shown.append([*real, *[None] * (2 - len(real)), *map(_small, made)])
+        counts = np.bincount(found.origin[found.found.labels == facet], minlength=len(photos.SHIPPED))
         named = dict(zip(photos.SHIPPED, counts.tolist(), strict=True))
         titles.append("\n".join(f"{count} {name}" for name, count in named.items() if count))
-        numbers.append({"facet": facet + 1, "distance": float(made.curves.distance[-1, facet])} | named)
-    return grid(shown, titles, ["nearest tiles", "", "", "both terms"], side=1.2), numbers, credits
+        for name, one in found.seen.items():
+            terms = {"activation": float(one.curves.activation[-1, facet])}
+            terms |= {"distance": float(one.curves.distance[-1, facet])}
+            numbers.append({"facet": facet + 1, "image": name} | terms | {"own": bool(found.near[name][facet])} | named)
+    heads = [f"{name}\n({part.sum()} of {len(part)})" for name, part in found.near.items()]
+    return grid(shown, titles, [heads[-1], "", *heads[:-1]], side=1.0, levels=24), numbers
 
 
-def grid(rows: list, titles: list[str], heads: list[str], side: float = 0.72) -> Figure:
-    """Pictures in rows of one size, `side` inches; None leaves a place empty."""
+def grid(rows: list, titles: list[str], heads: list[str], side: float = 0.72, levels: int = LEVELS) -> Figure:
+    """Pictures in rows of one size, `side` inches, in so many levels of each colour; None leaves a place empty."""
     label = 0.2 + 0.075 * max(len(line) for title in titles for line in title.split("\n"))
-    step = 255 / (LEVELS - 1)
+    step = 255 / (levels - 1)
     gap, top = 0.05, 0.25 + 0.16 * max(head.count("\n") for head in heads)
     width, height = label + len(heads) * (side + gap), top + len(rows) * (side + gap)
     figure = plt.figure(figsize=(width, height))

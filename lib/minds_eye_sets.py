@@ -10,6 +10,8 @@ from lib import cutouts, embedding, facets, minds_eye, networks, photos
 from lib.minds_eye import Recipe, Seen
 
 WEIGHTS = (0.03, 0.1, 0.3, 1.0, 3.0)  # of the activation term, the distance term's being 1, among which one is chosen
+RATES = (0.001, 0.006)  # on photographs; the first is that of the cutouts, the second was chosen by eye
+WITNESSES = ("squeezenet1_1", "efficientnet_lite0")  # the first that is not looked into judges images of photographs
 BOTH, EQUAL, ACTIVATION, DISTANCE = "both terms", "equal weights", "activation alone", "distance alone"
 WAYS = (BOTH, EQUAL, ACTIVATION, DISTANCE)
 RESTART, FARTHEST, RELEASED = "another start", "farthest of the facet", "farthest of the set"
@@ -172,19 +174,51 @@ def elsewhere(setting: Setting, net: networks.Network, found: Sets, weight: floa
     ).pictures
 
 
-def photographs(setting: Setting, grid: int, weight: float) -> tuple[np.ndarray, facets.Facets, np.ndarray, Seen, str]:
-    """Facets of the tiles (grid x grid each) of the photographs that scikit-image ships, and an image for each.
+class Photographs(NamedTuple):
+    """Facets of tiles of photographs, and images for them."""
 
-    Returns tiles (m, 3, S, S), facets, the number of each tile's photograph (m,), images, and a line of credits.
-    """
-    net, shipped = setting.net, photos.shipped(setting.net.size * grid, crop=1.0)
+    tiles: np.ndarray  # (m, 3, S, S)
+    found: facets.Facets
+    origin: np.ndarray  # (m,) number of each tile's photograph
+    seen: dict[str, Seen]  # by title, one for each rate
+    near: dict[str, np.ndarray]  # (k,) bool: nearest to its own facet for a network that took no part; "tiles": (m,)
+    credits: str
+
+
+def witness(net: networks.Network, device="cpu") -> networks.Network:
+    """An ImageNet network other than `net`."""
+    return next(one for one in (networks.load(name, device=device) for name in WITNESSES) if one.digest != net.digest)
+
+
+def photographs(setting: Setting, grid: int, weight: float, rates=RATES) -> Photographs:
+    """Facets of the tiles (grid x grid each) of the photographs that scikit-image ships, and an image for each at each
+    of `rates` (Recipe.rate at the first step, a fifth of it at the last). ValueError if the network judges itself."""
+    net, judge = setting.net, setting.judge
+    if judge.digest == net.digest:
+        raise ValueError(f"the judge is {judge.name}, the network looked into; expected one that takes no part")
+    shipped = photos.shipped(net.size * grid, crop=1.0)
     tiles, origin = embedding.tiles(photos.stack(shipped).numpy(), grid)
     images = torch.from_numpy(tiles)
     rows = facets.pooled(net, images, setting.layer)
     found = facets.find(rows, setting.n_facets)
-    aim = facets.aim(rows, images, found, setting.n_nearest)
-    made = towards(setting, aim, rows, images, Recipe(weight, steps=setting.steps), setting.seed)
-    return tiles, found, origin, made, photos.credits(shipped)
+    aim, seen = facets.aim(rows, images, found, setting.n_nearest), {}
+    for rate in rates:
+        recipe = Recipe(weight, steps=setting.steps, rate=(rate, rate / 5))
+        seen[f"rate {rate:g}"] = towards(setting, aim, rows, images, recipe, setting.seed, (0,))
+    judged = judgement(judge, _resized(images, judge.size))
+    centres = facets.centres(judged, found.labels)
+    made = {"start": next(iter(seen.values())).strip[0]} | {name: one.pictures for name, one in seen.items()}
+    near = {name: own(distances(judgement(judge, _resized(one, judge.size)), centres)) for name, one in made.items()}
+    near["tiles"] = distances(judged, centres).argmin(1) == found.labels
+    return Photographs(tiles, found, origin, seen, near, photos.credits(shipped))
+
+
+def _resized(images, side: int) -> torch.Tensor:
+    """Pictures (n, S, S, 3) uint8, or images (n, 3, S, S), at the size that a network reads."""
+    images = networks.to_tensor(images) if isinstance(images, np.ndarray) else images
+    if images.shape[-1] == side:
+        return images
+    return torch.nn.functional.interpolate(images, (side, side), mode="bilinear", antialias=True).clamp(0, 1)
 
 
 def _images(found: Sets, which=slice(None)) -> torch.Tensor:
@@ -192,7 +226,7 @@ def _images(found: Sets, which=slice(None)) -> torch.Tensor:
 
 
 def distances(rows: np.ndarray, centres: np.ndarray, angle: bool = False) -> np.ndarray:
-    """Euclidean distances (n, n) between rows and centres; with `angle` after both were brought to length 1, so that
+    """Euclidean distances (n, k) between rows and centres; with `angle` after both were brought to length 1, so that
     only their angle counts."""
     if angle:
         rows, centres = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (rows, centres))

@@ -6,12 +6,9 @@ import yaml
 from lib import claims, params, paths
 
 
-def notebooks() -> list[tuple[str, str, str, str]]:
-    """Name, what it reproduces, the ids of its claims, and `planned` where it is not written yet."""
-    return [
-        (name, entry["reproduces"], " ".join(entry["claims"]), "planned" if entry.get("planned") else "")
-        for name, entry in params.index().items()
-    ]
+def notebooks() -> list[tuple[str, str, str]]:
+    """Name, what it reproduces, the ids of its claims."""
+    return [(name, entry["reproduces"], " ".join(entry["claims"])) for name, entry in params.index().items()]
 
 
 def rule(claim: str) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from lib.prior_runs import FOURIER, RATES, Setting
 from lib.tables import Table
 
 EARLY, LATEST = "conv3", "fc7"  # other layers whose codes priors invert; the last for seed 0 alone
+BEYOND, FOURIER_BEYOND = (1.5, 3.0), (0.2, 0.4)  # larger rates, tried after G1's result was known; they decide nothing
 
 
 # ------------------------------------------------------------------------------------------- what was made
@@ -77,6 +78,34 @@ def pixels(nets: dict, n_choose: int, n_starts: int, steps: int, seed: int, devi
     return Pixels(grid | new.tried, made, winner)
 
 
+class Beyond(NamedTuple):
+    """Both sides of G1 again with larger rates among those tried, added after its result was known."""
+
+    tried: dict[str, dict[float, float]]  # "G for fc6" and the Fourier baseline: larger rate -> score
+    rates: dict[str, float]  # the best of all rates tried
+    made: dict[str, dict[int, Judged]]  # training seed -> images at that rate
+
+
+def beyond(
+    nets: dict, through: Through, without: Pixels, n_choose: int, n_starts: int, steps: int, seed: int, device="cpu"
+) -> Beyond:
+    """Choose again among all rates, BEYOND and FOURIER_BEYOND with the others; then images from the other starts."""
+    options, others = (n_choose, steps, seed, device), (n_starts, steps, seed, device)
+    pairs = {s: prior_runs.pair(f"alexnet-{s}-{LATE}", net, device) for s, net in nets.items()}
+    code = prior_runs.tried(list(pairs.values()), BEYOND, *options)
+    pixel = {rate: _tried(nets, FOURIER[0]._replace(rate=rate), *options) for rate in FOURIER_BEYOND}
+    before = {one.rate: without.tried[one] for one in FOURIER}
+    rates = {
+        f"G for {LATE}": prior_runs.best(through.tried[LATE] | code),
+        FOURIER[0].name: prior_runs.best(before | pixel),
+    }
+    late, fourier = rates.values()
+    made = {s: _judged(prior_runs.make(one, Setting(late), EVALUATION, *others)) for s, one in pairs.items()}
+    flat = _made(nets, FOURIER[0]._replace(rate=fourier), *others)
+    tried = dict(zip(rates, (code, pixel), strict=True))
+    return Beyond(tried, rates, dict(zip(rates, (made, flat), strict=True)))
+
+
 def _tried(nets: dict, recipe, *options) -> float:
     made = (class_models.make(net, recipe, SELECTION, *options) for net in nets.values())
     return float(np.mean([prior_runs.score(one) for one in made]))
@@ -90,8 +119,8 @@ def _judged(made: Made) -> Judged:
     return judges.judged(made.pictures, made.targets, made.after)
 
 
-def choices(through: Through, without: Pixels) -> Table:
-    """What was tried on the starts for choosing, and the primary judge's score of each."""
+def choices(through: Through, without: Pixels, more: Beyond) -> Table:
+    """What was tried on the starts for choosing, and the primary judge's score of each; last, what was tried later."""
     rows = []
     for layer, found in through.tried.items():
         text = ", ".join(f"{rate:g}: {value:.2f}" for rate, value in found.items())
@@ -103,6 +132,9 @@ def choices(through: Through, without: Pixels) -> Table:
     best = prior_runs.best(grid)
     text = f"{len(grid)} settings: {min(grid.values()):.2f} to {grid[best]:.2f}"
     rows.append(("regularised pixels", text, f"{best.name} by {best.progress:g}"))
+    for name, found in more.tried.items():
+        text = ", ".join(f"{rate:g}: {value:.2f}" for rate, value in found.items())
+        rows.append((f"afterwards: {name}", text, f"rate {more.rates[name]:g}"))
     return Table(("images", "tried, and the score", f"chosen (baseline: {without.best})"), rows)
 
 
@@ -142,14 +174,23 @@ def setting_rows(through: Through, of: Judges, generator: np.random.Generator) -
 # ------------------------------------------------------------------------------------------- the claims
 
 
-def prior_gain(through: Through, without: Pixels, of: Judges, generator: np.random.Generator) -> dict:
-    """Claim G1, for claims.record: the primary judge's score with G minus that of the pixel baseline, over classes."""
+def prior_gain(
+    through: Through, without: Pixels, of: Judges, generator: np.random.Generator, more: Beyond | None = None
+) -> dict:
+    """Claim G1, for claims.record: the primary judge's score with G minus that of the pixel baseline, over classes;
+    named, among others: G minus Fourier at the best of all rates, with the larger ones of `more`."""
     one, other = through.made[LATE], without.made[without.best]
     rivals = {f"primary judge, minus {name}": _gains(one, made) for name, made in without.made.items()}
     named = {
         FAMILIES: {s: judges.family_shares(of, one[s], s) - judges.family_shares(of, other[s], s) for s in one}
     } | rivals
-    return _claim(_gains(one, other), generator, named) | {"note": f"Baseline, chosen on other starts: {without.best}."}
+    result = _claim(_gains(one, other), generator, named) | {
+        "note": f"Baseline, chosen on other starts: {without.best}."
+    }
+    if more:  # with draws of its own, so that nothing else moves
+        gains = np.mean(list(_gains(*more.made.values()).values()), 0)
+        result["named"]["larger rates tried too, minus Fourier"] = _mean(gains, generator.spawn(1)[0])[:3]
+    return result
 
 
 def layer_gain(through: Through, of: Judges, generator: np.random.Generator) -> dict:

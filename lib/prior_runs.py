@@ -132,8 +132,9 @@ def main(arguments: list[str] | None = None) -> None:
     from lib import prior_claims
 
     nets = {seed: zoo.network("alexnet", seed) for seed in chosen["seeds"]}
-    prior_claims.through_priors(nets, *(chosen[name] for name in ("n_choose", "n_starts", "steps", "seed")))
-    prior_claims.modern(nets, *(chosen[name] for name in ("n_choose", "n_starts", "steps", "seed")))
+    options = [chosen[name] for name in ("n_choose", "n_starts", "steps", "seed")]
+    through, without = prior_claims.through_priors(nets, *options), prior_claims.modern(nets, *options)
+    prior_claims.beyond(nets, through, without, *options)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
     os.environ[variable] = "1"
+os.environ |= {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**27)}  # for workers, as lib.runner
 SCRATCH = Path(tempfile.mkdtemp(prefix="companion-tests-"))
 os.environ["COMPANION_FIGURES"] = str(SCRATCH / "figures")
 os.environ["COMPANION_BUILD"] = str(SCRATCH / "build")

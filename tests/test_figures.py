@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import namedtuple
@@ -66,6 +67,22 @@ def test_the_same_figure_gives_the_same_bytes(run):
     first = {p.name: p.read_bytes() for p in (paths.figures() / "smoke").iterdir()}
     save(run)
     assert {p.name: p.read_bytes() for p in (paths.figures() / "smoke").iterdir()} == first
+
+
+def test_clips_that_differ_in_the_last_bit_give_the_same_vector_file():
+    def drawn(nudge):
+        figure, axes = plt.subplots(1, 2)
+        for axis in axes:
+            axis.set_position([axis.get_position().x0 + nudge, 0.1, 0.3, 0.8])
+            axis.plot([0, 1], [0, 1], "o-")
+        svg = figures._svg(figure)
+        plt.close(figure)
+        return svg
+
+    one, other = drawn(0.0), drawn(1e-15)
+    assert one == other and b"url(#p3)" in one
+    used = set(re.findall(rb"url\(#(\w+)\)", one)) | set(re.findall(rb'href="#(\w+)"', one))
+    assert used and used <= set(re.findall(rb'id="(\w+)"', one))  # nothing points nowhere
 
 
 def test_another_process_gives_the_same_bytes(run):

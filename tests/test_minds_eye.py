@@ -7,10 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from matplotlib import pyplot as plt
 from scipy import integrate, special
 from skimage import restoration
 
 from lib import cutouts, facets, minds_eye, minds_eye_claims, minds_eye_cost, minds_eye_sets, networks, regularise, zoo
+from lib import minds_eye_plots as plots_of
 from lib.minds_eye import Recipe
 from lib.robust import adaptive, log_partition, robust
 
@@ -395,3 +397,23 @@ def test_sets_of_cutouts_and_what_their_facets_share(net):
         minds_eye_sets.sets(setting._replace(judge=net), pictures)
     with pytest.raises(ValueError, match="class 'disc': facets: the set has [0-9]+ images, expected at least.* 40"):
         minds_eye_sets.sets(setting._replace(n_facets=40), pictures)
+
+
+def test_photographs_are_judged_by_a_network_that_took_no_part():
+    reader = networks.load("squeezenet1_1")
+    witness = minds_eye_sets.witness(reader)
+    assert witness.name == "efficientnet_lite0" and minds_eye_sets.witness(witness).name == "squeezenet1_1"
+    setting = minds_eye_sets.Setting(reader, networks.last_conv(reader), witness, 2, 2, 0.25, 2)
+    found = minds_eye_sets.photographs(setting, 2, 3.0, (0.001, 0.02))
+    assert list(found.near) == ["start", "rate 0.001", "rate 0.02", "tiles"]
+    assert [len(part) for part in found.near.values()] == [2, 2, 2, 16] and found.near["tiles"].mean() > 0.5
+    slow, fast = (one.pictures.astype(float) for one in found.seen.values())
+    start = found.seen["rate 0.001"].strip[0].astype(float)
+    assert 0 < np.abs(slow - start).mean() < np.abs(fast - start).mean()
+    figure, numbers = plots_of.photographs(found)
+    heads = [axis.get_title() for axis in figure.axes if axis.get_title()]
+    assert heads[:2] == [f"tiles\n({found.near['tiles'].sum()} of 16)", f"start\n({found.near['start'].sum()} of 2)"]
+    assert len(numbers) == 4 and sum(row["own"] for row in numbers[::2]) == found.near["rate 0.001"].sum()
+    plt.close(figure)
+    with pytest.raises(ValueError, match="the judge is squeezenet1_1, the network looked into; expected one that"):
+        minds_eye_sets.photographs(setting._replace(judge=reader), 2, 3.0, (0.001,))

@@ -152,6 +152,10 @@ def test_with_a_prior_against_pixels_on_made_up_readings(of, draws):
     assert row["value"] == pytest.approx(0.375) and row["n"] == 10 and len(row["seeds"]) == 3
     assert row["named"]["primary judge, minus Fourier, jitter"][0] == pytest.approx(0.625)
     assert "regularised pixels" in row["note"] and verdict("G1", row) == "reproduced"
+    sides = {"G for fc6": {s: readings(0.75) for s in SEEDS}, "Fourier, jitter": {s: readings(0.5) for s in SEEDS}}
+    later = prior_claims.prior_gain(through(UNEVEN), without, of, draws, prior_claims.Beyond({}, {}, sides))
+    assert later["named"]["larger rates tried too, minus Fourier"][0] == pytest.approx(0.25)
+    assert later["value"] == row["value"]  # what was tried afterwards decides nothing
     none = prior_claims.prior_gain(through(0.5), without, of, draws)  # no prior: pixels against pixels
     assert none["value"] == 0 and verdict("G1", none) == "not reproduced"
 
