@@ -160,6 +160,21 @@ def test_with_a_prior_against_pixels_on_made_up_readings(of, draws):
     assert none["value"] == 0 and verdict("G1", none) == "not reproduced"
 
 
+def test_larger_rates_are_taken_only_where_they_do_better_on_the_starts_for_choosing(monkeypatch):
+    made = []
+    monkeypatch.setattr(prior_runs, "pair", lambda name, net, device: name)
+    monkeypatch.setattr(prior_runs, "tried", lambda pairs, rates, *_: {1.5: 0.45, 3.0: 0.6})
+    monkeypatch.setattr(prior_runs, "make", lambda pair, setting, *_: made.append((pair, setting.rate)))
+    monkeypatch.setattr(prior_claims, "_tried", lambda nets, recipe, *_: {0.2: 0.5, 0.4: 0.1}[recipe.rate])
+    monkeypatch.setattr(class_models, "make", lambda net, recipe, *_: made.append((net, recipe.rate)))
+    monkeypatch.setattr(prior_claims, "_judged", lambda one: one)
+    before = dict(zip(prior_runs.FOURIER, (0.2, 0.7, 0.4), strict=True))
+    found = prior_claims.beyond({0: "net"}, through(0.5), Pixels(before, {}, ""), 2, 4, 80, 0)
+    assert list(found.rates.values()) == [3.0, 0.05]  # the larger for G, none of them for pixels
+    assert made == [("alexnet-0-fc6", 3.0), ("net", 0.05)]
+    assert list(found.tried.values()) == [{1.5: 0.45, 3.0: 0.6}, {0.2: 0.5, 0.4: 0.1}]
+
+
 def test_layers_clipping_and_decay_take_their_own_rows(of, draws):
     found = through(UNEVEN, conv3=0.5, none=0.25, one=0.75, two=0.25, undecayed=1.0)
     layers = prior_claims.layer_gain(found, of, draws)
