@@ -96,22 +96,23 @@ def one(job: Job, recipe: Recipe, width: int = WIDTH, validation: int = 500, dev
 
 
 def here(run, seeds, images: int = 60_000, epochs: int = train.Recipe().epochs, chosen=None) -> None:
-    """Train the zoo and the generators (`chosen` jobs, or all) for a notebook run with `retrain = True`, into
-    build/<profile>/weights, with at most so many pictures and epochs."""
+    """Train the zoo and the generators (`chosen` jobs, or all; two at a time) for a notebook run with `retrain = True`,
+    into build/<profile>/weights, with at most so many pictures and epochs."""
     retrain.here(run, zoo.FAMILIES, seeds, images, epochs)
     wanted = jobs() if chosen is None else chosen
     if any(job.family in controls.HALVES for job in wanted):
         retrain_controls.here(run, ["encoder"], (0,), images, epochs)
     recipe = Recipe(images=images, epoch=min(Recipe().epoch, images), epochs=min(epochs, Recipe().epochs))
     recipe = recipe._replace(batch=min(recipe.batch, images), precision=train.precision(run.device))
-    for job in wanted:
-        one(job, recipe, validation=min(500, images), device=run.device, progress=True)
+    tasks = [(job, recipe, run.device, False, min(500, images)) for job in wanted]
+    with multiprocessing.get_context("spawn").Pool(min(2, len(tasks))) as pool:
+        pool.map(_job, tasks, chunksize=1)
 
 
 def _job(task: tuple) -> str:
-    job, recipe, device, progress = task
+    job, recipe, device, progress, validation = task
     repeatable(0, device)
-    info = one(job, recipe, device=device, progress=progress)
+    info = one(job, recipe, validation=validation, device=device, progress=progress)
     measured = ", ".join(f"{name} {value:.3f}" for name, value in info["rounded"].items())
     return f"{job.name}: {measured}"
 
@@ -139,7 +140,7 @@ def main(arguments: list[str] | None = None) -> None:
     cutouts.batch(cutouts.World(), "train", recipe.images)  # rendered once, before the processes share it
     for task in retrain_controls.jobs(["encoder"]) if any(job.family in controls.HALVES for job in chosen) else []:
         retrain_controls.group(task, retrain_controls.RECIPES["encoder"]._replace(precision=recipe.precision))
-    tasks = [(job, recipe, options.device, not options.quiet) for job in chosen]
+    tasks = [(job, recipe, options.device, not options.quiet, 500) for job in chosen]
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
         for line in pool.imap_unordered(_job, tasks):
             print(line, flush=True)  # noqa: T201 - what a person at the terminal waits for
