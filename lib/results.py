@@ -5,9 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import nbformat
-
-from lib import claims, files, ledger, normalise, paths
+from lib import claims, files, ledger, paths
 
 
 class Job(NamedTuple):
@@ -74,6 +72,10 @@ def publish(job: Job, log) -> bool:
     """Put the outputs of the executed copy into notebooks/, where bytes differ; False if there is nothing to write."""
     if not job.publish or not job.copy.exists():
         return False
+    import nbformat  # here, since it takes longer to load than a plan to make
+
+    from lib import normalise
+
     path = paths.notebooks() / f"{job.notebook}.ipynb"
     old = path.read_text(encoding="utf-8")
     merged = normalise.merge(nbformat.reads(old, as_version=4), nbformat.read(job.copy, as_version=4))

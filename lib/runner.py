@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from lib import execution, files, locks, params, paths, processor, results, staleness
+from lib import files, locks, params, paths, processor, results, staleness
 
 OURS = "\x1f"  # begins the lines that notebooks write, among those of Snakemake
 
@@ -219,6 +219,8 @@ def execute(plan: Plan, name: str, if_stale: bool = False) -> None:
 
     With `if_stale` it does not run again where the notebooks it reads were run again with the same results.
     """
+    from lib import execution  # here, since Jupyter's libraries take longer to load than a plan to make
+
     job = plan.notebooks[params.resolve(name, plan.notebooks)]
     if if_stale and results.fresh(job):
         return results.mark(job)

@@ -56,6 +56,7 @@ def modules(sources: list[str], folder: Path = FOLDER) -> dict[str, str]:
 
     A data file that lies in lib (the figure style) belongs to the module that names it. lib/__init__.py always counts.
     """
+    known = {path.name for path in folder.iterdir() if path.is_file()}
     found, todo = {}, [("", source) for source in sources] + [("__init__.py", None)]
     while todo:
         name, source = todo.pop()
@@ -66,13 +67,12 @@ def modules(sources: list[str], folder: Path = FOLDER) -> dict[str, str]:
             if not name.endswith(".py"):
                 continue
             source = (folder / name).read_text(encoding="utf-8")
-        todo += [(other, None) for other in _mentioned(source, folder) - set(found)]
+        todo += [(other, None) for other in _mentioned(source, known) - set(found)]
     return dict(sorted(found.items()))
 
 
-def _mentioned(source: str, folder: Path) -> set[str]:
-    """Files of lib that a piece of Python imports or names."""
-    known = {path.name for path in folder.iterdir() if path.is_file()}
+def _mentioned(source: str, known: set[str]) -> set[str]:
+    """Those of the `known` files of lib that a piece of Python imports or names."""
     return {known_name for name in _names(source) for known_name in (name, f"{name}.py") if known_name in known}
 
 
