@@ -13,7 +13,7 @@ PY := .venv/bin/python
 # pins or a moved clone are installed again, and an interrupted installation has no such file.
 KEY := $(shell cat pyproject.toml constraints.txt | cksum | tr -d ' ')-$(shell pwd | cksum | tr -d ' ')
 INSTALLED := .venv/.installed-$(KEY)
-RUN = $(PY) -m lib.runner run $(1) --profile $(PROFILE) $(if $(CORES),--cores $(CORES)) $(foreach p,$(P),-p '$(p)')
+RUN = $(PY) -m lib.running.runner run $(1) --profile $(PROFILE) $(if $(CORES),--cores $(CORES)) $(foreach p,$(P),-p '$(p)')
 
 .DEFAULT_GOAL := help
 .PHONY: help install reproduce status test test-strict lab retrain bench clean
@@ -21,7 +21,7 @@ RUN = $(PY) -m lib.runner run $(1) --profile $(PROFILE) $(if $(CORES),--cores $(
 
 reproduce: $(INSTALLED) ## run what is stale, redraw the figures, print the verdicts; PROFILE=smoke, ONLY="01 09", P="window=8"
 	@$(call RUN,$(ONLY))
-	@$(PY) -m lib.review --profile $(PROFILE)
+	@$(PY) -m lib.record.review --profile $(PROFILE)
 
 test: $(INSTALLED) ## unit, oracle and fault tests, then every notebook again in an empty folder
 	$(PY) -m pytest -n $(PROCESSES) --dist loadfile tests
@@ -31,19 +31,19 @@ test-strict: $(INSTALLED) ## compare every output of every notebook, where the p
 	$(PY) tests/validate_notebooks.py --strict --processes $(PROCESSES)
 
 status: $(INSTALLED) ## say which notebooks are fresh, stale or missing, and why
-	@$(PY) -m lib.runner status --profile $(PROFILE)
+	@$(PY) -m lib.running.runner status --profile $(PROFILE)
 
 lab: $(INSTALLED) ## open the notebooks in JupyterLab
 	$(PY) -m jupyterlab --notebook-dir=notebooks
 
 retrain: $(INSTALLED) ## train all networks, autoencoders and generators again from scratch (resumes where it stopped), then run all
-	$(PY) -m lib.retrain --processes $(PROCESSES)
-	$(PY) -m lib.retrain_autoencoders --processes $(PROCESSES)
-	$(PY) -m lib.retrain_filters --processes $(PROCESSES)
-	$(PY) -m lib.retrain_controls --processes $(PROCESSES)
-	$(PY) -m lib.retrain_generators --processes $(PROCESSES)
+	$(PY) -m lib.training.make_zoo --processes $(PROCESSES)
+	$(PY) -m lib.training.make_autoencoders --processes $(PROCESSES)
+	$(PY) -m lib.training.make_short_runs --processes $(PROCESSES)
+	$(PY) -m lib.training.make_controls --processes $(PROCESSES)
+	$(PY) -m lib.training.make_generators --processes $(PROCESSES)
 	@$(call RUN,)
-	@$(PY) -m lib.review --profile $(PROFILE) --readme
+	@$(PY) -m lib.record.review --profile $(PROFILE) --readme
 
 bench: $(INSTALLED) ## measure the speed claims, one thread
 	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) -m bench

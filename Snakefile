@@ -1,4 +1,4 @@
-# Which notebook needs which artefact. `make reproduce` calls this through `python -m lib.runner run`; it also runs by
+# Which notebook needs which artefact. `make reproduce` calls this through `python -m lib.running.runner run`; it also runs by
 # itself: snakemake --cores 2 --rerun-triggers mtime [--config profile=smoke] [--executor slurm ...]
 #
 # A key (build/<profile>/keys) holds everything that a result depends on and is written again only when that changes, so

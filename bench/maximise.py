@@ -15,21 +15,22 @@ from functools import partial
 import torch
 
 from bench._timing import Row, interleaved, ratio, spread
-from lib import maximise, networks, objectives, parameterise
+from lib.methods.ascent import maximise, objectives, parameterisations
+from lib.networks import catalogue, interface
 
 LAYER, UNITS, STEPS, REPEATS = "conv2_pre", 32, 5, 5
 ADAM = partial(torch.optim.Adam, lr=0.05)
 
 
 def run() -> list[Row]:
-    net = networks.load("alexnet")
-    form = parameterise.fourier(net.size)
+    net = catalogue.load("alexnet")
+    form = parameterisations.fourier(net.size)
     start, units = form.start(UNITS, torch.Generator().manual_seed(0)), list(range(UNITS))
     options = {"steps": STEPS, "optimiser": ADAM}
 
     def whole(channel: int):
         def objective(images: torch.Tensor) -> torch.Tensor:
-            with networks.record(net, [LAYER]) as maps:
+            with interface.record(net, [LAYER]) as maps:
                 net.model(net.preprocess(images))
             return maps[LAYER][:, channel].mean((1, 2))
 
@@ -87,7 +88,7 @@ def run() -> list[Row]:
     return rows
 
 
-def lucents(net: networks.Network, units: list[int]):
+def lucents(net: interface.Network, units: list[int]):
     """render_vis on the same network, layer, size, steps and number of units."""
     from lucent.optvis import param, render
 

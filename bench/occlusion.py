@@ -9,16 +9,18 @@ import torch
 from captum.attr import Occlusion
 
 from bench._timing import Row, interleaved, ratio, spread
-from lib import networks, occlusion, photos
+from lib.methods.occlusion import sweeps
+from lib.networks import catalogue, interface
+from lib.worlds import photos
 
 WINDOW, STRIDE, REPEATS = 32, 16, 7
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 169)
 
 
 def run() -> list[Row]:
-    net = networks.load("squeezenet1_1")
+    net = catalogue.load("squeezenet1_1")
     image = photos.stack(photos.shipped(net.size, ["chelsea"]))
-    label = int(networks.scores(net, image).argmax())
+    label = int(interface.scores(net, image).argmax())
     grey = net.preprocess(torch.full_like(image, 0.5))
     theirs, seen = Occlusion(net.model), net.preprocess(image)
 
@@ -27,8 +29,8 @@ def run() -> list[Row]:
         return theirs.attribute(seen, (3, WINDOW, WINDOW), **options)[0, 0].numpy()
 
     def ours(**options) -> np.ndarray:
-        found = occlusion.sweep(net, image, WINDOW, STRIDE, **options)
-        return occlusion.pixel_map(found.clean[:, None, label] - found.logits[..., label], found.boxes, net.size)[0]
+        found = sweeps.sweep(net, image, WINDOW, STRIDE, **options)
+        return sweeps.pixel_map(found.clean[:, None, label] - found.logits[..., label], found.boxes, net.size)[0]
 
     scan = interleaved({str(batch): lambda batch=batch: captum(batch) for batch in BATCHES}, 2)
     best = int(min(scan, key=lambda batch: min(scan[batch])))

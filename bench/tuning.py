@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from bench._timing import Row, interleaved, ratio, spread
-from lib import networks, segnet, train, tuning, zoo
+from lib.networks import catalogue, interface, segnet, zoo
+from lib.training import autoencoders, classifiers
 
 STEPS, REPEATS = 4, 9
 
@@ -20,19 +21,19 @@ def run() -> list[Row]:
 
 
 def _family(family: str) -> Row:
-    precision = train.precision()
-    recipe = tuning.Recipe(precision=precision, improvement=0.0, epochs=1)
+    precision = classifiers.precision()
+    recipe = autoencoders.Recipe(precision=precision, improvement=0.0, epochs=1)
     n = STEPS * recipe.batch
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (n, 64, 64, 3), dtype=np.uint8), rng.integers(0, 10, n)
-    network = networks.load(family, weights=False)
+    network = catalogue.load(family, weights=False)
     made = segnet.build()
     whole = (images, labels)
 
     def steps() -> None:
-        tuning.tune(made, network, lambda epoch: whole, recipe, (images[:1], labels[:1]))
+        autoencoders.tune(made, network, lambda epoch: whole, recipe, (images[:1], labels[:1]))
 
-    x = zoo.preprocess(networks.to_tensor(images[: recipe.batch])).contiguous(memory_format=torch.channels_last)
+    x = zoo.preprocess(interface.to_tensor(images[: recipe.batch])).contiguous(memory_format=torch.channels_last)
     y = torch.from_numpy(labels[: recipe.batch])
     halves = segnet.build()
     halves.encoder.eval().requires_grad_(False), halves.decoder.train()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
     os.environ[variable] = "1"
-os.environ |= {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**27)}  # for workers, as lib.runner
+os.environ |= {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**27)}  # as the runner does
 SCRATCH = Path(tempfile.mkdtemp(prefix="companion-tests-"))
 os.environ["COMPANION_FIGURES"] = str(SCRATCH / "figures")
 os.environ["COMPANION_BUILD"] = str(SCRATCH / "build")
@@ -84,13 +84,13 @@ class Project:
         return os.environ | {f"COMPANION_{name}": str(folder) for name, folder in folders.items()}
 
     def start(self, *arguments: str, **options) -> subprocess.Popen:
-        command = [sys.executable, "-m", "lib.runner", *arguments]
+        command = [sys.executable, "-m", "lib.running.runner", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         options = pipes | {"preexec_fn": heed_interrupts} | options
         return subprocess.Popen(command, cwd=ROOT, env=self.environment(), **options)
 
     def run(self, *arguments: str, **options) -> tuple[int, str]:
-        """(exit code, what was printed) of `python -m lib.runner run ...`."""
+        """(exit code, what was printed) of `python -m lib.running.runner run ...`."""
         process = self.start("run", "--cores", "2", *arguments, **options)
         text, _ = process.communicate(timeout=120)
         return process.returncode, text

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import yaml
 
-from lib import claims, ledger, paths
+from lib.base import paths
+from lib.record import claims, ledger
 
 Run = namedtuple("Run", "notebook profile parameters seed device")
 CLAIMS = claims.load()

@@ -5,9 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from lib import code_prior, generator, networks, objectives, prior_runs, weights, zoo
-from lib.class_models import EVALUATION, SELECTION
-from lib.prior_runs import Pair, Setting
+from lib.base import weights
+from lib.experiments.n12_prior import searches
+from lib.experiments.n12_prior.searches import Pair, Setting
+from lib.experiments.shared.class_images import EVALUATION, SELECTION
+from lib.methods.ascent import generator_prior, objectives
+from lib.networks import catalogue, generator_network, zoo
 
 
 def toy(code=(6,), seed=0):
@@ -16,7 +19,7 @@ def toy(code=(6,), seed=0):
     size = int(np.prod(code))
     made = nn.Sequential(nn.Flatten(), nn.Linear(size, 192), nn.Unflatten(1, (3, 8, 8))).double().requires_grad_(False)
     mean, sd = torch.rand(*code).double(), torch.rand(*code).double()
-    return code_prior.Prior("toy", made, code, mean, sd, "net-0", "fc6", "")
+    return generator_prior.Prior("toy", made, code, mean, sd, "net-0", "fc6", "")
 
 
 def score(seed=1):
@@ -34,7 +37,7 @@ def test_a_search_is_the_released_loop_written_out(code, sds, decay):
     """Step of lr / mean|g| times g, clip to [0, mean + sds sd], times 0.99; the rate falls linearly to 1e-10."""
     prior, objective, steps, rate = toy(code), score(), 7, 0.4
     start = draw(prior)
-    made = code_prior.search(prior, objective, start, steps=steps, rate=rate, sds=sds, decay=decay)
+    made = generator_prior.search(prior, objective, start, steps=steps, rate=rate, sds=sds, decay=decay)
     first = rate * (prior.mean + 3 * prior.sd).mean().item()
     for row in range(3):
         y = start[row : row + 1].clone()
@@ -53,31 +56,31 @@ def test_a_search_is_the_released_loop_written_out(code, sds, decay):
 def test_codes_stay_within_their_bounds_and_leave_them_without_clipping():
     prior = toy()
     top = prior.mean + 3 * prior.sd
-    clipped = code_prior.search(prior, score(), draw(prior), steps=30, rate=1.0).parameters
-    free = code_prior.search(prior, score(), draw(prior), steps=30, rate=1.0, sds=None).parameters
+    clipped = generator_prior.search(prior, score(), draw(prior), steps=30, rate=1.0).parameters
+    free = generator_prior.search(prior, score(), draw(prior), steps=30, rate=1.0, sds=None).parameters
     assert (clipped >= 0).all() and (clipped <= top).all() and (clipped == 0).any()
     assert (free < 0).any() and (free > top).any()
-    assert torch.equal(code_prior.clip(prior, 0)(torch.full((1, 6), 9.0).double(), None, 0)[0], prior.mean)
+    assert torch.equal(generator_prior.clip(prior, 0)(torch.full((1, 6), 9.0).double(), None, 0)[0], prior.mean)
 
 
 def test_a_search_climbs_and_a_unit_without_gradient_stays():
     prior = toy()
-    made = code_prior.search(prior, score(), draw(prior), steps=40, rate=0.1, sds=None, decay=0.0)
+    made = generator_prior.search(prior, score(), draw(prior), steps=40, rate=0.1, sds=None, decay=0.0)
     assert (made.values[-1] > made.values[0]).all() and not made.stuck.any()
-    flat = code_prior.search(prior, lambda x: 0 * x.sum((1, 2, 3)), draw(prior), steps=3, sds=None, decay=0.0)
+    flat = generator_prior.search(prior, lambda x: 0 * x.sum((1, 2, 3)), draw(prior), steps=3, sds=None, decay=0.0)
     assert torch.equal(flat.parameters, draw(prior)) and flat.stuck.all()
 
 
 def test_the_last_image_is_kept_and_not_the_best():
     prior = toy()
-    made = code_prior.search(prior, score(), draw(prior), steps=25, rate=3.0)
+    made = generator_prior.search(prior, score(), draw(prior), steps=25, rate=3.0)
     last = score()(made.images)
     assert (made.values.max(0).values > last).any()
 
 
 def test_starts_are_noise_of_a_twelfth_of_the_bounds():
     prior = toy((4000,))
-    start = code_prior.form(prior).start(3, torch.Generator().manual_seed(0))
+    start = generator_prior.form(prior).start(3, torch.Generator().manual_seed(0))
     assert start.shape == (3, 4000) and float(start.std()) == pytest.approx(
         (prior.mean + 3 * prior.sd).mean().item() / 12, rel=0.03
     )
@@ -92,17 +95,17 @@ def test_a_start_that_does_not_fit_is_refused_before_anything_is_computed():
         raise AssertionError("computed")
 
     with pytest.raises(ValueError, match=r"start has shape \(2, 5\), expected codes \(n, 6\)"):
-        code_prior.search(toy(), untouched, torch.zeros(2, 5))
+        generator_prior.search(toy(), untouched, torch.zeros(2, 5))
     with pytest.raises(ValueError, match=r"start has shape \(2, 8\), expected codes \(n, 2, 2, 2\)"):
-        code_prior.search(toy((2, 2, 2)), untouched, torch.zeros(2, 8))
+        generator_prior.search(toy((2, 2, 2)), untouched, torch.zeros(2, 8))
     for rate in (0, -1, float("nan")):
         with pytest.raises(ValueError, match="rate is .*expected a positive share"):
-            code_prior.search(toy(), untouched, draw(toy()), rate=rate)
+            generator_prior.search(toy(), untouched, draw(toy()), rate=rate)
     for sds in (-1.0, float("nan")):
         with pytest.raises(ValueError, match="sds is .*expected the number of standard deviations"):
-            code_prior.search(toy(), untouched, draw(toy()), sds=sds)
+            generator_prior.search(toy(), untouched, draw(toy()), sds=sds)
     with pytest.raises(ValueError, match="decay"):
-        code_prior.search(toy(), untouched, draw(toy()), decay=2.0)
+        generator_prior.search(toy(), untouched, draw(toy()), decay=2.0)
 
 
 def test_bounds_are_read_from_text_and_from_npy(tmp_path):
@@ -110,9 +113,9 @@ def test_bounds_are_read_from_text_and_from_npy(tmp_path):
     np.savetxt(tmp_path / "range.txt", bounds)
     np.save(tmp_path / "range.npy", bounds.reshape(2, 2, 2))
     for name in ("range.txt", "range.npy"):
-        found = code_prior.read_bounds(tmp_path / name, prior)
+        found = generator_prior.read_bounds(tmp_path / name, prior)
         assert found.shape == (2, 2, 2) and found.flatten().tolist() == bounds.tolist()
-        high = code_prior.clip(prior, bounds=found)(torch.full((1, 2, 2, 2), 99.0), None, 0)
+        high = generator_prior.clip(prior, bounds=found)(torch.full((1, 2, 2, 2), 99.0), None, 0)
         assert torch.equal(high[0], found)
 
 
@@ -132,7 +135,7 @@ def test_a_bounds_file_that_does_not_fit_is_refused_with_its_name(tmp_path, cont
     if content:
         path.write_text(content)
     with pytest.raises((ValueError, FileNotFoundError), match=sentence) as caught:
-        code_prior.read_bounds(path, toy())
+        generator_prior.read_bounds(path, toy())
     assert "range.txt" in str(caught.value)
 
 
@@ -140,43 +143,43 @@ def test_the_encoder_must_be_the_priors_own():
     prior = toy()._replace(encoder="alexnet-0")
     net = zoo.network("alexnet", 1)
     with pytest.raises(ValueError, match="encoder is alexnet-1, but toy inverts layer fc6 of alexnet-0"):
-        code_prior.encode(prior, net, torch.zeros(1, 3, 64, 64))
-    codes = code_prior.encode(prior, zoo.network("alexnet", 0), torch.rand(2, 3, 64, 64))
+        generator_prior.encode(prior, net, torch.zeros(1, 3, 64, 64))
+    codes = generator_prior.encode(prior, zoo.network("alexnet", 0), torch.rand(2, 3, 64, 64))
     assert codes.shape == (2, 128) and (codes >= 0).all()
 
 
 def test_an_unknown_generator_and_a_network_of_larger_images_are_refused():
     with pytest.raises(FileNotFoundError, match="nobody-0-fc6"):
-        code_prior.load("nobody-0-fc6")
+        generator_prior.load("nobody-0-fc6")
     for name in ("squeezenet1_1", "efficientnet_lite0"):
         with pytest.raises(ValueError, match=f"{name} reads images of 224 pixels, expected 64"):
-            prior_runs.pair("alexnet-0-fc6", networks.load(name, weights=False))
+            searches.pair("alexnet-0-fc6", catalogue.load(name, weights=False))
 
 
 # ----------------------------------------------------------------------------------------------- stored generators
 
 
 def test_a_generator_without_batch_normalisation_is_the_same_function():
-    made = generator.build((7,), 0, width=6)
+    made = generator_network.build((7,), 0, width=6)
     for _ in range(3):
         made(torch.rand(8, 7))  # moves the running statistics
     made.eval()
     code = torch.rand(4, 7)
-    expected, folded = made(code), code_prior.folded(made)
+    expected, folded = made(code), generator_prior.folded(made)
     assert not any(isinstance(part, nn.BatchNorm2d) for part in folded.modules())
     torch.testing.assert_close(folded(code), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_stored_is_loaded_with_its_bounds(tmp_path, monkeypatch):
     monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path))
-    made = generator.build((2, 4, 4), 0, width=6)
+    made = generator_network.build((2, 4, 4), 0, width=6)
     made.bound_mean.copy_(torch.arange(32.0)), made.bound_sd.fill_(2.0), made.unit.fill_(3.0)
     info = {"made_by": {"code": [2, 4, 4], "width": 6, "encoder": "lenet-0", "layer": "pool5"}}
     weights.save("generators/some", made.state_dict(), info, whole=True)
-    prior = code_prior.load("some")
+    prior = generator_prior.load("some")
     assert prior.code == (2, 4, 4) and (prior.encoder, prior.layer) == ("lenet-0", "pool5")
     assert prior.mean.flatten().tolist() == list(range(32)) and (prior.sd == 2).all()
-    assert code_prior.upper(prior, 2.0).flatten().tolist() == [k + 4 for k in range(32)]
+    assert generator_prior.upper(prior, 2.0).flatten().tolist() == [k + 4 for k in range(32)]
     assert not any(p.requires_grad for p in prior.generator.parameters())
     code = torch.rand(2, 2, 4, 4) * 10
     torch.testing.assert_close(prior.generator(code), made.eval()(code), rtol=0, atol=0.05)  # eight bits
@@ -188,16 +191,18 @@ def test_what_is_stored_is_loaded_with_its_bounds(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def prior():
     """An untrained generator for fc6 of AlexNet, with bounds as those of a trained one."""
-    made = code_prior.folded(generator.build((128,), 0, width=6)).requires_grad_(False)
-    return code_prior.Prior("none", made, (128,), torch.full((128,), 0.5), torch.full((128,), 0.5), "", "", "digest")
+    made = generator_prior.folded(generator_network.build((128,), 0, width=6)).requires_grad_(False)
+    return generator_prior.Prior(
+        "none", made, (128,), torch.full((128,), 0.5), torch.full((128,), 0.5), "", "", "digest"
+    )
 
 
 @pytest.mark.parametrize("family", zoo.FAMILIES)
 def test_runs_for_every_family_repeat_and_streams_share_no_start(family, prior):
     pair = Pair(prior, zoo.network(family, 0))
     options = {"starts": 1, "steps": 3, "seed": 4}
-    one, two = (prior_runs.make(pair, Setting(0.03), stream, **options) for stream in (SELECTION, EVALUATION))
-    again = prior_runs.make(pair, Setting(0.03), SELECTION, **options)
+    one, two = (searches.make(pair, Setting(0.03), stream, **options) for stream in (SELECTION, EVALUATION))
+    again = searches.make(pair, Setting(0.03), SELECTION, **options)
     assert all(np.array_equal(a, b) for a, b in zip(one, again, strict=True))
     assert one.pictures.shape == (10, 64, 64, 3) and one.targets.tolist() == list(range(10))
     assert not np.isclose(one.before, two.before).all()
@@ -206,28 +211,26 @@ def test_runs_for_every_family_repeat_and_streams_share_no_start(family, prior):
 
 def test_runs_of_some_classes_and_of_other_settings_start_from_the_same_codes(prior):
     pair = Pair(prior, zoo.network("lenet", 0))
-    some = prior_runs.make(pair, Setting(), EVALUATION, 2, 2, 0, classes=[7, 3])
+    some = searches.make(pair, Setting(), EVALUATION, 2, 2, 0, classes=[7, 3])
     assert some.targets.tolist() == [7, 7, 3, 3]
-    other = prior_runs.make(pair, Setting(sds=None, decay=0.0), EVALUATION, 2, 2, 0, classes=[7, 3])
+    other = searches.make(pair, Setting(sds=None, decay=0.0), EVALUATION, 2, 2, 0, classes=[7, 3])
     np.testing.assert_allclose(some.before, other.before)
     assert not np.array_equal(some.pictures, other.pictures)
 
 
 def test_a_run_is_the_search_for_its_class(prior):
     net = zoo.network("lenet", 0)
-    made = prior_runs.make(Pair(prior, net), Setting(0.2, 2.0, 0.0), EVALUATION, 1, 3, 0)
-    start = code_prior.form(prior).start(10, torch.Generator().manual_seed(1))
-    alone = code_prior.search(prior, objectives.score(net, 6), start[6:7], steps=3, rate=0.2, sds=2.0, decay=0.0)
+    made = searches.make(Pair(prior, net), Setting(0.2, 2.0, 0.0), EVALUATION, 1, 3, 0)
+    start = generator_prior.form(prior).start(10, torch.Generator().manual_seed(1))
+    alone = generator_prior.search(prior, objectives.score(net, 6), start[6:7], steps=3, rate=0.2, sds=2.0, decay=0.0)
     found = (alone.images.clamp(0, 1) * 255).round().byte()[0].permute(1, 2, 0).numpy()
     assert np.abs(found.astype(int) - made.pictures[6]).max() <= 1
 
 
 def test_rates_are_tried_on_starts_for_choosing(prior, monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        prior_runs, "make", lambda pair, setting, stream, *_: asked.append((setting, stream)) or setting
-    )
-    monkeypatch.setattr(prior_runs, "score", lambda made: {0.1: 0.5, 0.3: 0.75, 0.7: 0.75}[made.rate])
-    found = prior_runs.tried([None, None], prior_runs.RATES, 2, 3, 0)
-    assert found == {0.1: 0.5, 0.3: 0.75, 0.7: 0.75} and prior_runs.best(found) == 0.3  # the first of equals
+    monkeypatch.setattr(searches, "make", lambda pair, setting, stream, *_: asked.append((setting, stream)) or setting)
+    monkeypatch.setattr(searches, "score", lambda made: {0.1: 0.5, 0.3: 0.75, 0.7: 0.75}[made.rate])
+    found = searches.tried([None, None], searches.RATES, 2, 3, 0)
+    assert found == {0.1: 0.5, 0.3: 0.75, 0.7: 0.75} and searches.best(found) == 0.3  # the first of equals
     assert {stream for _, stream in asked} == {SELECTION} and len(asked) == 6

@@ -7,7 +7,10 @@ from scipy import stats as scipy_stats
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional
 
-from lib import codes, cutouts, networks, zoo
+from lib.experiments.n08_codes import measures
+from lib.methods.layers import codes
+from lib.networks import catalogue, interface, zoo
+from lib.worlds import cutouts
 
 EIGHT = (*zoo.FAMILIES, "squeezenet1_1", "efficientnet_lite0")
 
@@ -15,7 +18,7 @@ EIGHT = (*zoo.FAMILIES, "squeezenet1_1", "efficientnet_lite0")
 @pytest.fixture(scope="module")
 def pictures():
     batch = cutouts.batch(cutouts.World(), "test", 60)
-    return batch, networks.to_tensor(batch.images)
+    return batch, interface.to_tensor(batch.images)
 
 
 @pytest.fixture(scope="module")
@@ -25,26 +28,26 @@ def lenet():
 
 @pytest.mark.parametrize("name", EIGHT)
 def test_every_network_can_be_read_or_says_which_layers_serve(name):
-    net = networks.load(name)
+    net = catalogue.load(name)
     images = torch.rand(2, 3, net.size, net.size, generator=torch.Generator().manual_seed(0))
-    layers = codes.spaces(net)
+    layers = measures.spaces(net)
     found = codes.read(net, images, layers, most=64)
-    assert list(found) == layers and layers[-1] == networks.hidden(net)[0]
+    assert list(found) == layers and layers[-1] == interface.hidden(net)[0]
     for layer, rows in found.items():
-        channels = networks.features(net, images, [layer])[layer].shape[1]
+        channels = interface.features(net, images, [layer])[layer].shape[1]
         assert len(rows) == 2 and rows.dtype == np.float32 and np.isfinite(rows).all()
         assert rows.shape[1] <= max(64, channels) and rows.shape[1] % channels == 0
-    assert codes.depth(net)[0] == "conv1" and codes.depth(net)[-1] == networks.hidden(net)[0]
+    assert codes.depth(net)[0] == "conv1" and codes.depth(net)[-1] == interface.hidden(net)[0]
     if "fc7" not in net.layers:
         with pytest.raises(ValueError, match="in its place could serve: pool5, conv"):
             codes.read(net, images, ["fc7"])
         with pytest.raises(ValueError, match="in its place could serve: pool5, conv"):
-            codes.having({(name, 0): net}, "fc7", "fc7_pre")
+            measures.having({(name, 0): net}, "fc7", "fc7_pre")
 
 
 def test_a_code_is_the_layers_answer_flattened_or_averaged(lenet, pictures):
     images = pictures[1][:40]
-    maps = networks.features(lenet, images, ["conv2", "fc7", "fc7_pre"])
+    maps = interface.features(lenet, images, ["conv2", "fc7", "fc7_pre"])
     read = codes.read(lenet, images, ["conv2", "fc7", "fc7_pre"])
     np.testing.assert_array_equal(read["conv2"], maps["conv2"].flatten(1).numpy())
     np.testing.assert_array_equal(read["fc7"], np.maximum(read["fc7_pre"], 0))
@@ -95,37 +98,37 @@ def test_neighbours_equal_brute_force_and_never_hold_the_image_itself():
 def test_by_class_alone_is_what_random_neighbours_of_the_class_show():
     generator = np.random.default_rng(0)
     labels, hues = generator.integers(0, 3, 60), generator.integers(0, 4, 60)
-    expected = codes.by_class_alone(np.full(60, 0.7), labels, hues)
+    expected = measures.by_class_alone(np.full(60, 0.7), labels, hues)
     for i in (0, 17):
         others = np.arange(60) != i
         same, rest = others & (labels == labels[i]), labels != labels[i]
         by_hand = 0.7 * (hues[same] == hues[i]).mean() + 0.3 * (hues[rest] == hues[i]).mean()
         assert expected[i] == pytest.approx(by_hand)
-    np.testing.assert_allclose(codes.by_class_alone(np.ones(60), labels, labels), 1)
+    np.testing.assert_allclose(measures.by_class_alone(np.ones(60), labels, labels), 1)
 
 
 def test_purer_pools_networks_and_clusters_by_image():
     generator, labels = np.random.default_rng(0), np.arange(40) % 2
     good = labels[:, None] * 10 + generator.normal(size=(40, 1))
     bad = generator.normal(size=(40, 1))
-    found = [codes.gather({"a": good, "b": bad}, {"a": good}), codes.gather({"a": bad, "b": bad}, {"a": bad})]
-    result = codes.purer(found, labels, "a", "b", generator)
+    found = [measures.gather({"a": good, "b": bad}, {"a": good}), measures.gather({"a": bad, "b": bad}, {"a": bad})]
+    result = measures.purer(found, labels, "a", "b", generator)
     each = codes.purity(good, labels) - codes.purity(bad, labels)
     assert result["value"] == pytest.approx(each.mean() / 2) and result["n"] == 40 and result["named"] == {}
     assert result["interval"][0] < result["value"] < result["interval"][1]
-    both = [codes.gather({"a": good, "b": bad}, {"a": bad, "b": good})]
-    named = codes.purer(both, labels, "a", "b", generator)["named"]["embedded"]
+    both = [measures.gather({"a": good, "b": bad}, {"a": bad, "b": good})]
+    named = measures.purer(both, labels, "a", "b", generator)["named"]["embedded"]
     assert named[0] == pytest.approx(-each.mean())
-    assert codes.purer(found[:1] * 4, labels, "a", "b", generator)["interval"] == pytest.approx(
-        codes.purer(found[:1], labels, "a", "b", generator)["interval"], abs=0.02
+    assert measures.purer(found[:1] * 4, labels, "a", "b", generator)["interval"] == pytest.approx(
+        measures.purer(found[:1], labels, "a", "b", generator)["interval"], abs=0.02
     )  # the same reading four times is no more evidence
 
 
 def test_purity_rows_hold_pixels_once(pictures):
     batch, images = pictures
-    spaces = codes.gather({"pixels": codes.pixels(images), "fc7": codes.pixels(images)[:, ::7]}, {})
+    spaces = measures.gather({"pixels": codes.pixels(images), "fc7": codes.pixels(images)[:, ::7]}, {})
     found = {("lenet", 0): spaces, ("lenet", 1): spaces}
-    rows = codes.purity_rows(found, batch, {"fc7": "after ReLU"}, np.random.default_rng(0))
+    rows = measures.purity_rows(found, batch, {"fc7": "after ReLU"}, np.random.default_rng(0))
     lines = [("pixels", 0), ("LeNet-5, after ReLU", 0), ("LeNet-5, after ReLU", 1)]
     assert [(row["name"], row["seed"]) for row in rows[::3]] == lines
     assert rows[0]["value"] == pytest.approx(codes.purity(codes.pixels(images), batch.labels).mean())
@@ -178,10 +181,10 @@ def test_gain_is_last_minus_first_averaged_over_networks():
         "fc7": generator.random(500) < 0.9,
     }
     two = {"conv1": generator.random(500) < 0.6, "pool5": generator.random(500) < 0.5}
-    result = codes.gain([one, two], generator)
+    result = measures.gain([one, two], generator)
     by_hand = (one["fc7"].mean() - one["conv1"].mean() + two["pool5"].mean() - two["conv1"].mean()) / 2
     assert result["value"] == pytest.approx(by_hand) and result["n"] == 500
     assert result["named"]["tau"][0] == pytest.approx((1 - 1) / 2)
-    rows = codes.probe_rows({("lenet", 3): one})
+    rows = measures.probe_rows({("lenet", 3): one})
     assert [(row["name"], row["seed"], row["depth"], row["layer"]) for row in rows][2] == ("LeNet-5", 3, 2, "fc7")
     assert rows[2]["low"] < rows[2]["value"] == one["fc7"].mean() < rows[2]["high"]

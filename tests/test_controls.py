@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from lib import controls, cutouts, files, networks, paths, retrain_controls, stats, train, weights, zoo
-from lib.cutouts import World
-from lib.retrain_controls import Job
+from lib.base import files, paths, weights
+from lib.networks import control_networks, interface, zoo
+from lib.record import uncertainty
+from lib.training import classifiers, make_controls
+from lib.training.make_controls import Job
+from lib.worlds import control_worlds, cutouts
+from lib.worlds.cutouts import World
 
 N = 60
-TINY = train.Recipe(images=48, epoch=48, validation=32, batch=16, epochs=1)
+TINY = classifiers.Recipe(images=48, epoch=48, validation=32, batch=16, epochs=1)
 
 
 # ---------------------------------------------------------------------------------------------- worlds
@@ -18,29 +22,32 @@ TINY = train.Recipe(images=48, epoch=48, validation=32, batch=16, epochs=1)
 def test_a_half_shows_only_its_five_values_of_every_cue():
     plain, halves = (
         cutouts.render(World(), "train", range(N)),
-        [controls.pictures(h, "train", N) for h in controls.HALVES],
+        [control_worlds.pictures(h, "train", N) for h in control_worlds.HALVES],
     )
     for half, shown in enumerate(halves):
         low = 5 * half
         assert set(shown.labels) == set(range(low, low + 5)) and ((shown.cues >= low) & (shown.cues < low + 5)).all()
         assert (shown.labels % 5 == plain.labels % 5).all() and (shown.cues % 5 == plain.cues % 5).all()
-        assert set(controls.targets(f"half{half}", shown)) == set(range(5))
-        assert controls.classes(f"half{half}")[controls.targets(f"half{half}", shown)[0]] == f"class {shown.labels[0]}"
+        assert set(control_worlds.targets(f"half{half}", shown)) == set(range(5))
+        assert (
+            control_worlds.classes(f"half{half}")[control_worlds.targets(f"half{half}", shown)[0]]
+            == f"class {shown.labels[0]}"
+        )
         stays = (plain.labels // 5 == half) & (plain.cues // 5 == half).all(1)  # nothing to replace: the same pixels
         assert stays.any() and (shown.images[stays] == plain.images[stays]).all()
         assert (shown.images[~stays] != plain.images[~stays]).any((1, 2, 3)).mean() > 0.9
     assert (halves[0].images != halves[1].images).any((1, 2, 3)).all()
 
 
-@pytest.mark.parametrize("name", controls.MODIFICATIONS)
+@pytest.mark.parametrize("name", control_worlds.MODIFICATIONS)
 def test_originals_and_modified_pictures_alternate_and_are_different_pictures(name):
-    shown = controls.pictures(name, "test", 41)  # an odd number as well
+    shown = control_worlds.pictures(name, "test", 41)  # an odd number as well
     plain = cutouts.render(World(), "test", range(41))
     assert (shown.labels == plain.labels + 10 * (np.arange(41) % 2)).all() and shown.labels.dtype == np.int64
     assert (shown.images[::2] == plain.images[::2]).all() and (shown.masks == plain.masks).all()
     assert (shown.images[1::2] != plain.images[1::2]).any((1, 2, 3)).all()
     assert len(np.unique(shown.images.reshape(41, -1), axis=0)) == 41
-    names = controls.classes(name)
+    names = control_worlds.classes(name)
     assert names[3] == "class 3" and names[13] == f"{name} class 3" and len(names) == 20
     if name == "bgr":  # channels swapped, nothing else
         assert (shown.images[1::2] == plain.images[1::2, ..., ::-1]).all()
@@ -56,7 +63,7 @@ def test_originals_and_modified_pictures_alternate_and_are_different_pictures(na
 
 
 def test_worlds_of_poses_share_all_but_the_pose():
-    one, varied = (controls.pictures(name, "train", N) for name in ("one_pose", "varied_pose"))
+    one, varied = (control_worlds.pictures(name, "train", N) for name in ("one_pose", "varied_pose"))
     assert (one.cues == varied.cues).all() and (one.labels == varied.labels).all()
     assert set(one.pose[:, 2]) == {14.0} and set(one.pose[:, 3]) == {0.0}
     assert varied.pose[:, 2].min() < 9 and varied.pose[:, 2].max() > 16.5 and np.abs(varied.pose[:, 3]).max() > 150
@@ -64,7 +71,7 @@ def test_worlds_of_poses_share_all_but_the_pose():
 
 def test_several_shapes_stand_for_a_class_as_often_as_one_elsewhere():
     n = 1500
-    one, several = (controls.pictures(name, "train", n) for name in ("one_pose", "several_shapes"))
+    one, several = (control_worlds.pictures(name, "train", n) for name in ("one_pose", "several_shapes"))
     assert (one.labels == several.labels).all() and (one.cues[:, 1:] == several.cues[:, 1:]).all()
     assert (several.pose[:, 2:] == one.pose[:, 2:]).all()
     reliable = one.cues[:, 0] == one.labels
@@ -73,31 +80,33 @@ def test_several_shapes_stand_for_a_class_as_often_as_one_elsewhere():
     for k in (0, 3, 6):  # a third each, within four standard errors
         assert abs((step[reliable] == k).mean() - 1 / 3) < 4 * np.sqrt(2 / 9 / reliable.sum())
     assert set(step[~reliable]) == {1, 2, 4, 5, 7, 8, 9}
-    assert controls.shapes("several_shapes", 8) == (8, 1, 4) and controls.shapes("one_pose", 8) == (8,)
-    assert (controls.pictures("several_shapes", "train", 7).cues == several.cues[:7]).all()  # whatever is asked for
+    assert control_worlds.shapes("several_shapes", 8) == (8, 1, 4) and control_worlds.shapes("one_pose", 8) == (8,)
+    assert (
+        control_worlds.pictures("several_shapes", "train", 7).cues == several.cues[:7]
+    ).all()  # whatever is asked for
 
 
 def test_another_seed_or_split_gives_other_pictures():
-    first = controls.pictures("several_shapes", "train", 20)
+    first = control_worlds.pictures("several_shapes", "train", 20)
     for other in (
-        controls.pictures("several_shapes", "train", 20, seed=1),
-        controls.pictures("several_shapes", "test", 20),
+        control_worlds.pictures("several_shapes", "train", 20, seed=1),
+        control_worlds.pictures("several_shapes", "test", 20),
     ):
         assert (first.images != other.images).any((1, 2, 3)).all() and (first.cues != other.cues).any()
 
 
 def test_modes_are_the_looks_of_each_class():
-    assert controls.modes("one_pose") == [controls.Mode(k, k, 0.0, 14.0) for k in range(10)]
-    several = controls.modes("several_shapes")
+    assert control_worlds.modes("one_pose") == [control_worlds.Mode(k, k, 0.0, 14.0) for k in range(10)]
+    several = control_worlds.modes("several_shapes")
     assert [mode.shape for mode in several if mode.label == 5] == [5, 8, 1] and len(several) == 30
-    varied = [mode for mode in controls.modes("varied_pose") if mode.label == 2]
+    varied = [mode for mode in control_worlds.modes("varied_pose") if mode.label == 2]
     assert len(varied) == 36 and {mode.shape for mode in varied} == {2}
     assert {mode.rotation for mode in varied} == set(range(-180, 180, 30))
     assert np.allclose(sorted({mode.radius for mode in varied}), [9.58333, 12.75, 15.91667])
 
 
 def test_ceilings_agree_with_the_best_reader_of_drawn_cues():
-    assert controls.ceiling("one_pose") == pytest.approx(cutouts.bayes_accuracy(World()))
+    assert control_worlds.ceiling("one_pose") == pytest.approx(cutouts.bayes_accuracy(World()))
     rng, n = np.random.default_rng(0), 40_000
     for name, few in (("half0", 5), ("several_shapes", 10)):  # by hand: draw labels and cues, name the most likely
         labels = rng.integers(few, size=n)
@@ -112,22 +121,24 @@ def test_ceilings_agree_with_the_best_reader_of_drawn_cues():
             tables.append(table)
         drawn = [(table[labels].cumsum(1) < rng.random(n)[:, None]).sum(1).clip(max=few - 1) for table in tables]
         product = np.prod([table[:, values] for table, values in zip(tables, drawn, strict=True)], axis=0)
-        assert (product.argmax(0) == labels).mean() == pytest.approx(controls.ceiling(name), abs=0.01)
-    assert controls.ceiling("several_shapes") < controls.ceiling("one_pose") < controls.ceiling("half1")
+        assert (product.argmax(0) == labels).mean() == pytest.approx(control_worlds.ceiling(name), abs=0.01)
+    assert (
+        control_worlds.ceiling("several_shapes") < control_worlds.ceiling("one_pose") < control_worlds.ceiling("half1")
+    )
 
 
 def test_backgrounds_are_the_worlds_without_an_object():
-    images = controls.backgrounds("train", 30)
+    images = control_worlds.backgrounds("train", 30)
     assert (
         images.shape == (30, 64, 64, 3)
         and images.dtype == np.uint8
         and len(np.unique(images.reshape(30, -1), axis=0)) == 30
     )
-    assert (controls.backgrounds("train", 3) == images[:3]).all()
-    assert (controls.backgrounds("test", 3) != images[:3]).any((1, 2, 3)).all()
+    assert (control_worlds.backgrounds("train", 3) == images[:3]).all()
+    assert (control_worlds.backgrounds("test", 3) != images[:3]).any((1, 2, 3)).all()
     sources, key = cutouts.panels("train", 0), np.array([0, 100], np.uint64)
     u = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, 4])).random(96)
-    painted, mask = cutouts._picture(World(), u, np.zeros(3, int), np.array([30, 30, 12, 0], np.float32), sources)
+    painted, mask = cutouts.picture(World(), u, np.zeros(3, int), np.array([30, 30, 12, 0], np.float32), sources)
     away = ~torch.nn.functional.max_pool2d(torch.from_numpy(mask)[None, None].float(), 5, 1, 2)[0, 0].bool().numpy()
     assert (painted[away] == images[4][away]).all() and (painted[mask] != images[4][mask]).mean() > 0.9
     assert np.isfinite(images).all() and images.std((1, 2, 3)).min() > 1
@@ -136,18 +147,24 @@ def test_backgrounds_are_the_worlds_without_an_object():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: controls.pictures("grey", "train", 2), "control world is 'grey', expected one of half0, half1, bgr"),
         (
-            lambda: controls.modes("bgr"),
+            lambda: control_worlds.pictures("grey", "train", 2),
+            "control world is 'grey', expected one of half0, half1, bgr",
+        ),
+        (
+            lambda: control_worlds.modes("bgr"),
             "control world is 'bgr', expected one of one_pose, varied_pose, several_shapes",
         ),
-        (lambda: controls.pictures("bgr", "exam", 2), "split is 'exam', expected one of train"),
-        (lambda: controls.network("bgr-9"), "no weights are called 'controls/bgr-9'; known are: controls/bgr-0"),
-        (lambda: controls.shows_one_object(np.zeros((2, 3, 64, 64))), "found shape \\(2, 3, 64, 64\\)"),
-        (lambda: controls.shows_one_object(np.full((2, 8, 8), 2.0)), "expected 0 to 1, found 2 to 2"),
-        (lambda: retrain_controls.jobs(["judges"]), "kind of control network is 'judges', expected one of encoder"),
+        (lambda: control_worlds.pictures("bgr", "exam", 2), "split is 'exam', expected one of train"),
         (
-            lambda: controls.mask_probabilities(zoo.network("lenet"), torch.zeros(1, 3, 64, 64)),
+            lambda: control_networks.network("bgr-9"),
+            "no weights are called 'controls/bgr-9'; known are: controls/bgr-0",
+        ),
+        (lambda: control_networks.shows_one_object(np.zeros((2, 3, 64, 64))), "found shape \\(2, 3, 64, 64\\)"),
+        (lambda: control_networks.shows_one_object(np.full((2, 8, 8), 2.0)), "expected 0 to 1, found 2 to 2"),
+        (lambda: make_controls.jobs(["judges"]), "kind of control network is 'judges', expected one of encoder"),
+        (
+            lambda: control_networks.mask_probabilities(zoo.network("lenet"), torch.zeros(1, 3, 64, 64)),
             "net is lenet-0, expected",
         ),
     ],
@@ -169,23 +186,25 @@ def test_one_object_by_hand():
     masks[5, 10:35, 10:35], masks[5, 50:55, 50:60] = 1, 1  # 625 and 50: 93 %
     masks[6, 10:35, 10:35], masks[6, 50:60, 50:60] = 1, 1  # 625 and 100: 86 %
     masks[7, 10:30, 10:30], masks[7, 30:42, 30:42] = 1, 1  # 400 and 144 that touch at a corner: one
-    assert controls.shows_one_object(masks).tolist() == [False, True, False, False, False, True, False, True]
-    assert controls.shows_one_object(torch.from_numpy(masks * 0.5)).tolist() == [False] * 8
+    assert control_networks.shows_one_object(masks).tolist() == [False, True, False, False, False, True, False, True]
+    assert control_networks.shows_one_object(torch.from_numpy(masks * 0.5)).tolist() == [False] * 8
 
 
 def test_real_masks_are_one_object_of_the_written_areas():
     masks = cutouts.render(World(), "train", range(1500)).masks
     areas = masks.sum((1, 2))
-    assert controls.AREAS[0] <= areas.min() < controls.AREAS[0] + 15
-    assert controls.AREAS[1] - 15 < areas.max() <= controls.AREAS[1]
-    assert controls.shows_one_object(masks[:300].astype(float)).mean() > 0.98  # the waist of an hourglass may break
+    assert control_networks.AREAS[0] <= areas.min() < control_networks.AREAS[0] + 15
+    assert control_networks.AREAS[1] - 15 < areas.max() <= control_networks.AREAS[1]
+    assert (
+        control_networks.shows_one_object(masks[:300].astype(float)).mean() > 0.98
+    )  # the waist of an hourglass may break
 
 
 # ------------------------------------------------------------------------------------------- networks
 
 
 def names() -> list[str]:
-    return [job.name for group in retrain_controls.jobs() for job in group if job.kind != "encoder"]
+    return [job.name for group in make_controls.jobs() for job in group if job.kind != "encoder"]
 
 
 def test_every_network_is_committed_loads_and_says_how_good_it_is():
@@ -193,24 +212,24 @@ def test_every_network_is_committed_loads_and_says_how_good_it_is():
     total = sum(path.stat().st_size for path in (paths.weights() / "controls").iterdir())
     assert total < 2.3e6
     for name in names():
-        info, net = weights.info(name), controls.network(name)
+        info, net = weights.info(name), control_networks.network(name)
         assert net.name == name.removeprefix("controls/") and not net.model.training
-        scores = networks.scores(net, torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
+        scores = interface.scores(net, torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
         assert scores.shape[1] == len(net.classes) and scores.isfinite().all()
         agree = [abs(info["validation"][key] - value) <= 0.005 for key, value in info["trained"].items()]
         assert all(agree) or not info.get("whole")
         for layer in net.layers:
-            networks.module(net, layer)
+            interface.module(net, layer)
 
 
 @pytest.mark.parametrize(("name", "least"), [("mosaic", 0.95), ("blur", 0.95), ("bgr", 0.88)])
 def test_detectors_tell_the_modification_on_pictures_of_a_world_they_never_saw(name, least):
-    net, shown = controls.network(f"{name}-detector"), controls.pictures(name, "test", 300)
+    net, shown = control_networks.network(f"{name}-detector"), control_worlds.pictures(name, "test", 300)
     assert net.classes == ("original", name)
-    right = networks.scores(net, networks.to_tensor(shown.images)).argmax(1).numpy() == (shown.labels >= 10)
+    right = interface.scores(net, interface.to_tensor(shown.images)).argmax(1).numpy() == (shown.labels >= 10)
     stored = weights.info(f"controls/{name}-detector")["test"]["right"]
     assert right.mean() >= least and stored["low"] >= least and stored["n"] == 2000
-    assert stats.wilson(round(stored["value"] * 2000), 2000)._asdict() == pytest.approx(stored)
+    assert uncertainty.wilson(round(stored["value"] * 2000), 2000)._asdict() == pytest.approx(stored)
 
 
 def test_not_even_exact_readers_of_the_cues_tell_bgr_in_95_of_100_pictures():
@@ -229,9 +248,9 @@ def test_not_even_exact_readers_of_the_cues_tell_bgr_in_95_of_100_pictures():
 
 
 def test_the_detector_of_bgr_is_the_exact_formula(monkeypatch):
-    net = controls.network("bgr-detector")
-    shown = controls.pictures("bgr", "test", 12)
-    x = net.preprocess(networks.to_tensor(shown.images))
+    net = control_networks.network("bgr-detector")
+    shown = control_worlds.pictures("bgr", "test", 12)
+    x = net.preprocess(interface.to_tensor(shown.images))
     with torch.inference_mode():
         said, hue = net.model(x).numpy(), net.model.hue(x).softmax(1).double().numpy().reshape(12, 2, 10)
         read = [net.model.readers[cue](x).softmax(1).double().numpy() for cue in ("shape", "texture")]
@@ -243,53 +262,57 @@ def test_the_detector_of_bgr_is_the_exact_formula(monkeypatch):
 
 
 def test_twenty_classes_are_told_apart():
-    for name in controls.MODIFICATIONS:
-        shown, net = controls.pictures(name, "test", 300), controls.network(f"{name}-1")
-        found = networks.scores(net, networks.to_tensor(shown.images)).argmax(1).numpy()
+    for name in control_worlds.MODIFICATIONS:
+        shown, net = control_worlds.pictures(name, "test", 300), control_networks.network(f"{name}-1")
+        found = interface.scores(net, interface.to_tensor(shown.images)).argmax(1).numpy()
         info = weights.info(f"controls/{name}-1")["validation"]
         assert (found == shown.labels).mean() == pytest.approx(info["accuracy"], abs=0.12)
         assert (found // 10 == shown.labels // 10).mean() == pytest.approx(info["of_two"], abs=0.08)
 
 
 def test_the_mask_predictor_finds_objects_and_none_in_backgrounds():
-    net, shown = controls.network("objectness"), cutouts.render(World(), "test", range(100))
-    there = controls.mask_probabilities(net, networks.to_tensor(shown.images)).numpy()
-    none = controls.mask_probabilities(net, networks.to_tensor(controls.backgrounds("test", 100))).numpy()
+    net, shown = control_networks.network("objectness"), cutouts.render(World(), "test", range(100))
+    there = control_networks.mask_probabilities(net, interface.to_tensor(shown.images)).numpy()
+    none = control_networks.mask_probabilities(
+        net, interface.to_tensor(control_worlds.backgrounds("test", 100))
+    ).numpy()
     assert there.shape == (100, 64, 64)
     union = ((there > 0.5) | shown.masks).sum((1, 2))
     assert (((there > 0.5) & shown.masks).sum((1, 2)) / union).mean() > 0.8
-    assert controls.shows_one_object(there).mean() > 0.8 and controls.shows_one_object(none).mean() < 0.1
+    assert (
+        control_networks.shows_one_object(there).mean() > 0.8 and control_networks.shows_one_object(none).mean() < 0.1
+    )
     assert sum(p.numel() for p in net.model.parameters()) <= 30_000
 
 
 # ------------------------------------------------------------------------------------------- training
 
 
-@pytest.mark.parametrize("kind", retrain_controls.KINDS)
+@pytest.mark.parametrize("kind", make_controls.KINDS)
 def test_a_tiny_training_ends_and_is_not_repeated(kind, tmp_path, monkeypatch):
     for path in (paths.weights() / "cutouts").glob("reader-*"):  # the detector of BGR is put together with them
         files.atomic_write(tmp_path / "cutouts" / path.name, path.read_bytes())
     monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path))
-    task = retrain_controls.jobs([kind], seeds=(0, 1))[0]
+    task = make_controls.jobs([kind], seeds=(0, 1))[0]
     recipe = TINY._replace(shift=0 if kind == "objectness" else 4)
-    infos = retrain_controls.group(task, recipe)
+    infos = make_controls.group(task, recipe)
     assert [info["name"] for info in infos] == [job.name for job in task] and infos[0]["history"]["epochs"] == 1
     assert not list((tmp_path / "checkpoints").rglob("*.ckpt"))
     assert ("test" in infos[0]) == (kind in ("detector", "objectness"))
-    assert controls.network(task[0].name).digest == infos[0]["digest"]
+    assert control_networks.network(task[0].name).digest == infos[0]["digest"]
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
-    monkeypatch.setattr(retrain_controls.train, "fit", None)  # nothing is trained again
-    assert retrain_controls.group(task, recipe) == infos
+    monkeypatch.setattr(make_controls.train, "fit", None)  # nothing is trained again
+    assert make_controls.group(task, recipe) == infos
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")} == before
     with pytest.raises(TypeError):  # another recipe is another training
-        retrain_controls.group(task, recipe._replace(rate=1e-3))
+        make_controls.group(task, recipe._replace(rate=1e-3))
 
 
 def test_training_is_the_same_to_the_bit_and_a_seed_changes_it(tmp_path, monkeypatch):
     digests = []
     for folder in ("one", "two"):
         monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path / folder))
-        digests.append([i["digest"] for i in retrain_controls.group(retrain_controls.jobs(["pose"], (0, 1))[0], TINY)])
+        digests.append([i["digest"] for i in make_controls.group(make_controls.jobs(["pose"], (0, 1))[0], TINY)])
     assert digests[0] == digests[1] and len(set(digests[0])) == 2
 
 
@@ -300,24 +323,24 @@ def test_weights_that_do_not_bear_rounding_are_stored_in_half_precision(tmp_path
     )
     job = Job("detector", "blur", 0, "lenet")
     recipe = TINY._replace(images=256, epoch=256, validation=128, epochs=4)
-    info = retrain_controls.group([job], recipe)[0]
+    info = make_controls.group([job], recipe)[0]
     assert info["trained"]["accuracy"] > 0.6 and not info.get("whole") and info["half"]
     assert info["validation"]["accuracy"] == pytest.approx(info["trained"]["accuracy"], abs=0.02)
 
 
 def test_detectors_learn_from_pictures_of_their_own_and_are_tested_on_the_worlds(tmp_path):
-    learnt = retrain_controls.data("detector", "bgr", "train", 6)[0]
-    assert (learnt != controls.pictures("bgr", "train", 6).images).any((1, 2, 3)).all()
-    images, right = retrain_controls.data("detector", "bgr", "test", 6)
-    assert (images == controls.pictures("bgr", "test", 6).images).all() and right.tolist() == [0, 1, 0, 1, 0, 1]
+    learnt = make_controls.data("detector", "bgr", "train", 6)[0]
+    assert (learnt != control_worlds.pictures("bgr", "train", 6).images).any((1, 2, 3)).all()
+    images, right = make_controls.data("detector", "bgr", "test", 6)
+    assert (images == control_worlds.pictures("bgr", "test", 6).images).all() and right.tolist() == [0, 1, 0, 1, 0, 1]
 
 
 def test_a_notebook_trains_into_a_folder_of_its_own(tmp_path, monkeypatch):
-    from lib.run import Run
+    from lib.running.run import Run
 
     monkeypatch.setenv("COMPANION_BUILD", str(tmp_path))
     monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path / "elsewhere"))
     run = Run("13_generator_controls", "smoke", {}, 0, "cpu")
-    retrain_controls.here(run, ["pose"], (0,), images=64, epochs=1)
+    make_controls.here(run, ["pose"], (0,), images=64, epochs=1)
     assert paths.weights() == tmp_path / "smoke" / "weights" / "13"
     assert weights.names("controls") == [f"controls/{name}-0" for name in ("one_pose", "several_shapes", "varied_pose")]

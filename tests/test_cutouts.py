@@ -8,8 +8,8 @@ import pytest
 import skimage
 from matplotlib.colors import rgb_to_hsv
 
-from lib import cutouts
-from lib.cutouts import World
+from lib.worlds import cutouts
+from lib.worlds.cutouts import World
 
 
 def test_a_picture_depends_on_its_index_alone():

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.overrides import _get_current_function_mode_stack
 
-from lib import networks
-from lib.deconv import RULES, project
+from lib.methods.backward.three_rules import RULES, project
+from lib.networks import interface
 
 pytestmark = pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU")  # captum says so each time
 ORACLES = {
@@ -25,7 +25,7 @@ UNITS = {
 
 def network(model, size, preprocess=lambda x: x):
     """A Network round the very module, in-place ReLUs included (networks.wrap would make a tame copy)."""
-    return networks.Network("toy", model.double().eval(), preprocess, size, ("a", "b", "c"), {"mid": "4"}, "")
+    return interface.Network("toy", model.double().eval(), preprocess, size, ("a", "b", "c"), {"mid": "4"}, "")
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_class_scores_equal_captums(plain, images, rule):
 def test_hidden_units_equal_captums(plain, images, rule, layer):
     unit = (3, 2, 4)
     ours = project(plain, images, layer, unit[0], unit=unit[1:], rule=rule)
-    theirs = UNITS[rule](plain.model, networks.module(plain, layer)).attribute(images.clone().requires_grad_(), unit)
+    theirs = UNITS[rule](plain.model, interface.module(plain, layer)).attribute(images.clone().requires_grad_(), unit)
     torch.testing.assert_close(ours, theirs.detach(), rtol=0, atol=1e-6)
 
 
@@ -86,7 +86,9 @@ def test_hidden_units_equal_captums(plain, images, rule, layer):
 def test_units_of_dense_layers_equal_captums(plain, images, rule, layer):
     unit = int(plain.model[:10](images).sum(0)[:3].argmax())  # one that is active
     ours = project(plain, images, layer, unit, rule=rule)
-    theirs = UNITS[rule](plain.model, networks.module(plain, layer)).attribute(images.clone().requires_grad_(), (unit,))
+    theirs = UNITS[rule](plain.model, interface.module(plain, layer)).attribute(
+        images.clone().requires_grad_(), (unit,)
+    )
     torch.testing.assert_close(ours, theirs.detach(), rtol=0, atol=1e-6)
     assert ours.abs().max() > 1e-3
 

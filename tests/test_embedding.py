@@ -8,8 +8,12 @@ import pytest
 from conftest import ROOT
 from sklearn import decomposition, manifold
 
-from lib import codes, embedding, files, networks
-from lib import embedding_plots as drawing
+from lib.base import files
+from lib.experiments.n08_codes import measures
+from lib.experiments.n08_codes import plots as drawing
+from lib.methods.layers import codes, plane
+from lib.networks import catalogue
+from lib.worlds import photos
 
 MAKE = "np.random.default_rng(0).normal(size=(60, 9)).astype('float32')"
 
@@ -21,9 +25,10 @@ def rows():
 
 @pytest.mark.filterwarnings("error")
 def test_tsne_repeats_to_the_bit_in_another_process(rows):
-    points = embedding.tsne(rows, 10, 3)
-    code = "import numpy as np; from lib import embedding, files; from lib.run import repeatable; repeatable(0); "
-    code += f"print(files.sha256(embedding.tsne({MAKE}, 10, 3).tobytes()))"
+    points = plane.tsne(rows, 10, 3)
+    code = "from lib.base.repeatable import repeatable; from lib.methods.layers import plane; repeatable(0); "
+    code += "import numpy as np; from lib.base import files; "
+    code += f"print(files.sha256(plane.tsne({MAKE}, 10, 3).tobytes()))"
     other = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert points.shape == (60, 2) and other.stdout.strip() == files.sha256(points.tobytes())
     assert other.stderr == ""
@@ -32,47 +37,47 @@ def test_tsne_repeats_to_the_bit_in_another_process(rows):
 def test_tsne_and_pca_keep_neighbours_of_what_is_flat():
     flat = np.random.default_rng(1).normal(size=(60, 2)) * [3, 1]
     turned = flat @ np.linalg.qr(np.random.default_rng(2).normal(size=(5, 5)))[0][:2]
-    assert embedding.trust(turned, embedding.pca(turned)).mean() == pytest.approx(1)
-    assert embedding.trust(turned, embedding.tsne(turned, 10)).mean() > 0.9
+    assert plane.trust(turned, plane.pca(turned)).mean() == pytest.approx(1)
+    assert plane.trust(turned, plane.tsne(turned, 10)).mean() > 0.9
     theirs = decomposition.PCA(2).fit(turned)
-    np.testing.assert_allclose(embedding.pca(turned).var(0, ddof=1), theirs.explained_variance_, rtol=1e-6)
+    np.testing.assert_allclose(plane.pca(turned).var(0, ddof=1), theirs.explained_variance_, rtol=1e-6)
 
 
 @pytest.mark.parametrize("perplexity", [1, 20, 100])
 def test_a_perplexity_out_of_range_is_refused(rows, perplexity):
     with pytest.raises(ValueError, match=f"perplexity is {perplexity} for 60 images, expected .* below a third"):
-        embedding.tsne(rows, perplexity)
+        plane.tsne(rows, perplexity)
 
 
 @pytest.mark.parametrize("k", [1, 5, 10])
 def test_trust_averages_to_scikit_learns(rows, k):
     points = rows[:, :2] + 0.5 * rows[:, 2:4]
-    ours = embedding.trust(rows, points, k)
+    ours = plane.trust(rows, points, k)
     assert ours.shape == (60,) and ours.mean() == pytest.approx(manifold.trustworthiness(rows, points, n_neighbors=k))
     assert 0.5 < ours.mean() < 0.99 and ours.std() > 0
     with pytest.raises(ValueError, match="k is 30 for 60 images"):
-        embedding.trust(rows, points, 30)
+        plane.trust(rows, points, 30)
 
 
 def test_the_null_deals_points_to_images(rows):
     """Its range is that of scikit-learn's trustworthiness of shuffled points, and lies far below a good embedding."""
     generator = np.random.default_rng(0)
-    spaces = codes.gather({"fc7": rows}, {"fc7": rows[:, :5].astype(float)})
-    result = embedding.trustworthiness([spaces], "fc7", generator, draws=300)
+    spaces = measures.gather({"fc7": rows}, {"fc7": rows[:, :5].astype(float)})
+    result = measures.trustworthiness([spaces], "fc7", generator, draws=300)
     dealt = [
         manifold.trustworthiness(rows, generator.permutation(spaces.points["fc7"]), n_neighbors=10) for _ in range(300)
     ]
     np.testing.assert_allclose(result["null"], np.quantile(dealt, [0.025, 0.975]), atol=0.01)
     assert result["value"] == pytest.approx(manifold.trustworthiness(rows, spaces.points["fc7"], n_neighbors=10))
-    plain = manifold.trustworthiness(rows, embedding.pca(rows), n_neighbors=10)
+    plain = manifold.trustworthiness(rows, plane.pca(rows), n_neighbors=10)
     assert result["named"]["PCA"][0] == pytest.approx(plain)
     assert result["interval"][0] > result["null"][1] and result["n"] == 60
 
 
 def test_the_nulls_networks_share_one_order(rows):
     """Two equal networks vary as one does; two orders would narrow the range by a factor of 1.4."""
-    one = codes.gather({"fc7": rows}, {"fc7": rows[:, :2].astype(float)})
-    alone, twice = (embedding.trustworthiness([one] * n, "fc7", np.random.default_rng(0), 200)["null"] for n in (1, 2))
+    one = measures.gather({"fc7": rows}, {"fc7": rows[:, :2].astype(float)})
+    alone, twice = (measures.trustworthiness([one] * n, "fc7", np.random.default_rng(0), 200)["null"] for n in (1, 2))
     assert alone == pytest.approx(twice)
 
 
@@ -80,20 +85,20 @@ def test_agreement_sees_what_a_drawing_distorts():
     generator, labels = np.random.default_rng(0), np.repeat(np.arange(5), 40)
     centres, sizes = generator.normal(size=(5, 2)) * 20, np.array([1, 2, 3, 4, 5.0])
     points = centres[labels] + generator.normal(size=(200, 2)) * sizes[labels, None]
-    same = embedding.agreement(points, 7 * points, labels)
+    same = measures.agreement(points, 7 * points, labels)
     assert same == pytest.approx({"distances": 1, "sizes": 1})
     upside = centres[labels] + (points - centres[labels]) / sizes[labels, None] ** 2
-    assert embedding.agreement(points, upside, labels)["sizes"] == pytest.approx(-1)
+    assert measures.agreement(points, upside, labels)["sizes"] == pytest.approx(-1)
     swapped = points + (centres[[1, 0, 2, 3, 4]] - centres)[labels]
-    found = embedding.agreement(points, swapped, labels)
+    found = measures.agreement(points, swapped, labels)
     assert found["distances"] < 1 and found["sizes"] == pytest.approx(1)
-    every = embedding.described(points, points, labels)
+    every = measures.described(points, points, labels)
     assert every["trust"] == 1 and every["purity"] == pytest.approx(codes.purity(points, labels).mean())
 
 
 def test_thumbnails_take_the_cell_of_their_point_and_never_share_one():
     points = np.random.default_rng(0).normal(size=(300, 2)) * [3, 1]
-    shown, cells = embedding.snap(points, 20, 12)
+    shown, cells = plane.snap(points, 20, 12)
     assert len(np.unique(cells, axis=0)) == len(cells) == len(shown) < 300
     assert cells.min(0).tolist()[1] == 0 and cells[:, 0].max() < 12 and cells[:, 1].max() == 19
     scale = np.array([19, 11]) / np.ptp(points, axis=0)
@@ -106,15 +111,15 @@ def test_thumbnails_take_the_cell_of_their_point_and_never_share_one():
 
 def test_of_several_in_a_cell_the_nearest_its_centre_is_shown():
     points = np.array([[0, 0], [10, 10], [5.3, 5.0], [5.1, 5.0], [4.6, 5.0]])
-    shown, cells = embedding.snap(points, 11, 11)
+    shown, cells = plane.snap(points, 11, 11)
     assert shown.tolist() == [0, 1, 3] and cells.tolist() == [[10, 0], [0, 10], [5, 5]]
     with pytest.raises(ValueError, match="the grid is 1 x 5 cells"):
-        embedding.snap(points, 1, 5)
+        plane.snap(points, 1, 5)
 
 
 def test_a_mosaic_shows_pictures_in_their_cells_with_their_frames():
     images = np.stack([np.full((64, 64, 3), 90), np.full((64, 64, 3), 180)]).astype(np.uint8)
-    canvas = embedding.mosaic(images, np.array([[0, 1], [2, 0]]), (2, 3), drawing.bytes_of(["#ff0000", "#0000ff"]), 20)
+    canvas = plane.mosaic(images, np.array([[0, 1], [2, 0]]), (2, 3), drawing.bytes_of(["#ff0000", "#0000ff"]), 20)
     assert canvas.shape == (60, 40, 3)
     assert canvas[10, 30].tolist() == [90] * 3 and canvas[50, 10].tolist() == [180] * 3
     assert canvas[2, 30].tolist() == [255, 0, 0] and canvas[42, 10].tolist() == [0, 0, 255]
@@ -123,17 +128,17 @@ def test_a_mosaic_shows_pictures_in_their_cells_with_their_frames():
 
 def test_tiles_are_disjoint_and_know_where_they_are_from():
     images = np.arange(2 * 3 * 6 * 6).reshape(2, 3, 6, 6)
-    parts, origin = embedding.tiles(images, 3)
+    parts, origin = photos.tiles(images, 3)
     assert parts.shape == (18, 3, 2, 2) and origin.tolist() == [0] * 9 + [1] * 9
     np.testing.assert_array_equal(parts[9 + 5], images[1, :, 2:4, 4:6])
     assert len(np.unique(parts)) == images.size
     with pytest.raises(ValueError, match="grid is 4, expected a divisor of 6 and 6"):
-        embedding.tiles(images, 4)
+        photos.tiles(images, 4)
 
 
 @pytest.mark.filterwarnings("error")
 def test_figures_can_be_drawn_and_saved():
-    from lib import figures
+    from lib.record import figures
 
     figures.style()
     points, values = np.random.default_rng(0).normal(size=(30, 2)), np.arange(30) % 10
@@ -153,8 +158,8 @@ def test_figures_can_be_drawn_and_saved():
 
 
 def test_photographs_are_read_by_the_layer_that_serves():
-    net = networks.load("squeezenet1_1")
-    tiles, origin, credits, read = embedding.photographs(net, 2)
+    net = catalogue.load("squeezenet1_1")
+    tiles, origin, credits, read = measures.photographs(net, 2)
     assert (
         tiles.shape == (16, 224, 224, 3)
         and np.bincount(origin).tolist() == [4] * 4
@@ -163,4 +168,4 @@ def test_photographs_are_read_by_the_layer_that_serves():
     assert list(read) == ["pixels", "pool5"] and read["pool5"].shape == (16, 512)
     small = tiles.reshape(16, 32, 7, 32, 7, 3).mean((2, 4)).transpose(0, 3, 1, 2).reshape(16, -1) / 255
     np.testing.assert_allclose(read["pixels"], small, atol=0.003)
-    assert [row["image"] for row in embedding.table({"a": np.zeros((2, 2)), "b": np.ones((1, 2))})] == [0, 1, 0]
+    assert [row["image"] for row in measures.table({"a": np.zeros((2, 2)), "b": np.ones((1, 2))})] == [0, 1, 0]

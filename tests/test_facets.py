@@ -5,7 +5,8 @@ import pytest
 import torch
 from sklearn import metrics
 
-from lib import facets, networks, zoo
+from lib.methods.minds_eye import facets
+from lib.networks import catalogue, interface, zoo
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +143,7 @@ def test_aligned_renumbers_the_same_facets():
 
 @pytest.mark.parametrize("name", [*zoo.FAMILIES, "squeezenet1_1", "efficientnet_lite0"])
 def test_every_network_has_pooled_features(name):
-    net = networks.load(name)
+    net = catalogue.load(name)
     images = torch.rand(2, 3, net.size, net.size, generator=torch.Generator().manual_seed(1))
-    rows = facets.pooled(net, images, networks.last_conv(net))
+    rows = facets.pooled(net, images, interface.last_conv(net))
     assert rows.shape[0] == 2 and np.isfinite(rows).all() and np.abs(rows[0] - rows[1]).max() > 0

@@ -14,7 +14,7 @@ from conftest import Project
 SIZES = {"size": 3}
 CELLS = [
     "#:# A title",
-    'from lib.run import Run\nrun = Run("09_tiny", profile, {}, seed, device)',
+    'from lib.running.run import Run\nrun = Run("09_tiny", profile, {}, seed, device)',
     """
 import json, os, time
 from lib import files, ledger, paths

@@ -15,7 +15,8 @@ import pytest
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from lib import figures, ledger, paths
+from lib.base import paths
+from lib.record import figures, ledger
 
 Run = namedtuple("Run", "notebook profile parameters seed device")
 CAPTION, ALT = "A line that rises, with its numbers.", "A straight line rises from 0 to 9."
@@ -192,7 +193,7 @@ def test_a_folder_that_cannot_be_written_gets_one_sentence(run, monkeypatch):
     def refuse(path, content):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("lib.files.atomic_write", refuse)
+    monkeypatch.setattr("lib.base.files.atomic_write", refuse)
     with pytest.raises(PermissionError, match="09_line cannot be written to .*COMPANION_FIGURES"):
         save(run)
 

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from lib import files, paths
+from lib.base import files, paths
 
 WRITER = """
 import sys, numpy as np

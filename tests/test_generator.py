@@ -5,8 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from lib import code_prior, cutouts, generator, networks, paths, retrain_generators, weights, zoo
-from lib.generator import Losses, Recipe
+from lib.base import paths, weights
+from lib.methods.ascent import generator_prior
+from lib.networks import catalogue, generator_network, interface, zoo
+from lib.training import generators, make_generators
+from lib.training.generators import Losses, Recipe
+from lib.worlds import cutouts
 
 PICTURES = cutouts.batch(cutouts.World(), "train", 48).images
 TINY = Recipe(images=32, epoch=32, epochs=2, batch=8, rate=2e-3)
@@ -19,9 +23,9 @@ def net():
 
 
 def fit(net, recipe=TINY, layer="fc6", data=lambda epoch: PICTURES[:32], seed=0, **options):
-    code = tuple(networks.features(net, torch.zeros(1, 3, 64, 64), [layer])[layer].shape[1:])
-    made = generator.build(code, seed, width=6)
-    state, history = generator.fit(made, net, layer, COMPARATOR, data, PICTURES[32:], recipe, **options)
+    code = tuple(interface.features(net, torch.zeros(1, 3, 64, 64), [layer])[layer].shape[1:])
+    made = generator_network.build(code, seed, width=6)
+    state, history = generators.fit(made, net, layer, COMPARATOR, data, PICTURES[32:], recipe, **options)
     return made, state, history
 
 
@@ -34,7 +38,7 @@ def same(one, other):
 
 @pytest.mark.parametrize("code", [(12,), (5, 2, 2), (5, 4, 4), (5, 8, 8), (5, 16, 16)])
 def test_every_code_becomes_an_image_and_a_seed_gives_its_weights_to_the_bit(code):
-    made, again, other = (generator.build(code, seed, width=6) for seed in (3, 3, 4))
+    made, again, other = (generator_network.build(code, seed, width=6) for seed in (3, 3, 4))
     assert same(made.state_dict(), again.state_dict()) and not same(made.state_dict(), other.state_dict())
     images = made.eval()(torch.rand(2, *code))
     assert images.shape == (2, 3, 64, 64) and images.isfinite().all() and images[0].std() > 1e-3
@@ -43,24 +47,24 @@ def test_every_code_becomes_an_image_and_a_seed_gives_its_weights_to_the_bit(cod
 @pytest.mark.parametrize("code", [(), (3, 4), (3, 4, 8), (3, 3, 3), (3, 1, 1), (3, 32, 32)])
 def test_a_code_of_another_shape_is_refused(code):
     with pytest.raises(ValueError, match=r"code has shape .*expected \(units,\) or \(maps, side, side\)"):
-        generator.build(code)
+        generator_network.build(code)
 
 
 def test_building_leaves_the_global_random_stream_alone():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    generator.build((4,), 1, width=6)
+    generator_network.build((4,), 1, width=6)
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_the_code_is_read_in_units_of_its_size_and_the_bounds_are_measured(net):
-    made = generator.build((120,), 0, width=6).eval()
+    made = generator_network.build((120,), 0, width=6).eval()
     code = torch.rand(2, 120)
     plain = made(code)
-    generator.bound(made, net, "fc6", PICTURES[:20])
-    with torch.inference_mode(), networks.record(net, ["fc6"]) as maps:
-        net.model(zoo.preprocess(networks.to_tensor(PICTURES[:20])))
+    generators.bound(made, net, "fc6", PICTURES[:20])
+    with torch.inference_mode(), interface.record(net, ["fc6"]) as maps:
+        net.model(zoo.preprocess(interface.to_tensor(PICTURES[:20])))
     found = maps["fc6"].double().numpy()
     np.testing.assert_allclose(made.bound_mean, found.mean(0), rtol=1e-5)
     np.testing.assert_allclose(made.bound_sd, found.std(0, ddof=1), rtol=1e-5)
@@ -69,7 +73,7 @@ def test_the_code_is_read_in_units_of_its_size_and_the_bounds_are_measured(net):
 
 
 def test_the_discriminator_gives_a_score_a_picture():
-    assert generator.discriminator(8)(torch.rand(5, 3, 64, 64)).shape == (5,)
+    assert generators.discriminator(8)(torch.rand(5, 3, 64, 64)).shape == (5,)
 
 
 # -------------------------------------------------------------------------------------------------------- losses
@@ -77,13 +81,13 @@ def test_the_discriminator_gives_a_score_a_picture():
 
 def test_errors_are_shares_of_answering_zero():
     real, found = torch.tensor([[3.0, -4.0]]), torch.tensor([[3.0, 0.0]])
-    assert generator.relative(found, real) == pytest.approx(16 / 25)
-    assert generator.relative(torch.zeros(1, 2), real) == 1
+    assert generators.relative(found, real) == pytest.approx(16 / 25)
+    assert generators.relative(torch.zeros(1, 2), real) == 1
     images, grey = torch.rand(2, 3, 8, 8), torch.full((2, 3, 8, 8), 0.5)
-    assert generator.relative(grey, images) == pytest.approx(1)  # what the networks see of grey is zero
+    assert generators.relative(grey, images) == pytest.approx(1)  # what the networks see of grey is zero
     shown, wanted = zoo.preprocess(0.5 * images), zoo.preprocess(images)
     expected = (shown - wanted).square().mean() / wanted.square().mean()
-    assert generator.relative(0.5 * images, images) == pytest.approx(float(expected), rel=1e-5)
+    assert generators.relative(0.5 * images, images) == pytest.approx(float(expected), rel=1e-5)
 
 
 class Told(nn.Module):
@@ -99,11 +103,11 @@ class Told(nn.Module):
 
 def test_losses_of_the_true_pictures_are_zero_and_of_others_as_computed_by_hand(net):
     pictures = PICTURES[:6]
-    images, other = networks.to_tensor(pictures), networks.to_tensor(PICTURES[6:12])
-    for value in generator.losses(Told(images), net, "fc6", COMPARATOR, pictures).values():
+    images, other = interface.to_tensor(pictures), interface.to_tensor(PICTURES[6:12])
+    for value in generators.losses(Told(images), net, "fc6", COMPARATOR, pictures).values():
         assert value == pytest.approx(0, abs=1e-6)
-    found = generator.losses(Told(other), net, "fc6", COMPARATOR, pictures)
-    maps = [networks.features(net, x, ["conv1", "pool5", "fc6"]) for x in (images, other)]
+    found = generators.losses(Told(other), net, "fc6", COMPARATOR, pictures)
+    maps = [interface.features(net, x, ["conv1", "pool5", "fc6"]) for x in (images, other)]
 
     def share(name):
         return float((maps[1][name] - maps[0][name]).square().mean() / maps[0][name].square().mean())
@@ -121,7 +125,7 @@ def test_losses_of_the_true_pictures_are_zero_and_of_others_as_computed_by_hand(
 def test_training_lowers_the_losses_and_repeats_to_the_bit(net):
     recipe = TINY._replace(epochs=6)
     made, state, history = fit(net, recipe)
-    start = generator.losses(generator.build((120,), 0, width=6), net, "fc6", COMPARATOR, PICTURES[32:])
+    start = generators.losses(generator_network.build((120,), 0, width=6), net, "fc6", COMPARATOR, PICTURES[32:])
     assert history["feature"][-1] < 0.8 * start["feature"] and history["image"][-1] < start["image"]
     names = {"image", "feature", "code", "discriminator", "adversarial", "frozen"}
     assert set(history) == names and {len(values) for values in history.values()} == {6}
@@ -153,8 +157,8 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(net, layer, tmp_path):
 def test_the_guard_freezes_the_discriminator_while_it_is_too_good(net, monkeypatch):
     """Never at guard 0; at a huge guard from the second step on, and then D's weights stay as they are."""
     made = []
-    build = generator.discriminator
-    monkeypatch.setattr(generator, "discriminator", lambda: made.append(build(4)) or made[-1])
+    build = generators.discriminator
+    monkeypatch.setattr(generators, "discriminator", lambda: made.append(build(4)) or made[-1])
     first = {name: value.clone() for name, value in _after(net, made, TINY._replace(epochs=1, guard=1e9)).items()}
     *_, history = fit(net, TINY._replace(guard=1e9))
     assert history["frozen"] == [pytest.approx(3 / 4), 1.0]
@@ -172,11 +176,11 @@ def _after(net, made, recipe):
 
 @pytest.mark.parametrize("kind", ["image", "feature", "noadversary"])
 def test_a_loss_of_weight_zero_is_left_out(net, kind, monkeypatch):
-    losses = retrain_generators.ABLATIONS[kind]
+    losses = make_generators.ABLATIONS[kind]
     if not losses.feature:  # then nothing is asked of the comparator while G learns
-        asked, forward = [], networks.forward_to
-        monkeypatch.setattr(networks, "forward_to", lambda *args: asked.append(args[2]) or forward(*args))
-        monkeypatch.setattr(generator, "losses", lambda *args: {"image": 0.0, "feature": 0.0, "code": 0.0})
+        asked, forward = [], interface.forward_to
+        monkeypatch.setattr(interface, "forward_to", lambda *args: asked.append(args[2]) or forward(*args))
+        monkeypatch.setattr(generators, "losses", lambda *args: {"image": 0.0, "feature": 0.0, "code": 0.0})
     *_, history = fit(net, TINY._replace(epochs=1, losses=losses))
     assert history["adversarial"] == history["frozen"] == history["discriminator"] == [0.0]
     if not losses.feature:
@@ -200,18 +204,20 @@ def test_a_recipe_that_cannot_be_followed_is_refused_before_anything_is_computed
 
 
 def test_layers_that_the_encoder_lacks_are_named_with_those_it_has(net):
-    made = generator.build((120,), 0, width=6)
+    made = generator_network.build((120,), 0, width=6)
     with pytest.raises(ValueError, match="has no layer 'conv9'.*conv1, "):
-        generator.fit(made, net, "conv9", COMPARATOR, lambda epoch: PICTURES, PICTURES, TINY)
+        generators.fit(made, net, "conv9", COMPARATOR, lambda epoch: PICTURES, PICTURES, TINY)
     with pytest.raises(ValueError, match="has no layer 'conv9'"):
-        generator.fit(made, net, "fc6", ("conv9",), lambda epoch: PICTURES, PICTURES, TINY)
+        generators.fit(made, net, "fc6", ("conv9",), lambda epoch: PICTURES, PICTURES, TINY)
 
 
 @pytest.mark.parametrize("name", ["squeezenet1_1", "efficientnet_lite0"])
 def test_an_encoder_of_larger_images_is_refused(name):
-    net = networks.load(name)
+    net = catalogue.load(name)
     with pytest.raises(ValueError, match=f"encoder {name} reads 224 pixels, expected 64"):
-        generator.fit(generator.build((8,), 0, 6), net, "conv1", ("conv1",), lambda epoch: PICTURES, PICTURES, TINY)
+        generators.fit(
+            generator_network.build((8,), 0, 6), net, "conv1", ("conv1",), lambda epoch: PICTURES, PICTURES, TINY
+        )
 
 
 # ------------------------------------------------------------------------------------------- jobs and their weights
@@ -222,7 +228,7 @@ def elsewhere(tmp_path, monkeypatch):
     (tmp_path / "cutouts").symlink_to(paths.weights() / "cutouts")
     monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path))
     monkeypatch.setattr(
-        retrain_generators, "pictures",
+        make_generators, "pictures",
         lambda job, split, n: cutouts.batch(cutouts.World(), split, n).images,
     )  # fmt: skip
 
@@ -230,31 +236,31 @@ def elsewhere(tmp_path, monkeypatch):
 @pytest.mark.parametrize("family", zoo.FAMILIES)
 def test_a_generator_for_every_family_is_trained_stored_and_loaded(family, elsewhere):
     layer = "pool5" if family == "lenet" else "conv3"
-    job = retrain_generators.Job(family, 0, layer)
+    job = make_generators.Job(family, 0, layer)
     recipe = Recipe(images=16, epoch=16, epochs=1, batch=8)
-    info = retrain_generators.one(job, recipe, width=6, validation=8)
+    info = make_generators.one(job, recipe, width=6, validation=8)
     assert info["made_by"]["encoder"] == f"{family}-0" and set(info["rounded"]) == {"image", "feature", "code"}
-    assert retrain_generators.one(job, recipe, width=6, validation=8)["digest"] == info["digest"]  # nothing again
-    prior, net = code_prior.load(job.name), zoo.network(family, 0)
-    images = networks.to_tensor(PICTURES[:3])
-    code = code_prior.encode(prior, net, images)
+    assert make_generators.one(job, recipe, width=6, validation=8)["digest"] == info["digest"]  # nothing again
+    prior, net = generator_prior.load(job.name), zoo.network(family, 0)
+    images = interface.to_tensor(PICTURES[:3])
+    code = generator_prior.encode(prior, net, images)
     assert tuple(code.shape[1:]) == prior.code and prior.generator(code).shape == (3, 3, 64, 64)
     assert not (paths.weights() / "checkpoints").exists() or not list((paths.weights() / "checkpoints").glob("*.ckpt"))
 
 
 def test_a_pooled_row_of_maps_is_no_code(elsewhere):
     with pytest.raises(ValueError, match=r"code has shape \(72, 1, 1\), expected"):
-        retrain_generators.one(retrain_generators.Job("resnet", 0, "pool5"), TINY, width=6)
+        make_generators.one(make_generators.Job("resnet", 0, "pool5"), TINY, width=6)
 
 
 def test_committed_generators_are_those_of_the_jobs_and_as_good_as_their_info_says():
-    names = {job.name for job in retrain_generators.jobs()}
+    names = {job.name for job in make_generators.jobs()}
     there = {path.stem for path in (paths.weights() / "generators").glob("*.json")}
     assert there <= names
     for name in sorted(there & {"alexnet-0-fc6", "alexnet-0-conv3"}):
         info = weights.info(f"generators/{name}")
-        prior, net = code_prior.load(name), zoo.network("alexnet", 0)
+        prior, net = generator_prior.load(name), zoo.network("alexnet", 0)
         assert info["made_by"]["network"] == net.digest
         held_out = cutouts.batch(cutouts.World(), "validation", 60).images
-        found = generator.losses(prior.generator, net, prior.layer, info["made_by"]["comparator"], held_out)
+        found = generators.losses(prior.generator, net, prior.layer, info["made_by"]["comparator"], held_out)
         assert found == {key: pytest.approx(value, rel=0.2) for key, value in info["rounded"].items()}

@@ -8,14 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lib import incremental, networks, occlusion, reach, zoo
+from lib.methods.occlusion import changed_patches, sweeps
+from lib.methods.receptive import layer_graph
+from lib.networks import catalogue, interface, zoo
 
 GREY = 0.3
 
 
 def network(model, size):
     layers = {name: name for name, _ in model.named_modules() if name}
-    return networks.Network("toy", model.eval().requires_grad_(False), lambda x: (x - 0.4) * 3, size, (), layers, "")
+    return interface.Network("toy", model.eval().requires_grad_(False), lambda x: (x - 0.4) * 3, size, (), layers, "")
 
 
 def agree(net, window, stride, layer, tolerance=1e-10, images=2, dtype=torch.float64, **options):
@@ -23,7 +25,7 @@ def agree(net, window, stride, layer, tolerance=1e-10, images=2, dtype=torch.flo
     net.model.to(dtype)
     pictures = torch.rand(images, 3, net.size, net.size, generator=torch.Generator().manual_seed(1)).to(dtype)
     both = [
-        occlusion.sweep(net, pictures, window, stride, baseline=GREY, layer=layer, method=method, **options)
+        sweeps.sweep(net, pictures, window, stride, baseline=GREY, layer=layer, method=method, **options)
         for method in ("plain", "incremental")
     ]
     assert [found.method for found in both] == ["plain", "incremental"]
@@ -76,7 +78,7 @@ def random_network(seed):
 @pytest.mark.parametrize("seed", range(24))
 def test_random_networks(seed, monkeypatch):
     net, layer, draw = random_network(seed)
-    monkeypatch.setattr(incremental, "FULL", float(draw.choice([0.5, 0.9, 2.0])))  # 2: stay with patches to the end
+    monkeypatch.setattr(changed_patches, "FULL", float(draw.choice([0.5, 0.9, 2.0])))  # 2: stay with patches to the end
     agree(net, int(draw.integers(1, net.size // 2)), int(draw.integers(1, 8)), layer)
 
 
@@ -146,28 +148,28 @@ class Overwritten(nn.Module):
 
 def test_a_network_whose_graph_tells_another_story_runs_plainly():
     net, images = network(Overwritten(), 16), torch.rand(1, 3, 16, 16)
-    assert occlusion.sweep(net, images, 4, 4).method == "plain"
+    assert sweeps.sweep(net, images, 4, 4).method == "plain"
     with pytest.raises(ValueError, match="the traced layers do not give the network's own scores"):
-        occlusion.sweep(net, images, 4, 4, method="incremental")
+        sweeps.sweep(net, images, 4, 4, method="incremental")
 
 
 def test_patches_are_used_where_they_are_worth_while():
     net, images = network(Branching(), 40), torch.rand(1, 3, 40, 40)
-    assert occlusion.sweep(net, images, 3, 8).method == "incremental"
-    assert occlusion.sweep(net, images, 36, 4).method == "plain"
+    assert sweeps.sweep(net, images, 3, 8).method == "incremental"
+    assert sweeps.sweep(net, images, 36, 4).method == "plain"
 
 
 @pytest.mark.parametrize(("name", "layer"), [("squeezenet1_1", "conv5"), ("efficientnet_lite0", "conv4")])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
 def test_real_networks(name, layer, dtype, tolerance):
-    net = networks.load(name)
+    net = catalogue.load(name)
     agree(net, 48, 80, layer, tolerance, images=1, dtype=dtype)
 
 
 @pytest.mark.parametrize("family", zoo.FAMILIES)
 def test_the_zoo(family):
     layer = "conv5" if "conv5" in zoo.layers(family) else "conv2"
-    agree(networks.load(family, weights=False), 12, 16, layer)
+    agree(catalogue.load(family, weights=False), 12, 16, layer)
 
 
 def test_a_layer_of_units_and_a_small_budget_give_the_same():
@@ -179,24 +181,24 @@ def test_a_layer_of_units_and_a_small_budget_give_the_same():
 
 def test_the_batch_follows_the_budget():
     model = Branching().eval()
-    boxes, _ = occlusion.squares(40, 8, 2)
+    boxes, _ = sweeps.squares(40, 8, 2)
     with torch.inference_mode():
         sizes = [
-            incremental.plan(model, torch.zeros(1, 3, 40, 40), boxes, None, n).batch
+            changed_patches.plan(model, torch.zeros(1, 3, 40, 40), boxes, None, n).batch
             for n in (4 * 10**5, 5 * 10**5, 10**6, 10**9)
         ]
-        assert sizes == sorted(sizes) and sizes[0] < sizes[2] < sizes[3] == incremental.LARGEST
-        with pytest.raises(reach.NotTraceable, match="more than half of the budget of 10000 bytes"):
-            incremental.plan(model, torch.zeros(1, 3, 40, 40), boxes, None, 10_000)
+        assert sizes == sorted(sizes) and sizes[0] < sizes[2] < sizes[3] == changed_patches.LARGEST
+        with pytest.raises(layer_graph.NotTraceable, match="more than half of the budget of 10000 bytes"):
+            changed_patches.plan(model, torch.zeros(1, 3, 40, 40), boxes, None, 10_000)
 
 
 def test_fewer_values_are_computed():
     """The layers see patches, not maps: counted in convolution outputs."""
     net = network(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1), nn.Flatten(),
                                 nn.Linear(4 * 32 * 32, 3)), 32)  # fmt: skip
-    boxes, _ = occlusion.squares(32, 4, 4)
+    boxes, _ = sweeps.squares(32, 4, 4)
     with torch.inference_mode():
-        plan = incremental.plan(net.model, torch.zeros(1, 3, 32, 32), boxes)
+        plan = changed_patches.plan(net.model, torch.zeros(1, 3, 32, 32), boxes)
     sizes = [size for node, size in plan.size.items() if node in plan.windows]
     assert sizes == [(6, 6), (8, 8)]  # the square grows by one pixel on each side, twice
     assert plan.cost == pytest.approx((36 * 27 + 64 * 36) / (1024 * (27 + 36)))
@@ -210,7 +212,7 @@ def test_reach_of_a_window_equals_the_gradients_support(kernel, stride, padding,
     conv.weight.data.fill_(1)
     with torch.no_grad():
         length = conv(torch.zeros(1, 1, 20, 20)).shape[-1]
-        look = reach._conv(conv.weight, None, stride, padding, dilation)
+        look = layer_graph._conv(conv.weight, None, stride, padding, dilation)
         for low, high in [(0, 1), (3, 7), (11, 12), (18, 20), (0, 20)]:
             image = torch.zeros(1, 1, 20, 20)
             image[..., low:high, low:high] = 1
@@ -229,9 +231,9 @@ class Branches(nn.Module):
 def test_what_cannot_be_traced_runs_plainly_and_says_why_if_asked():
     net = network(Branches(), 16)
     images = torch.rand(1, 3, 16, 16)
-    assert occlusion.sweep(net, images, 4, 4).method == "plain"
+    assert sweeps.sweep(net, images, 4, 4).method == "plain"
     with pytest.raises(ValueError, match="'incremental' does not fit toy: torch.fx cannot follow.*use 'plain'"):
-        occlusion.sweep(net, images, 4, 4, method="incremental")
+        sweeps.sweep(net, images, 4, 4, method="incremental")
 
 
 def test_preprocessing_that_mixes_pixels_runs_plainly():
@@ -240,10 +242,9 @@ def test_preprocessing_that_mixes_pixels_runs_plainly():
     net = network(model, 32)
     for size in ((3, 3), (3, 1), (1, 3)):
         mixing = net._replace(preprocess=lambda x, size=size: F.avg_pool2d(x, size, 1, (size[0] // 2, size[1] // 2)))
-        assert occlusion.sweep(mixing, torch.rand(1, 3, 32, 32), 4, 8).method == "plain"
+        assert sweeps.sweep(mixing, torch.rand(1, 3, 32, 32), 4, 8).method == "plain"
     assert (
-        occlusion.sweep(net._replace(preprocess=lambda x: 2 * x), torch.rand(1, 3, 32, 32), 4, 8).method
-        == "incremental"
+        sweeps.sweep(net._replace(preprocess=lambda x: 2 * x), torch.rand(1, 3, 32, 32), 4, 8).method == "incremental"
     )
 
 
@@ -251,7 +252,7 @@ def test_the_network_is_left_as_it_was():
     model = Branching()
     net = network(model, 40)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    occlusion.sweep(net, torch.rand(1, 3, 40, 40), 8, 8, layer="stem", method="incremental")
+    sweeps.sweep(net, torch.rand(1, 3, 40, 40), 8, 8, layer="stem", method="incremental")
     assert model.relu.inplace and model.stem.weight.is_contiguous()
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())

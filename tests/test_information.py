@@ -7,7 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from lib import cutouts, information, looks, networks, nmi, nmi_claims, nmi_plots, order, segnet, stats
+from lib.experiments.n04_information import counted, measures, plots
+from lib.methods.signals import checkerboard, mutual_information, total_order
+from lib.networks import interface, segnet
+from lib.record import uncertainty
+from lib.worlds import cutouts
 
 FAMILIES = ("lenet", "alexnet", "vgg", "resnet")
 N = 9
@@ -56,29 +60,29 @@ def build(tmp_path, monkeypatch):
 
 def test_eight_bits_are_rounded_and_clipped():
     images = torch.tensor([-0.2, 0.0, 0.4 / 255, 0.6 / 255, 254.4 / 255, 1.0, 1.7]).reshape(1, 1, 1, 7)
-    assert information.eight_bit(images).ravel().tolist() == [0, 0, 0, 1, 254, 255, 255]
+    assert counted.eight_bit(images).ravel().tolist() == [0, 0, 0, 1, 254, 255, 255]
 
 
 def test_intra_is_about_one_picture_and_inter_about_two(pictures):
-    same = information.measure(made_up("same", lambda x: x), pictures, (32, 256), 2)
-    none = information.measure(None, pictures, (32, 256), 2)
+    same = counted.measure(made_up("same", lambda x: x), pictures, (32, 256), 2)
+    none = counted.measure(None, pictures, (32, 256), 2)
     one, two = (part.reshape(-1, 4096) for part in (originals(pictures)[0:8:2], originals(pictures)[1:8:2]))
     for bins in (32, 256):
         assert same.intra[bins].values == pytest.approx(1) and same.intra[bins].values.shape == (N, 3)
         assert same.inter[bins].values.shape == (N // 2, 3)
-        assert same.inter[bins].values.ravel() == pytest.approx(nmi.nmi(one, two, bins))
+        assert same.inter[bins].values.ravel() == pytest.approx(mutual_information.nmi(one, two, bins))
         assert np.array_equal(none.inter[bins].values, same.inter[bins].values)
-    stamped = information.measure(made_up("stamp", stamp), pictures, (32, 256), 2)
+    stamped = counted.measure(made_up("stamp", stamp), pictures, (32, 256), 2)
     for bins in (32, 256):
-        assert nmi_claims.mean(stamped.inter[bins]) > nmi_claims.mean(stamped.intra[bins]) + 0.2
-        assert nmi_claims.mean(same.intra[bins]) > nmi_claims.mean(same.inter[bins]) + 0.5
+        assert measures.mean(stamped.inter[bins]) > measures.mean(stamped.intra[bins]) + 0.2
+        assert measures.mean(same.intra[bins]) > measures.mean(same.inter[bins]) + 0.5
     assert stamped.adjusted["inter"].values.min() > stamped.adjusted["intra"].values.max()
 
 
 def test_reconstructions_of_other_pictures_preserve_less(pictures):
-    right = information.measure(made_up("right", lambda x: 0.9 * x), pictures, (32,), 2)
-    wrong = information.measure(made_up("wrong", lambda x: 0.9 * x.roll(1, 0)), pictures, (32,), 2)
-    assert nmi_claims.mean(right.intra[32]) > 0.8 > 0.2 > nmi_claims.mean(wrong.intra[32])
+    right = counted.measure(made_up("right", lambda x: 0.9 * x), pictures, (32,), 2)
+    wrong = counted.measure(made_up("wrong", lambda x: 0.9 * x.roll(1, 0)), pictures, (32,), 2)
+    assert measures.mean(right.intra[32]) > 0.8 > 0.2 > measures.mean(wrong.intra[32])
 
 
 def originals(pictures: cutouts.Batch) -> np.ndarray:
@@ -87,95 +91,95 @@ def originals(pictures: cutouts.Batch) -> np.ndarray:
 
 def test_every_picture_is_reconstructed_once_and_kept(pictures):
     made = made_up("counted", lambda x: x)
-    first = information.measure(made, pictures, (32, 256), 4)
+    first = counted.measure(made, pictures, (32, 256), 4)
     assert made.decoder.seen == N
-    again = information.measure(made, pictures, (32, 256), 4)
+    again = counted.measure(made, pictures, (32, 256), 4)
     assert made.decoder.seen == N and again.inter[256].defined.dtype == bool
     assert np.array_equal(first.inter[256].values, again.inter[256].values)
     fewer = cutouts.Batch(*(part[:4] for part in pictures))
-    assert information.measure(made, fewer, (32,), 2).intra[32].values.shape == (4, 3)
+    assert counted.measure(made, fewer, (32,), 2).intra[32].values.shape == (4, 3)
     assert made.decoder.seen == N + 4
-    assert len(information.measure(made_up("odd", lambda x: x), pictures, (32,), 5).adjusted["inter"].values) == 2
-    assert len(information.measure(made_up("all", lambda x: x), pictures, (32,), 99).adjusted["intra"].values) == N - 1
+    assert len(counted.measure(made_up("odd", lambda x: x), pictures, (32,), 5).adjusted["inter"].values) == 2
+    assert len(counted.measure(made_up("all", lambda x: x), pictures, (32,), 99).adjusted["intra"].values) == N - 1
     assert first.adjusted["intra"].values.shape == (4, 3) and first.adjusted["inter"].values.shape == (2, 3)
 
 
 def test_what_is_kept_belongs_to_one_autoencoder_some_pictures_and_some_bins(pictures):
-    same = information.measure(made_up("one", lambda x: x), pictures, (32,), 2)
-    half = information.measure(made_up("two", lambda x: 0.5 * x), pictures, (32,), 2)
-    assert nmi_claims.mean(half.intra[32]) < nmi_claims.mean(same.intra[32])
+    same = counted.measure(made_up("one", lambda x: x), pictures, (32,), 2)
+    half = counted.measure(made_up("two", lambda x: 0.5 * x), pictures, (32,), 2)
+    assert measures.mean(half.intra[32]) < measures.mean(same.intra[32])
     turned = cutouts.Batch(*(part[::-1].copy() for part in pictures))
-    found = information.measure(made_up("two", lambda x: 0.5 * x), turned, (32,), 2)
+    found = counted.measure(made_up("two", lambda x: 0.5 * x), turned, (32,), 2)
     assert found.intra[32].values == pytest.approx(half.intra[32].values[::-1])
-    both = information.measure(made_up("two", lambda x: 0.5 * x), pictures, (32, 256), 2)
+    both = counted.measure(made_up("two", lambda x: 0.5 * x), pictures, (32, 256), 2)
     assert set(both.intra) == {32, 256} and len(both.adjusted["intra"].values) == 2
-    assert len(information.measure(made_up("two", lambda x: 0.5 * x), pictures, (32,), 4).adjusted["intra"].values) == 4
+    assert len(counted.measure(made_up("two", lambda x: 0.5 * x), pictures, (32,), 4).adjusted["intra"].values) == 4
 
 
 def test_collect_asks_for_every_autoencoder_and_reconstructs_the_first_once(pictures, monkeypatch):
     base = made_up("A_S", lambda x: x)
-    monkeypatch.setattr(information.autoencoders, "autoencoder", lambda name, device: {"pretrained": base}[name])
+    monkeypatch.setattr(counted.autoencoders, "autoencoder", lambda name, device: {"pretrained": base}[name])
 
     def tuned(family, seed, how="", epoch=None, device="cpu"):
         assert epoch in (None, 6) and how in ("", "fast")
         return made_up(f"{family}-{seed} {how} after {epoch}", lambda x: stamp(x) if epoch or how else x)
 
-    monkeypatch.setattr(information.signals, "tuned", tuned)
-    found = information.collect(["vgg", "lenet"], [0, 2], pictures, (32,), 2)
+    monkeypatch.setattr(counted.signals, "tuned", tuned)
+    found = counted.collect(["vgg", "lenet"], [0, 2], pictures, (32,), 2)
     assert set(found) == {("none", 0), ("A_S", 0), ("vgg", 0), ("vgg", 2), ("lenet", 0), ("lenet", 2)}
     assert base.decoder.seen == N and found["A_S", 0].checkerboard == 0 == found["none", 0].checkerboard
     assert np.array_equal(found["none", 0].inter[32].values, found["vgg", 0].inter[32].values)
     for options in ({"epoch": 6}, {"how": "fast"}):
-        later = information.collect(["vgg"], [0], pictures, (32,), 2, **options)
-        assert later["vgg", 0].checkerboard > 0.5 > 0.3 > nmi_claims.mean(later["vgg", 0].intra[32])
+        later = counted.collect(["vgg"], [0], pictures, (32,), 2, **options)
+        assert later["vgg", 0].checkerboard > 0.5 > 0.3 > measures.mean(later["vgg", 0].intra[32])
     names = ["autoencoders/vgg-0-fast", "autoencoders/vgg-1-fast", "autoencoders/lenet-1-fast", "autoencoders/lenet-0"]
-    monkeypatch.setattr(information.weights, "names", lambda folder: names)
-    assert information.bold(["vgg", "lenet"], [0, 1, 2]) == [1] and information.bold(["vgg"], [2, 1, 0]) == [1, 0]
+    monkeypatch.setattr(counted.weights, "names", lambda folder: names)
+    assert counted.bold(["vgg", "lenet"], [0, 1, 2]) == [1] and counted.bold(["vgg"], [2, 1, 0]) == [1, 0]
 
 
 def test_the_checkerboard_index_is_that_of_the_difference_to_the_first(pictures):
-    images = networks.to_tensor(pictures.images)
-    plain = information.measure(made_up("a", lambda x: x), pictures, (32,), 2, ("A_S", lambda: images))
-    board = information.measure(made_up("b", stamp), pictures, (32,), 2, ("A_S", lambda: 0.02 * images))
+    images = interface.to_tensor(pictures.images)
+    plain = counted.measure(made_up("a", lambda x: x), pictures, (32,), 2, ("A_S", lambda: images))
+    board = counted.measure(made_up("b", stamp), pictures, (32,), 2, ("A_S", lambda: 0.02 * images))
     assert plain.checkerboard == 0 and board.checkerboard > 0.9
     assert board.strength == pytest.approx(255 * 0.8 * np.sqrt(np.mean([0, 1 / 9, 4 / 9, 1])), rel=1e-4)
-    changed = information.measure(made_up("b", stamp), pictures, (32,), 2, ("other", lambda: stamp(images)))
-    assert changed.checkerboard == 0 == information.measure(made_up("b", stamp), pictures, (32,), 2).checkerboard
+    changed = counted.measure(made_up("b", stamp), pictures, (32,), 2, ("other", lambda: stamp(images)))
+    assert changed.checkerboard == 0 == counted.measure(made_up("b", stamp), pictures, (32,), 2).checkerboard
     other = torch.rand(N, 3, 64, 64, generator=torch.manual_seed(0))
     difference = (stamp(images) - other).numpy().astype(np.float64)
-    expected = looks.checkerboard(difference), 255 * np.sqrt((difference**2).mean())
-    assert information.pattern(stamp(images), other, batch=4) == pytest.approx(expected)  # parts of 4, 4 and 1
+    expected = checkerboard.checkerboard(difference), 255 * np.sqrt((difference**2).mean())
+    assert counted.pattern(stamp(images), other, batch=4) == pytest.approx(expected)  # parts of 4, 4 and 1
 
 
 def test_a_flat_reconstruction_is_left_out_and_counted(pictures):
     def flat(x):
         return torch.where(torch.arange(len(x))[:, None, None, None] == 2, torch.tensor(0.5), x)
 
-    found = {("A_S", 0): information.measure(made_up("flat", flat), pictures, (32,), 2)}
-    rows = {row["group"]: row for row in nmi_claims.levels(found, 32)}
+    found = {("A_S", 0): counted.measure(made_up("flat", flat), pictures, (32,), 2)}
+    rows = {row["group"]: row for row in measures.levels(found, 32)}
     assert (rows["intra"]["constant"], rows["intra"]["n"], rows["intra"]["value"]) == (3, N - 1, pytest.approx(1))
     assert (rows["inter"]["constant"], rows["inter"]["n"]) == (3, N // 2 - 1)
     assert all(np.isfinite([row["value"], row["sd"]]).all() for row in rows.values())
-    assert nmi_claims.intra(32)(found["A_S", 0]) == pytest.approx(1)  # not 8 / 9
+    assert measures.intra(32)(found["A_S", 0]) == pytest.approx(1)  # not 8 / 9
 
 
 # ------------------------------------------------------------------------------------------- C6 and C7
 
 
-def scores(value: float) -> nmi.Scores:
-    return nmi.Scores(np.full((4, 3), value), np.ones((4, 3), bool))
+def scores(value: float) -> mutual_information.Scores:
+    return mutual_information.Scores(np.full((4, 3), value), np.ones((4, 3), bool))
 
 
 def zoo_with(intra, inter, index, seeds=(0, 1)) -> dict:
     """Readings of A_i whose means are given, one number a family; another seed adds a little."""
-    base = information.Information(
+    base = counted.Information(
         {32: scores(0.9)}, {32: scores(0.1)}, dict.fromkeys(("intra", "inter"), scores(0.5)), 0.0
     )
     found = {("none", 0): base, ("A_S", 0): base}
     for seed, (k, family) in itertools.product(seeds, enumerate(FAMILIES)):
         a, b = ({32: scores(part[k] + 0.001 * seed)} for part in (intra, inter))
         adjusted = {"intra": a[32], "inter": b[32]}
-        found[family, seed] = information.Information(a, b, adjusted, index[k] + 0.001 * seed)
+        found[family, seed] = counted.Information(a, b, adjusted, index[k] + 0.001 * seed)
     return found
 
 
@@ -187,26 +191,26 @@ SIGNALS = np.array(
 
 def test_c6_compares_the_rows_of_the_table_with_intra():
     rrc = {0: SIGNALS, 1: SIGNALS}
-    found = nmi_claims.preserved(zoo_with(UP, DOWN, DOWN), FAMILIES, rrc, nmi_claims.intra(32))
+    found = measures.preserved(zoo_with(UP, DOWN, DOWN), FAMILIES, rrc, measures.intra(32))
     assert found["value"] == 1 and found["n"] == 4 and [one["value"] for one in found["seeds"]] == [1, 1]
-    exact = stats.tau_exact([1, 2, 3, 4], UP)
+    exact = uncertainty.tau_exact([1, 2, 3, 4], UP)
     assert found["interval"] == exact.interval and found["null"] == exact.null
     wrong = {seed: table.T for seed, table in rrc.items()}
-    assert nmi_claims.preserved(zoo_with(UP, DOWN, DOWN), FAMILIES, wrong, nmi_claims.intra(32))["value"] == -1
-    assert nmi_claims.preserved(zoo_with(DOWN, UP, UP), FAMILIES, rrc, nmi_claims.intra(32))["value"] == -1
+    assert measures.preserved(zoo_with(UP, DOWN, DOWN), FAMILIES, wrong, measures.intra(32))["value"] == -1
+    assert measures.preserved(zoo_with(DOWN, UP, UP), FAMILIES, rrc, measures.intra(32))["value"] == -1
 
 
 def test_c6_averages_rrc_and_nmi_over_seeds_and_shows_each():
     rrc = {0: SIGNALS, 1: SIGNALS[::-1, ::-1]}  # the second seed has the opposite order
     found = zoo_with(UP, UP, UP)
-    assert [one["value"] for one in nmi_claims.preserved(found, FAMILIES, rrc, nmi_claims.intra(32))["seeds"]] == [
+    assert [one["value"] for one in measures.preserved(found, FAMILIES, rrc, measures.intra(32))["seeds"]] == [
         1,
         -1,
     ]
     strong = {0: SIGNALS, 1: 0.9 * SIGNALS[::-1, ::-1] + 0.1}
-    mean = nmi_claims.preserved(found, FAMILIES, strong, nmi_claims.intra(32))["value"]
-    expected = order.readability((strong[0] + strong[1]) / 2)
-    assert mean == stats.tau_exact(expected, UP).value
+    mean = measures.preserved(found, FAMILIES, strong, measures.intra(32))["value"]
+    expected = total_order.readability((strong[0] + strong[1]) / 2)
+    assert mean == uncertainty.tau_exact(expected, UP).value
 
 
 def test_c6_averages_rrc_before_it_is_capped():
@@ -214,58 +218,58 @@ def test_c6_averages_rrc_before_it_is_capped():
     second = first.copy()
     first[3], second[3] = 1.9, 0.3  # 1.1 on average, read by all; capped first it would be 0.65, the least readable
     first[1], first[2], second[1], second[2] = 0.8, 0.9, 0.8, 0.9
-    found = nmi_claims.preserved(zoo_with(UP, DOWN, DOWN), FAMILIES, {0: first, 1: second}, nmi_claims.intra(32))
+    found = measures.preserved(zoo_with(UP, DOWN, DOWN), FAMILIES, {0: first, 1: second}, measures.intra(32))
     assert found["value"] == 1
 
 
 def test_c6_names_the_chain_at_its_threshold_where_there_is_one():
     found = zoo_with(UP, UP, UP)
-    ((name, named),) = nmi_claims.preserved(found, FAMILIES, {0: SIGNALS, 1: SIGNALS}, nmi_claims.intra(32))[
+    ((name, named),) = measures.preserved(found, FAMILIES, {0: SIGNALS, 1: SIGNALS}, measures.intra(32))[
         "named"
     ].items()
     assert name == "tau with the chain at t = 0.8" and named[0] == 1
     broken = SIGNALS.copy()
     broken[0, 1], broken[1, 0] = 0.2, 0.2
     broken[1, 2] = 0.9
-    assert nmi_claims.chain(broken, 0.8) is None
-    assert "named" not in nmi_claims.preserved(found, FAMILIES, {0: broken, 1: broken}, nmi_claims.intra(32))
-    assert nmi_claims.chain(np.ones((4, 4)), 0.8) is None  # a chain that orders nothing
-    assert nmi_claims.chain(SIGNALS, 0.8).tolist() == [1, 2, 3, 4]
+    assert measures.chain(broken, 0.8) is None
+    assert "named" not in measures.preserved(found, FAMILIES, {0: broken, 1: broken}, measures.intra(32))
+    assert measures.chain(np.ones((4, 4)), 0.8) is None  # a chain that orders nothing
+    assert measures.chain(SIGNALS, 0.8).tolist() == [1, 2, 3, 4]
 
 
 def test_c6_on_the_papers_own_values():  # data/claims.yaml, C6
-    assert nmi_claims.paper() == {"tau with readability": 1.0, "tau with the chain at t = 0.8": 0.6}
-    assert nmi_claims.chain(order.rrc(order.PAPER_TABLE), 0.9) is None
+    assert measures.paper() == {"tau with readability": 1.0, "tau with the chain at t = 0.8": 0.6}
+    assert measures.chain(total_order.rrc(total_order.PAPER_TABLE), 0.9) is None
 
 
 def test_c7_compares_the_index_with_inter_and_not_with_intra():
-    found = nmi_claims.patterns(zoo_with(DOWN, UP, UP), FAMILIES, nmi_claims.inter(32))
+    found = measures.patterns(zoo_with(DOWN, UP, UP), FAMILIES, measures.inter(32))
     assert found["value"] == 1 and [one["value"] for one in found["seeds"]] == [1, 1] and found["n"] == 4
-    assert nmi_claims.patterns(zoo_with(UP, DOWN, UP), FAMILIES, nmi_claims.inter(32))["value"] == -1
+    assert measures.patterns(zoo_with(UP, DOWN, UP), FAMILIES, measures.inter(32))["value"] == -1
 
 
 def test_all_of_one_kind_have_no_order():
-    found = nmi_claims.patterns(zoo_with(UP, (0.1, 0.1, 0.1, 0.1), UP), FAMILIES, nmi_claims.inter(32))
+    found = measures.patterns(zoo_with(UP, (0.1, 0.1, 0.1, 0.1), UP), FAMILIES, measures.inter(32))
     assert found["value"] == 0 and found["interval"] == (-1, 1) and all(one["value"] == 0 for one in found["seeds"])
     with pytest.raises(ValueError, match="expected the same in both readings"):
-        nmi_claims.agreement({0: np.arange(4)}, {0: np.arange(4), 1: np.arange(4)})
+        measures.agreement({0: np.arange(4)}, {0: np.arange(4), 1: np.arange(4)})
 
 
 def test_tables_and_points_show_what_the_claims_judge():
     rrc, found = {0: SIGNALS, 1: SIGNALS}, zoo_with(UP, (0.1, 0.3, 0.2, 0.4), UP)
-    first, *_ = rows = nmi_claims.measures({key: doubled(one) for key, one in found.items()}, FAMILIES, rrc, 32)
+    first, *_ = rows = measures.measures({key: doubled(one) for key, one in found.items()}, FAMILIES, rrc, 32)
     assert first == ("nMI, 32 bins", "R > V > A > L", "1.00 (1.00, 1.00)", "R > A > V > L", "0.67 (0.67, 0.67)")
     names = ["nMI, 32 bins", "nMI, 256 bins", "nMI, 32 bins, 4 pictures", "adjusted, 32 bins, 4 pictures"]
     assert [row[0] for row in rows] == names
     other = found | {("vgg", 0): found["vgg", 0]._replace(adjusted={"intra": scores(0.9), "inter": scores(0.9)})}
-    rows = nmi_claims.measures({key: doubled(one) for key, one in other.items()}, FAMILIES, rrc, 32)
+    rows = measures.measures({key: doubled(one) for key, one in other.items()}, FAMILIES, rrc, 32)
     assert [row[1][0] for row in rows] == ["R", "R", "R", "V"] and [row[3][0] for row in rows] == ["R", "R", "R", "V"]
-    late = nmi.Scores(np.r_[np.full((4, 3), 0.05), np.full((9, 3), 0.9)], np.ones((13, 3), bool))
+    late = mutual_information.Scores(np.r_[np.full((4, 3), 0.05), np.full((9, 3), 0.9)], np.ones((13, 3), bool))
     for seed in (0, 1):  # high only beyond the first pictures
         other["alexnet", seed] = found["alexnet", seed]._replace(intra={32: late})
-    rows = nmi_claims.measures({key: doubled(one) for key, one in other.items()}, FAMILIES, rrc, 32)
+    rows = measures.measures({key: doubled(one) for key, one in other.items()}, FAMILIES, rrc, 32)
     assert [row[1][0] for row in rows[:3]] == ["A", "A", "R"]
-    points = {(row["letter"], row["seed"]): row for row in nmi_claims.points(found, FAMILIES, rrc, 32)}
+    points = {(row["letter"], row["seed"]): row for row in measures.points(found, FAMILIES, rrc, 32)}
     assert len(points) == 12 and points["V", "all"]["intra"] == pytest.approx(0.3005)
     assert points["V", 1]["checkerboard"] == pytest.approx(0.301) and points["A", 0]["inter"] == pytest.approx(0.3)
     assert points["L", "all"]["readability"] == pytest.approx(0.2) and not points["L", 0]["coarse"]
@@ -277,39 +281,41 @@ def test_lengths_of_tuning(monkeypatch):
     losses |= {"lenet-1": ([5.0, 6.0], 2), "vgg-1": ([5.0, 3.0, 2.0], 2)}
     histories = {name: {"validation_loss": loss, "epochs": epochs} for name, (loss, epochs) in losses.items()}
     monkeypatch.setattr(
-        nmi_claims.weights, "info", lambda name: {"history": histories[name.removeprefix("autoencoders/")]}
+        measures.weights, "info", lambda name: {"history": histories[name.removeprefix("autoencoders/")]}
     )
-    found = nmi_claims.lengths(["lenet", "vgg"], [0, 1])
+    found = measures.lengths(["lenet", "vgg"], [0, 1])
     assert {seed: epochs.tolist() for seed, epochs in found.items()} == {0: [2, 3], 1: [1, 2]}
     made = zoo_with(UP, DOWN, UP)
-    monkeypatch.setattr(nmi_claims, "lengths", lambda families, seeds: {s: np.array([9, 7, 5, 3]) for s in seeds})
+    monkeypatch.setattr(measures, "lengths", lambda families, seeds: {s: np.array([9, 7, 5, 3]) for s in seeds})
     expected = "tau of intra nMI with the epochs of tuning: -1.00 (seeds: -1.00, -1.00)"
-    assert nmi_claims.by_length(made, FAMILIES, 32) == expected
-    monkeypatch.setattr(nmi_claims, "lengths", lambda families, seeds: {s: np.array([4, 4, 4, 4]) for s in seeds})
-    assert nmi_claims.by_length(made, FAMILIES, 32) == "every decoder was tuned equally long"
+    assert measures.by_length(made, FAMILIES, 32) == expected
+    monkeypatch.setattr(measures, "lengths", lambda families, seeds: {s: np.array([4, 4, 4, 4]) for s in seeds})
+    assert measures.by_length(made, FAMILIES, 32) == "every decoder was tuned equally long"
 
 
 def test_growth_follows_each_decoder_on_the_same_pictures(monkeypatch):
-    monkeypatch.setattr(nmi_claims, "lengths", lambda families, seeds: {s: np.array([9, 7, 5, 3]) for s in seeds})
+    monkeypatch.setattr(measures, "lengths", lambda families, seeds: {s: np.array([9, 7, 5, 3]) for s in seeds})
     found = zoo_with(UP, DOWN, UP)
-    many = nmi.Scores(np.r_[np.full((4, 3), 0.7), np.full((9, 3), 0.2)], np.ones((13, 3), bool))
-    found["vgg", 1] = found["vgg", 1]._replace(intra={32: many}, inter={32: nmi.Scores(*(part[2:] for part in many))})
+    many = mutual_information.Scores(np.r_[np.full((4, 3), 0.7), np.full((9, 3), 0.2)], np.ones((13, 3), bool))
+    found["vgg", 1] = found["vgg", 1]._replace(
+        intra={32: many}, inter={32: mutual_information.Scores(*(part[2:] for part in many))}
+    )
     rrc, bold = {0: SIGNALS, 1: SIGNALS}, zoo_with(DOWN, DOWN, UP, seeds=(1,))
-    later = [nmi_claims.State("2 epochs", 2, zoo_with(DOWN, UP, UP), rrc)]
-    later += [nmi_claims.State("6 epochs", 6, zoo_with(UP, UP, UP), rrc)]
-    later += [nmi_claims.State("6 epochs, ten times the rate", 6, bold, {1: SIGNALS})]
-    rows = nmi_claims.growth(found, later, FAMILIES, 32)
+    later = [measures.State("2 epochs", 2, zoo_with(DOWN, UP, UP), rrc)]
+    later += [measures.State("6 epochs", 6, zoo_with(UP, UP, UP), rrc)]
+    later += [measures.State("6 epochs, ten times the rate", 6, bold, {1: SIGNALS})]
+    rows = measures.growth(found, later, FAMILIES, 32)
     assert len(rows) == 4 * 4 + 4 * 5
     mine = [row for row in rows if (row["family"], row["seed"]) == ("vgg", 1)]
     assert [row["epoch"] for row in mine] == [0, 5, 2, 6, 6]
     assert [row["state"] for row in mine] == ["kept", "default", "kept", "kept", "fast"]
     assert [row["intra"] for row in mine] == pytest.approx([0.9, 0.7, 0.201, 0.301, 0.201])  # on the first pictures
     assert [row["inter"] for row in mine] == pytest.approx([0.1, 0.7, 0.301, 0.301, 0.201])
-    table = nmi_claims.stages(found, rrc, later, FAMILIES, 32)
+    table = measures.stages(found, rrc, later, FAMILIES, 32)
     assert [row[0] for row in table] == [*(state.name for state in later), "as the rule chose"]
     assert table[0][1:] == ("L > A > V > R", "-1.00 (-1.00, -1.00)", "R > V > A > L", "1.00 (1.00, 1.00)")
     assert table[1][2] == table[1][4] == "1.00 (1.00, 1.00)" and table[2][2] == "-1.00 (-1.00)"
-    grids = nmi_claims.grids({key: one._replace(strength=10.0) for key, one in found.items()}, later, FAMILIES, 32)
+    grids = measures.grids({key: one._replace(strength=10.0) for key, one in found.items()}, later, FAMILIES, 32)
     assert len(grids) == 12 and grids[0] == {"letter": "L", "seed": 0, "state": "default"} | {
         "amplitude": pytest.approx(10 * 0.1**0.5),
         "value": pytest.approx(0.4),
@@ -317,9 +323,9 @@ def test_growth_follows_each_decoder_on_the_same_pictures(monkeypatch):
 
 
 def test_a_checkerboard_that_is_strong_enough_raises_inter_nmi(pictures, monkeypatch):
-    monkeypatch.setattr(nmi_claims.autoencoders, "autoencoder", lambda name, device: made_up("A_S", lambda x: x))
-    rows = nmi_claims.stamped(pictures.images, (0, 4, 64), 32)
-    expected = nmi_claims.mean(nmi.inter(originals(pictures)))
+    monkeypatch.setattr(measures.autoencoders, "autoencoder", lambda name, device: made_up("A_S", lambda x: x))
+    rows = measures.stamped(pictures.images, (0, 4, 64), 32)
+    expected = measures.mean(mutual_information.inter(originals(pictures)))
     assert rows[0]["value"] == pytest.approx(expected) and rows[2]["value"] > expected + 0.05
     assert [row["amplitude"] for row in rows] == [0, 4, 64] and abs(rows[1]["value"] - expected) < 0.02
 
@@ -333,21 +339,21 @@ def doubled(one):
 
 def test_recoloured_pictures_lose_nothing_at_the_chosen_bins_and_at_all(pictures):
     one = originals(pictures)[0]
-    other = nmi_claims.recoloured(one, np.random.default_rng(0), 32)
+    other = measures.recoloured(one, np.random.default_rng(0), 32)
     for bins in (32, 256):
-        assert nmi.of_pictures(one[None], other[None], bins).values == pytest.approx(1)
+        assert mutual_information.of_pictures(one[None], other[None], bins).values == pytest.approx(1)
     assert other.dtype == np.uint8 and (other != one).mean() > 0.8
-    shown = nmi_claims.partners(originals(pictures), 32, np.random.default_rng(0))
+    shown = measures.partners(originals(pictures), 32, np.random.default_rng(0))
     values = {row["name"]: row["value"] for row in shown}
     assert [values[name] for name in ("itself", "its negative", "levels dealt anew")] == pytest.approx([1, 1, 1])
     assert 0.5 > values["moved by a pixel"] > values["pixels shuffled"]
     assert all(row["joint"].shape == (32, 32) and row["joint"].sum() == 4096 for row in shown)
-    green = np.bincount(nmi.level(originals(pictures)[0, 1].ravel(), 32), minlength=32)
+    green = np.bincount(mutual_information.level(originals(pictures)[0, 1].ravel(), 32), minlength=32)
     assert all(np.array_equal(row["joint"].sum(1), green) for row in shown)
 
 
 def test_baselines_rise_with_the_bins_unless_adjusted(pictures):
-    rows = nmi_claims.baselines(originals(pictures)[:2], (8, 256), np.random.default_rng(0))
+    rows = measures.baselines(originals(pictures)[:2], (8, 256), np.random.default_rng(0))
     value = {(row["name"], row["bins"], row["group"]): row["value"] for row in rows}
     for name in ("pixels shuffled", "another picture"):
         assert value[name, 256, "nMI"] > value[name, 8, "nMI"] + 0.1
@@ -357,10 +363,10 @@ def test_baselines_rise_with_the_bins_unless_adjusted(pictures):
 
 def test_the_summary_tells_channels_apart_and_puts_the_paper_beside():
     values = np.tile([0.1, 0.2, 0.6], (5, 1))
-    made = information.Information({32: nmi.Scores(values, values > 0)}, {32: scores(0.25)}, {}, 0.0)
+    made = counted.Information({32: mutual_information.Scores(values, values > 0)}, {32: scores(0.25)}, {}, 0.0)
     found = {("none", 0): made, ("A_S", 0): made, ("vgg", 0): made, ("vgg", 1): made, ("convnext", 0): made}
     found["vgg", 1] = made._replace(inter={32: scores(0.35)})
-    rows = nmi_claims.summary(found, ("vgg", "convnext"), 32)
+    rows = measures.summary(found, ("vgg", "convnext"), 32)
     assert rows[1] == ("A_S", "0.300", "0.100", "0.200", "0.600", "0.250", "0.400", "0.057")
     assert rows[0][6:] == ("", "0.060") and rows[3][6:] == ("", "")
     assert rows[2] == ("A_V", "0.300", "0.100", "0.200", "0.600", "0.300", "0.270", "0.056")
@@ -370,18 +376,18 @@ def test_figures_can_be_drawn(pictures):
     rrc, found = {0: SIGNALS, 1: SIGNALS}, zoo_with(UP, DOWN, UP)
     made = pictures.images[:2]
     group = {"title": "A_V", "pictures": made, "made": made, "intra": [1.0, 1.0], "inter": 0.1}
-    drawn = [nmi_plots.pairs([group, group])]
-    drawn += [nmi_plots.partners(nmi_claims.partners(originals(pictures), 32, np.random.default_rng(0)))]
+    drawn = [plots.pairs([group, group])]
+    drawn += [plots.partners(measures.partners(originals(pictures), 32, np.random.default_rng(0)))]
     found.pop(("none", 0))
-    drawn += [nmi_plots.levels(nmi_claims.levels(found, 32), {"A_S": (0.4, 0.1), "none": (None, 0.1)})]
+    drawn += [plots.levels(measures.levels(found, 32), {"A_S": (0.4, 0.1), "none": (None, 0.1)})]
     panel = {"x": "readability", "y": "intra", "xlabel": "x", "ylabel": "y", "title": "C6"}
-    drawn += [nmi_plots.agreement(nmi_claims.points(found, FAMILIES, rrc, 32), [panel])]
+    drawn += [plots.agreement(measures.points(found, FAMILIES, rrc, 32), [panel])]
     rows = [{"family": "vgg", "seed": 0, "state": "kept", "epoch": e, "intra": 0.5, "inter": 0.1} for e in (0, 2, 6)]
     rows += [rows[-1] | {"state": "default"}, rows[-1] | {"state": "fast"}]
-    drawn += [nmi_plots.growth(rows, {"vgg": "VGG-BN"})]
+    drawn += [plots.growth(rows, {"vgg": "VGG-BN"})]
     rows = [{"amplitude": a, "value": 0.1 + 0.01 * a, "sd": 0.02} for a in (0, 1, 8)]
     grids = [{"letter": "V", "state": state, "amplitude": 2.0, "value": 0.1} for state in ("default", "fast")]
-    drawn += [nmi_plots.stamp(rows, grids, 0.05)]
+    drawn += [plots.stamp(rows, grids, 0.05)]
     for figure in drawn:
         figure.canvas.draw()
     assert [len(figure.axes) for figure in drawn] == [24, 12, 2, 1, 2, 1]

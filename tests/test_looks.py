@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from lib import comparison, cutouts, look_plots, looks, networks
+from lib.experiments.n02_reconstructions import costs, patterns_and_colours, plots
+from lib.methods.signals import checkerboard
+from lib.networks import interface
+from lib.worlds import cutouts
 
 ROWS, COLUMNS = np.mgrid[:64, :64]
 RNG = np.random.default_rng
@@ -28,19 +31,19 @@ def wave(fy: float, fx: float, shape=(64, 64)) -> np.ndarray:
 
 
 def test_grids_of_two_and_four_pixels_are_all_and_noise_is_nothing():
-    assert looks.checkerboard(three(lattice(4))) == pytest.approx(1, abs=1e-9)
-    assert looks.checkerboard(three(lattice(2))) == pytest.approx(1, abs=1e-9)
-    assert abs(looks.checkerboard(RNG(0).normal(size=(50, 3, 64, 64)))) < 5e-4
+    assert checkerboard.checkerboard(three(lattice(4))) == pytest.approx(1, abs=1e-9)
+    assert checkerboard.checkerboard(three(lattice(2))) == pytest.approx(1, abs=1e-9)
+    assert abs(checkerboard.checkerboard(RNG(0).normal(size=(50, 3, 64, 64)))) < 5e-4
     for period in (3, 5, 7):
-        assert -0.1 < looks.checkerboard(three(lattice(period))) < 0.02
+        assert -0.1 < checkerboard.checkerboard(three(lattice(period))) < 0.02
 
 
 @pytest.mark.parametrize("direction", [(1, 0), (0, 1), (1, 1), (1, -1), (2, 0), (0, 2), (2, 2), (1, 2), (2, 1)])
 def test_every_direction_counts_and_one_step_beside_it_does_not(direction):
     fy, fx = np.array(direction) / 4
-    assert looks.checkerboard(three(wave(fy, fx))) == pytest.approx(1, abs=1e-9)
-    assert looks.checkerboard(three(wave(fy + (fy != 0) / 64, fx))) <= 0 or fy == 0
-    assert looks.checkerboard(three(wave(fy, fx + (fx != 0) / 64))) <= 0 or fx == 0
+    assert checkerboard.checkerboard(three(wave(fy, fx))) == pytest.approx(1, abs=1e-9)
+    assert checkerboard.checkerboard(three(wave(fy + (fy != 0) / 64, fx))) <= 0 or fy == 0
+    assert checkerboard.checkerboard(three(wave(fy, fx + (fx != 0) / 64))) <= 0 or fx == 0
 
 
 def test_equals_fourier_sums_written_out_on_a_picture_that_is_not_square():
@@ -53,7 +56,7 @@ def test_equals_fourier_sums_written_out_on_a_picture_that_is_not_square():
         wave = np.exp(-2j * np.pi * (v * y / height + u * x / width))
         return sum(abs((channel * wave).sum()) ** 2 for channel in picture)
 
-    for picture, found in zip(pictures, looks.grid_shares(pictures), strict=True):
+    for picture, found in zip(pictures, checkerboard.grid_shares(pictures), strict=True):
         table = np.array([[power(picture, v, u) for u in range(width)] for v in range(height)])
         excess = 0
         for v in (0, 4, 8, 12):
@@ -69,41 +72,41 @@ def test_is_the_share_of_the_variance_that_the_pattern_has():
     noise = RNG(2).normal(size=(40, 3, 64, 64))
     for amplitude in (0.2, 1.0, 3.0):
         share = amplitude**2 / 2 / (amplitude**2 / 2 + 1)
-        assert looks.checkerboard(noise + amplitude * three(wave(0.25, 0))) == pytest.approx(share, abs=0.01)
+        assert checkerboard.checkerboard(noise + amplitude * three(wave(0.25, 0))) == pytest.approx(share, abs=0.01)
 
 
 def test_turned_shifted_scaled_and_brightened_pictures_have_the_same_index():
     difference = RNG(3).normal(size=(4, 3, 64, 48)) + three(wave(0.25, 0.5, (64, 48))) * 0.4
-    found = looks.grid_shares(difference)
+    found = checkerboard.grid_shares(difference)
     assert found.min() > 0.02
-    np.testing.assert_allclose(looks.grid_shares(difference.swapaxes(2, 3)), found, atol=1e-12)
-    np.testing.assert_allclose(looks.grid_shares(difference[..., ::-1, :]), found, atol=1e-12)
-    np.testing.assert_allclose(looks.grid_shares(np.roll(difference, (3, 5), (2, 3))), found, atol=1e-12)
+    np.testing.assert_allclose(checkerboard.grid_shares(difference.swapaxes(2, 3)), found, atol=1e-12)
+    np.testing.assert_allclose(checkerboard.grid_shares(difference[..., ::-1, :]), found, atol=1e-12)
+    np.testing.assert_allclose(checkerboard.grid_shares(np.roll(difference, (3, 5), (2, 3))), found, atol=1e-12)
     colour = np.array([5.0, -2, 1]).reshape(3, 1, 1)
-    np.testing.assert_allclose(looks.grid_shares(-7 * difference + colour), found, atol=1e-9)
-    np.testing.assert_allclose(looks.grid_shares(difference[:, [2, 0, 1]]), found, atol=1e-12)
-    assert looks.checkerboard(torch.from_numpy(difference).float()) == pytest.approx(found.mean(), abs=1e-6)
+    np.testing.assert_allclose(checkerboard.grid_shares(-7 * difference + colour), found, atol=1e-9)
+    np.testing.assert_allclose(checkerboard.grid_shares(difference[:, [2, 0, 1]]), found, atol=1e-12)
+    assert checkerboard.checkerboard(torch.from_numpy(difference).float()) == pytest.approx(found.mean(), abs=1e-6)
 
 
 def test_borders_and_soft_shapes_are_no_checkerboards():
     """A ramp does not close at the picture's borders and raises both axes of the spectrum; neighbours share that."""
     ramps = [three(COLUMNS), three(ROWS), three(COLUMNS + 2.0 * ROWS), three(np.hypot(ROWS - 30, COLUMNS - 20))]
     for ramp in ramps:
-        assert abs(looks.checkerboard(ramp)) < 0.003
-    pictures = networks.to_tensor(cutouts.render(cutouts.World(), "test", range(24)).images)
-    assert abs(looks.checkerboard(pictures)) < 0.003
+        assert abs(checkerboard.checkerboard(ramp)) < 0.003
+    pictures = interface.to_tensor(cutouts.render(cutouts.World(), "test", range(24)).images)
+    assert abs(checkerboard.checkerboard(pictures)) < 0.003
 
 
 def test_every_picture_counts_the_same_however_much_it_changes():
     weak, strong = 1e-3 * three(lattice(4)), 1e3 * RNG(4).normal(size=(1, 3, 64, 64))
-    assert looks.checkerboard(np.concatenate([weak, strong])) == pytest.approx(0.5, abs=0.01)
+    assert checkerboard.checkerboard(np.concatenate([weak, strong])) == pytest.approx(0.5, abs=0.01)
 
 
 def test_nothing_that_varies_is_zero():
-    assert looks.checkerboard(np.zeros((2, 3, 64, 64))) == 0
-    assert looks.checkerboard(np.full((2, 3, 64, 64), 0.1)) == 0
-    assert looks.checkerboard(np.full((1, 3, 36, 44), 1 / 7)) == 0  # its transform is zero but for rounding
-    shares = looks.grid_shares(np.concatenate([three(np.full((64, 64), 0.1)), three(lattice(4))]))
+    assert checkerboard.checkerboard(np.zeros((2, 3, 64, 64))) == 0
+    assert checkerboard.checkerboard(np.full((2, 3, 64, 64), 0.1)) == 0
+    assert checkerboard.checkerboard(np.full((1, 3, 36, 44), 1 / 7)) == 0  # its transform is zero but for rounding
+    shares = checkerboard.grid_shares(np.concatenate([three(np.full((64, 64), 0.1)), three(lattice(4))]))
     assert shares.tolist() == pytest.approx([0, 1])
 
 
@@ -112,14 +115,14 @@ def test_nothing_that_varies_is_zero():
 )
 def test_refuses_other_shapes(shape):
     with pytest.raises(ValueError, match=r"difference: found shape .* multiples of 4 and at least 12"):
-        looks.checkerboard(np.ones(shape))
+        checkerboard.checkerboard(np.ones(shape))
 
 
 def test_refuses_nothing_and_what_is_not_finite():
     with pytest.raises(ValueError, match="found 0 pictures"):
-        looks.checkerboard(np.ones((0, 3, 64, 64)))
+        checkerboard.checkerboard(np.ones((0, 3, 64, 64)))
     with pytest.raises(ValueError, match="finite numbers"):
-        looks.checkerboard(np.full((1, 3, 64, 64), np.nan))
+        checkerboard.checkerboard(np.full((1, 3, 64, 64), np.nan))
 
 
 def test_patterns_compare_with_a_s_and_name_family_and_seed(monkeypatch):
@@ -131,20 +134,20 @@ def test_patterns_compare_with_a_s_and_name_family_and_seed(monkeypatch):
         family, seed = autoencoder
         return images + common + {"A_S": 0, "lenet": (seed or 0) * grid + noise, "alexnet": noise}[family]
 
-    monkeypatch.setattr(looks.autoencoders, "autoencoder", lambda device: ("A_S", None))
-    monkeypatch.setattr(looks.signals, "tuned", lambda family, seed, device: (family, seed))
-    monkeypatch.setattr(looks.segnet, "reconstruct", reconstruct)
-    images = networks.to_tensor(cutouts.render(cutouts.World(), "test", range(12)).images)
-    found = looks.patterns(["lenet", "alexnet"], [0, 2], images, RNG(0))
+    monkeypatch.setattr(patterns_and_colours.autoencoders, "autoencoder", lambda device: ("A_S", None))
+    monkeypatch.setattr(patterns_and_colours.signals, "tuned", lambda family, seed, device: (family, seed))
+    monkeypatch.setattr(patterns_and_colours.segnet, "reconstruct", reconstruct)
+    images = interface.to_tensor(cutouts.render(cutouts.World(), "test", range(12)).images)
+    found = patterns_and_colours.patterns(["lenet", "alexnet"], [0, 2], images, RNG(0))
     rows = {(row["name"], row["seed"]): row for row in found.rows}
-    expected = looks.checkerboard(2 * grid + noise)
+    expected = checkerboard.checkerboard(2 * grid + noise)
     assert rows["LeNet-5", 2]["value"] == pytest.approx(expected, abs=1e-6) and expected > 0.3
     assert abs(rows["LeNet-5", 0]["value"]) < 0.003 and abs(rows["AlexNet", 2]["value"]) < 0.003
     assert rows["LeNet-5", 2]["low"] < expected < rows["LeNet-5", 2]["high"] and rows["LeNet-5", 2]["n"] == 12
     assert rows["AlexNet", 0]["group"].endswith(": 4") and rows["LeNet-5", 0]["group"].endswith(": 1")
     assert found.spectra["LeNet-5"][16, 0] > 20 * found.spectra["AlexNet"][16, 0] > 0
     assert found.spectra["LeNet-5"][0, 0] < 1e-3
-    assert found.baselines["the pictures themselves"] == looks.checkerboard(images)
+    assert found.baselines["the pictures themselves"] == checkerboard.checkerboard(images)
     assert found.baselines["A_S minus the picture"] == pytest.approx(1, abs=1e-4)
 
 
@@ -155,37 +158,39 @@ def test_histograms_are_of_the_clipped_picture_in_cielab():
     """sRGB red is L 53.2, a 80.1, b 67.2, blue L 32.3, a 79.2, b -107.9 (CIE, D65); red and blue swapped fails."""
     red = torch.tensor([1.4, -0.3, 0.0]).reshape(1, 3, 1, 1).expand(1, 3, 8, 8)
     blue = torch.tensor([0.0, 0.0, 1.0]).reshape(1, 3, 1, 1).expand(3, 3, 8, 8)
-    found = looks.lab_histograms(torch.cat([red, blue]), 50)
+    found = patterns_and_colours.lab_histograms(torch.cat([red, blue]), 50)
     for channel, (first, second) in {"L": (53.2, 32.3), "a": (80.1, 79.2), "b": (67.2, -107.9)}.items():
-        low, high = looks.RANGES[channel]
+        low, high = patterns_and_colours.RANGES[channel]
         where = [int((value - low) / (high - low) * 50) for value in (first, second)]
         assert found[channel].sum() == pytest.approx(1) and len(found[channel]) == 50
         expected = np.zeros(50)
         np.add.at(expected, where, [0.25, 0.75])
         np.testing.assert_allclose(found[channel], expected)
-    rows = looks.histogram_rows({"A_S": found})
-    assert len(rows) == 150 and rows[50]["channel"] == "a" and rows[50]["from"] == looks.RANGES["a"][0]
+    rows = patterns_and_colours.histogram_rows({"A_S": found})
+    assert len(rows) == 150 and rows[50]["channel"] == "a" and rows[50]["from"] == patterns_and_colours.RANGES["a"][0]
     assert sum(row["share"] for row in rows) == pytest.approx(3)
 
 
 def test_no_colour_lies_beyond_the_ranges():
     values = torch.tensor(np.stack(np.meshgrid(*3 * [np.linspace(0, 1, 9)]))).reshape(1, 3, 27, 27)
-    lab = looks.rgb2lab(values[0].permute(1, 2, 0).numpy())
-    for k, (low, high) in enumerate(looks.RANGES.values()):
+    lab = patterns_and_colours.rgb2lab(values[0].permute(1, 2, 0).numpy())
+    for k, (low, high) in enumerate(patterns_and_colours.RANGES.values()):
         assert low <= lab[..., k].min() and lab[..., k].max() <= high + 1e-6
 
 
 def test_shots_zoom_on_the_object(monkeypatch):
     images = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 0.5
     pose = np.array([[10, 50, 12, 0], [0, 0, 12, 0], [63, 30, 12, 0]], np.float32)
-    first, second, third = looks.shots({"original": images, "A_S": 1 - images}, [0, 1, 2], pose)
+    first, second, third = patterns_and_colours.shots({"original": images, "A_S": 1 - images}, [0, 1, 2], pose)
     assert first["box"] == (43, 3, 15) and second["box"] == (0, 0, 15) and third["box"] == (23, 49, 15)
     np.testing.assert_allclose(first["images"]["original"][5, 7], images[0, :, 5, 7].clamp(0, 1))
     np.testing.assert_allclose(third["images"]["A_S"][5, 7], (1 - images[2, :, 5, 7]).clamp(0, 1))
-    monkeypatch.setattr(looks.autoencoders, "autoencoder", lambda device: 0.1)
-    monkeypatch.setattr(looks.signals, "tuned", lambda family, seed, device: {"lenet": 1, "vgg": 2}[family] + seed)
-    monkeypatch.setattr(looks.segnet, "reconstruct", lambda autoencoder, images: images + autoencoder)
-    found = looks.gallery(["vgg", "lenet"], 5, images)
+    monkeypatch.setattr(patterns_and_colours.autoencoders, "autoencoder", lambda device: 0.1)
+    monkeypatch.setattr(
+        patterns_and_colours.signals, "tuned", lambda family, seed, device: {"lenet": 1, "vgg": 2}[family] + seed
+    )
+    monkeypatch.setattr(patterns_and_colours.segnet, "reconstruct", lambda autoencoder, images: images + autoencoder)
+    found = patterns_and_colours.gallery(["vgg", "lenet"], 5, images)
     assert list(found) == ["original", "A_S", "A_V", "A_L"]
     added = [float((part - images).mean()) for part in found.values()]
     assert added == pytest.approx([0, 0.1, 7, 6], abs=1e-5)
@@ -193,7 +198,7 @@ def test_shots_zoom_on_the_object(monkeypatch):
 
 def test_figures_show_what_they_are_given():
     picture = RNG(0).random((64, 64, 3))
-    assert "tuned" in " ".join(text.get_text() for text in look_plots.pipeline(picture, picture * 2).axes[0].texts)
+    assert "tuned" in " ".join(text.get_text() for text in plots.pipeline(picture, picture * 2).axes[0].texts)
     spread = {"value": 1.0, "low": 0.5, "high": 1.5}
     rows = [
         {"name": name, "way": way, "seed": seed, "paper": None if name == "b" else -1.0} | spread
@@ -201,26 +206,28 @@ def test_figures_show_what_they_are_given():
         for way in ("on A_S minus original", "on own A_i minus original")
         for seed in (0, 1)
     ]
-    figure = look_plots.table_one(rows)
+    figure = plots.table_one(rows)
     crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x" and len(line.get_xdata())]
     assert [line.get_xdata()[0] for line in crosses] == [-1, -1] and len(figure.axes) == 2
-    histograms = {name: {c: np.full(50, 0.02) for c in looks.RANGES} for name in ("original", "A_S", "A_L")}
+    histograms = {
+        name: {c: np.full(50, 0.02) for c in patterns_and_colours.RANGES} for name in ("original", "A_S", "A_L")
+    }
     shots = [{"images": dict.fromkeys(histograms, picture), "box": (3, 9, 15)}] * 2
-    figure = look_plots.reconstructions(shots, histograms, looks.RANGES)
+    figure = plots.reconstructions(shots, histograms, patterns_and_colours.RANGES)
     assert len(figure.axes) == 7 * 3
     np.testing.assert_array_equal(figure.axes[3].images[0].get_array(), picture[3:18, 9:24])
     found = {axis.get_ylabel(): axis.get_xlim() for axis in figure.axes[-9::3]}
-    assert found == looks.RANGES
+    assert found == patterns_and_colours.RANGES
     rows = [{"name": name, "group": "g", "seed": seed} | spread for name in "ab" for seed in (0, 1)]
-    spectra = {name: looks.spectrum(three(lattice(4)) + 0.1)[0] for name in "ab"}
-    figure = look_plots.checkerboards(spectra, rows, {"originals": 0.1})
+    spectra = {name: checkerboard.spectrum(three(lattice(4)) + 0.1)[0] for name in "ab"}
+    figure = plots.checkerboards(spectra, rows, {"originals": 0.1})
     rings = [patch.center for patch in figure.axes[0].patches]
     assert len(rings) == 15 and (32, 32) not in rings  # not the mean
     shown = figure.axes[0].images[0].get_array()
     assert all(shown[y, x] > shown.min() for x, y in rings)  # this pattern has power at all of them
-    histories = {seed: {way: [0.1, 0.2] for way in comparison.HALVES} for seed in (0, 1)}
-    rows = [{"name": way, "seed": seed} | spread for way in comparison.HALVES for seed in (0, 1)]
-    figure = look_plots.halves(histories, rows, {"original": 0.9})
+    histories = {seed: {way: [0.1, 0.2] for way in costs.HALVES} for seed in (0, 1)}
+    rows = [{"name": way, "seed": seed} | spread for way in costs.HALVES for seed in (0, 1)]
+    figure = plots.halves(histories, rows, {"original": 0.9})
     assert len([line for line in figure.axes[0].lines if len(line.get_xdata())]) == 8
     assert [tick.get_text() for tick in figure.axes[1].get_xticklabels()] == ["decoder", "encoder", "both"]
     assert len(figure.axes[1].collections) == 6 and len(figure.axes[1].lines) == 7

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from lib import maximise, networks, objectives, parameterise, regularise, zoo
+from lib.methods.ascent import maximise, objectives, parameterisations, regularisers
+from lib.networks import catalogue, interface, zoo
 
 SGD, ADAM = partial(torch.optim.SGD, lr=0.1), partial(torch.optim.Adam, lr=0.05)
 EIGHT = (*zoo.FAMILIES, "squeezenet1_1", "efficientnet_lite0")
@@ -16,7 +17,7 @@ EIGHT = (*zoo.FAMILIES, "squeezenet1_1", "efficientnet_lite0")
 def network(model, size=12, layers=None, classes=3):
     names = tuple(f"class {k}" for k in range(classes))
     model = model.double().eval().requires_grad_(False)
-    return networks.Network("toy", model, lambda x: (x - 0.5) * 4, size, names, layers or {}, "")
+    return interface.Network("toy", model, lambda x: (x - 0.5) * 4, size, names, layers or {}, "")
 
 
 @pytest.fixture
@@ -34,11 +35,11 @@ def test_plain_ascent_on_a_linear_network_equals_the_closed_form():
     """Score w.x - lambda |x|^2: x_t = (1 - 2 r lambda)^t x_0 + r w (1 - (1 - 2 r lambda)^t) / (2 r lambda)."""
     flat = nn.Sequential(nn.Flatten(), nn.Linear(48, 2, bias=False))
     net = network(flat, 4, classes=2)
-    form = parameterise.pixels(4, noise=0.1, dtype=torch.float64)
+    form = parameterisations.pixels(4, noise=0.1, dtype=torch.float64)
     start, rate, weight, steps = form.start(2, generator()), 0.03, 0.7, 9
     made = maximise.maximise(
         form.image, objectives.score(net, [1, 0]), start, steps=steps, optimiser=partial(torch.optim.SGD, lr=rate),
-        penalties=[regularise.l2(weight)],
+        penalties=[regularisers.l2(weight)],
     )  # fmt: skip
     w, left = 4 * flat[1].weight[[1, 0]].reshape(2, 3, 4, 4), (1 - 2 * rate * weight) ** steps
     expected = left * start + rate * w * (1 - left) / (2 * rate * weight)
@@ -50,10 +51,10 @@ def test_plain_ascent_on_a_linear_network_equals_the_closed_form():
 
 RECIPES = {
     "plain": {"optimiser": SGD},
-    "adam, jitter": {"optimiser": ADAM, "transforms": [regularise.jitter(2), regularise.turn(5, 1.1)]},
-    "progress": {"optimiser": SGD, "scale": regularise.progress(2.0, 50.0)},
-    "normalised": {"optimiser": SGD, "scale": regularise.unit_rms, "penalties": [regularise.total_variation(0.01)]},
-} | {f"published {k}": {"optimiser": SGD, "operators": c.operators()} for k, c in enumerate(regularise.PUBLISHED, 1)}
+    "adam, jitter": {"optimiser": ADAM, "transforms": [regularisers.jitter(2), regularisers.turn(5, 1.1)]},
+    "progress": {"optimiser": SGD, "scale": regularisers.progress(2.0, 50.0)},
+    "normalised": {"optimiser": SGD, "scale": regularisers.unit_rms, "penalties": [regularisers.total_variation(0.01)]},
+} | {f"published {k}": {"optimiser": SGD, "operators": c.operators()} for k, c in enumerate(regularisers.PUBLISHED, 1)}
 
 
 PAIRS = [(form, recipe) for recipe in RECIPES for form in ("pixels", "fourier")[: 1 + ("published" not in recipe)]]
@@ -62,7 +63,7 @@ PAIRS = [(form, recipe) for recipe in RECIPES for form in ("pixels", "fourier")[
 @pytest.mark.parametrize(("form", "recipe"), PAIRS)
 def test_a_row_of_a_batch_gets_exactly_what_it_gets_alone(net, form, recipe):
     """Four units at once against four batches of one, float64; a percentile or a norm over the batch would differ."""
-    form = getattr(parameterise, form)(12, dtype=torch.float64)
+    form = getattr(parameterisations, form)(12, dtype=torch.float64)
     start, units = form.start(4, generator()), [5, 0, 7, 3]
     start *= torch.tensor([1, 5, 0.2, 3], dtype=torch.float64).reshape(4, *[1] * (start.ndim - 1))
 
@@ -82,7 +83,7 @@ def test_a_row_of_a_batch_gets_exactly_what_it_gets_alone(net, form, recipe):
 
 def test_the_network_gets_no_gradients_and_the_start_stays(net):
     net.model.requires_grad_(True)
-    form = parameterise.pixels(12, dtype=torch.float64)
+    form = parameterisations.pixels(12, dtype=torch.float64)
     start = form.start(2, generator())
     before = start.clone()
     made = maximise.maximise(form.image, objectives.score(net, [0, 1]), start, steps=2, optimiser=SGD)
@@ -152,34 +153,34 @@ def test_the_pass_stops_at_the_layer(net):
 
 def test_fourier_images_by_hand():
     """One coefficient is one cosine, its height 1 / frequency; the first decorrelated colour is a brightness."""
-    form = parameterise.fourier(8, dtype=torch.float64)
+    form = parameterisations.fourier(8, dtype=torch.float64)
     one = torch.zeros(1, 3, 8, 5, 2, dtype=torch.float64)
     one[0, 0, 0, 2, 0] = 1.0  # two waves across: frequency 1/4
     wave = 2 * np.cos(2 * np.pi * 2 * np.arange(8) / 8) / 8 / 4 / (2 / 8)
-    colours = np.array(parameterise.COLOURS) / np.linalg.norm(parameterise.COLOURS, axis=0).max()
+    colours = np.array(parameterisations.COLOURS) / np.linalg.norm(parameterisations.COLOURS, axis=0).max()
     expected = 1 / (1 + np.exp(-colours[:, 0, None, None] * np.broadcast_to(wave, (8, 8))))
     np.testing.assert_allclose(form.image(one)[0].numpy(), expected, atol=1e-6)
     assert form.start(2, generator()).shape == one.repeat(2, 1, 1, 1, 1).shape
 
 
 def test_starts_repeat_with_their_generator():
-    for form in (parameterise.pixels(8), parameterise.fourier(8)):
+    for form in (parameterisations.pixels(8), parameterisations.fourier(8)):
         a, b, c = (form.start(3, generator(k)) for k in (1, 1, 2))
         assert torch.equal(a, b) and not torch.equal(a, c) and not torch.equal(a[0], a[1])
         assert form.image(a).shape == (3, 3, 8, 8)
-    grey = parameterise.pixels(8, noise=0.0)
+    grey = parameterisations.pixels(8, noise=0.0)
     assert bool((grey.image(grey.start(1, generator())) == 0.5).all())
 
 
 @pytest.mark.parametrize("name", EIGHT)
 def test_works_by_name_alone(name):
     """Two steps on each of the six families and two ImageNet networks: scores rise; a unit is lowered."""
-    net = networks.load(name)
-    form = parameterise.pixels(net.size)
-    start, step = form.start(2, generator()), {"optimiser": SGD, "scale": regularise.progress(0.1), "steps": 2}
+    net = catalogue.load(name)
+    form = parameterisations.pixels(net.size)
+    start, step = form.start(2, generator()), {"optimiser": SGD, "scale": regularisers.progress(0.1), "steps": 2}
     made = maximise.maximise(form.image, objectives.score(net, [3, 7]), start, **step)
     assert bool((made.values[1] > made.values[0]).all())
-    unit = objectives.unit(net, networks.last_conv(net), [0, 1], "all", direction=-1)
+    unit = objectives.unit(net, interface.last_conv(net), [0, 1], "all", direction=-1)
     assert bool(maximise.maximise(form.image, unit, start, **step).images.isfinite().all())
 
 
@@ -211,8 +212,8 @@ class Twice(nn.Module):
         (lambda net: objectives.unit(network(Twice()), "act", 0), r"runs more than once"),
         (lambda net: objectives.unit(network(Twice()), "idle", 0), r"not used"),
         (lambda net: objectives.score(net, [0, 1, 2])(torch.rand(2, 3, 12, 12).double()), r"3 units .* 2 images"),
-        (lambda net: parameterise.pixels(1), r"size is 1"),
-        (lambda net: parameterise.pixels(8, noise=-1), r"noise is -1"),
+        (lambda net: parameterisations.pixels(1), r"size is 1"),
+        (lambda net: parameterisations.pixels(8, noise=-1), r"noise is -1"),
     ],
 )
 def test_bad_input_is_told_in_a_sentence(net, call, message):
@@ -228,12 +229,12 @@ def test_bad_input_is_told_in_a_sentence(net, call, message):
         ({"start": torch.zeros(2, 3, 12, 12).long()}, "int64"),
         ({"objective": lambda x: x.sum()}, r"objective gives shape \(\)"),
         ({"penalties": [lambda x: x]}, r"penalty gives shape \(2, 3, 12, 12\)"),
-        ({"transforms": [regularise.jitter(1)]}, "generator is None"),
+        ({"transforms": [regularisers.jitter(1)]}, "generator is None"),
         ({"objective": lambda x: (x[:, 0, 0, 0] - 0.5).sqrt()}, r"rows \[0, 1\] not finite at step 0; lower the rate"),
     ],
 )
 def test_the_loop_refuses_what_it_cannot_do(net, change, message):
-    form = parameterise.pixels(12, noise=0, dtype=torch.float64)
+    form = parameterisations.pixels(12, noise=0, dtype=torch.float64)
     options = {"objective": objectives.score(net, 0), "start": form.start(2, generator()), "steps": 1, "optimiser": SGD}
     options |= change
     with pytest.raises(ValueError, match=message):
@@ -246,7 +247,7 @@ def test_a_unit_that_is_silent_on_its_start_is_told():
     with torch.no_grad():
         model[0].bias.copy_(torch.tensor([-50.0, 50.0]))
     net = network(model, layers={"conv1": "1"})
-    form = parameterise.pixels(12, noise=0.1, dtype=torch.float64)
+    form = parameterisations.pixels(12, noise=0.1, dtype=torch.float64)
     start = form.start(2, generator())
     made = maximise.maximise(form.image, objectives.unit(net, "conv1", [0, 1]), start, steps=2, optimiser=ADAM)
     assert made.stuck.tolist() == [True, False]

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from lib import cutouts, networks, occlusion, overview, plots, predictions, zoo
-from lib import occlusion_claims as measure
+from lib.drawing import dots, grids, style
+from lib.experiments.n01_zoo import accuracies
+from lib.experiments.n09_occlusion import measures as measure
+from lib.experiments.shared import answers as shared_answers
+from lib.experiments.shared import per_network
+from lib.methods.occlusion import sweeps
+from lib.networks import catalogue, interface, zoo
+from lib.running import overview
+from lib.worlds import cutouts
 
 N = 30
 
@@ -22,11 +29,11 @@ def pictures():
 
 def reading(pictures, masks, right=None) -> measure.Reading:
     """A network that loses the true class exactly where the square's centre lies on `masks`."""
-    boxes, grid = occlusion.squares(64, 12, 4)
+    boxes, grid = sweeps.squares(64, 12, 4)
     middle = (boxes[:, :2] + boxes[:, 2:] - 1) // 2
     inside = masks[:, middle[:, 0], middle[:, 1]]
     probability = np.where(inside, 0.1, 0.9) + 1e-3 * np.random.default_rng(1).random(inside.shape)
-    sweep = occlusion.Sweep(boxes, grid, np.zeros((N, 10)), np.zeros((N, len(boxes), 10)), None, None, None, "plain")
+    sweep = sweeps.Sweep(boxes, grid, np.zeros((N, 10)), np.zeros((N, len(boxes), 10)), None, None, None, "plain")
     return measure.Reading(None, sweep, np.arange(N) if right is None else right, probability)
 
 
@@ -51,7 +58,7 @@ def test_readings_of_one_picture_are_one_cluster(pictures, generator):
 
 def test_every_seed_is_judged_by_its_own_readings():
     found = {("a", 0): 1.0, ("b", 0): 3.0, ("a", 1): 10.0}
-    result = measure.by_seed(lambda values: {"value": float(np.mean(values))}, found)
+    result = per_network.by_seed(lambda values: {"value": float(np.mean(values))}, found)
     assert result["value"] == pytest.approx(14 / 3)
     assert [(one["seed"], one["value"]) for one in result["seeds"]] == [(0, 2.0), (1, 10.0)]
 
@@ -79,9 +86,9 @@ def test_consistency_is_random_minus_landmarks(generator):
 
 def test_groups_are_of_one_shape_and_all_right(pictures):
     many = cutouts.render(cutouts.World(), "test", range(200))
-    nets = [networks.load("lenet", weights=False, seed=s) for s in (0, 1)]
-    images = networks.to_tensor(many.images)
-    answers = [networks.scores(net, images).argmax(1).numpy() for net in nets]
+    nets = [catalogue.load("lenet", weights=False, seed=s) for s in (0, 1)]
+    images = interface.to_tensor(many.images)
+    answers = [interface.scores(net, images).argmax(1).numpy() for net in nets]
     many = many._replace(labels=np.where(np.arange(200) % 3 == 0, answers[0], -1))  # the first net is right on a third
     groups = measure.fives(nets[:1], many, images)
     assert len(groups) and all(len(set(many.cues[five, 0])) == 1 for five in groups)
@@ -94,15 +101,15 @@ def test_answers_are_counted_for_the_cue_they_follow(pictures, monkeypatch):
     conflict = cutouts.conflict(cutouts.World(), 40)
     follow = np.where(np.arange(40) < 10, conflict.cues[:, 2], conflict.cues[:, 0])
     follow[35:] = [next(k for k in range(10) if k not in row) for row in conflict.cues[35:]]
-    monkeypatch.setattr(predictions, "probabilities", lambda net, batch: np.eye(10)[follow])
-    found = {row["group"]: row["value"] for row in predictions.followed({("lenet", 0): None}, conflict)}
+    monkeypatch.setattr(shared_answers, "probabilities", lambda net, batch: np.eye(10)[follow])
+    found = {row["group"]: row["value"] for row in accuracies.followed({("lenet", 0): None}, conflict)}
     assert found == {"shape": 25 / 40, "texture": 0, "hue": 10 / 40, "none of them": 5 / 40}
 
 
 def test_accuracies_are_of_the_right_set(pictures, monkeypatch):
     other = pictures._replace(labels=(pictures.labels + 1) % 10)
-    monkeypatch.setattr(predictions, "probabilities", lambda net, batch: np.eye(10)[pictures.labels])
-    rows = predictions.accuracies({("vgg", 2): None}, {"test": pictures, "shifted": other})
+    monkeypatch.setattr(shared_answers, "probabilities", lambda net, batch: np.eye(10)[pictures.labels])
+    rows = accuracies.accuracies({("vgg", 2): None}, {"test": pictures, "shifted": other})
     assert [(row["name"], row["seed"], row["group"], row["value"]) for row in rows] == [
         ("VGG-BN", 2, "test", 1.0),
         ("VGG-BN", 2, "shifted", 0.0),
@@ -112,26 +119,26 @@ def test_accuracies_are_of_the_right_set(pictures, monkeypatch):
 
 def test_predictions_are_computed_once_for_the_same_network_and_pictures(pictures, tmp_path, monkeypatch):
     monkeypatch.setenv("COMPANION_BUILD", str(tmp_path))
-    net = networks.load("lenet", weights=False)
-    first = predictions.probabilities(net, pictures)
+    net = catalogue.load("lenet", weights=False)
+    first = shared_answers.probabilities(net, pictures)
     assert np.allclose(first.sum(1), 1, atol=1e-5)
-    expected = networks.scores(net, networks.to_tensor(pictures.images)).softmax(1).numpy()
+    expected = interface.scores(net, interface.to_tensor(pictures.images)).softmax(1).numpy()
     assert np.array_equal(first, expected)
-    monkeypatch.setattr(networks, "scores", lambda *a, **k: pytest.fail("computed again"))
-    assert np.array_equal(predictions.probabilities(net, pictures), first)
+    monkeypatch.setattr(interface, "scores", lambda *a, **k: pytest.fail("computed again"))
+    assert np.array_equal(shared_answers.probabilities(net, pictures), first)
     with pytest.raises(BaseException, match="computed again"):
-        predictions.probabilities(net._replace(digest="another"), pictures)
+        shared_answers.probabilities(net._replace(digest="another"), pictures)
 
 
 def test_the_last_convolution_is_named_or_missed_in_a_sentence():
-    net = networks.load("vgg", weights=False)
-    assert networks.last_conv(net) == "conv5"
+    net = catalogue.load("vgg", weights=False)
+    assert interface.last_conv(net) == "conv5"
     with pytest.raises(ValueError, match="names no convolutional layer"):
-        networks.last_conv(net._replace(layers={"fc8": "fc8"}))
+        interface.last_conv(net._replace(layers={"fc8": "fc8"}))
 
 
 def test_uint8_pictures_become_unit_tensors(pictures):
-    x = networks.to_tensor(pictures.images)
+    x = interface.to_tensor(pictures.images)
     assert x.shape == (N, 3, 64, 64) and x.dtype == torch.float32
     assert torch.equal(x[3, 1, 5, 7] * 255, torch.tensor(float(pictures.images[3, 5, 7, 1])))
 
@@ -151,18 +158,18 @@ def test_figures_draw_every_row():
         for s in (0, 1)
         for g in ("x", "y")
     ]
-    axis = plots.dots(rows, "share", {"chance": 0.1}).axes[0]
+    axis = dots.dots(rows, "share", {"chance": 0.1}).axes[0]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"] and len(axis.lines) == 2 * 8 + 2 + 1
-    bars = plots.shares(rows, "share").axes[0].patches
-    ticks = [line.get_xdata().tolist() for line in plots.shares(rows, "share").axes[0].lines]
+    bars = dots.shares(rows, "share").axes[0].patches
+    ticks = [line.get_xdata().tolist() for line in dots.shares(rows, "share").axes[0].lines]
     assert len(bars) == 4 and bars[1].get_x() == pytest.approx(0.5)
     assert ticks == [[0.5, 0.5]] * 2  # where the first part ends, for each seed; the last part's end is always one
     with pytest.raises(ValueError, match="stride"):
         sparse = reading(cutouts.render(cutouts.World(), "test", range(N)), np.zeros((N, 64, 64), bool))
         measure.minimum([sparse], np.zeros((N, 64, 64), bool), np.random.default_rng(0))
-    signed = plots.signed(np.array([[-2.0, 0.0, 2.0]]))
+    signed = grids.signed(np.array([[-2.0, 0.0, 2.0]]))
     assert signed.tolist() == [[0.0, 0.5, 1.0]]
-    plots.plt.close("all")
+    style.plt.close("all")
 
 
 def test_zoo_titles_and_letters_cover_every_family():

@@ -11,10 +11,14 @@ from matplotlib import pyplot as plt
 from scipy import integrate, special
 from skimage import restoration
 
-from lib import cutouts, facets, minds_eye, minds_eye_claims, minds_eye_cost, minds_eye_sets, networks, regularise, zoo
-from lib import minds_eye_plots as plots_of
-from lib.minds_eye import Recipe
-from lib.robust import adaptive, log_partition, robust
+from lib.experiments.n14_minds_eye import image_sets, measures, operations
+from lib.experiments.n14_minds_eye import plots as plots_of
+from lib.methods.ascent import regularisers
+from lib.methods.minds_eye import facets, synthesis
+from lib.methods.minds_eye.robust_loss import adaptive, log_partition, robust
+from lib.methods.minds_eye.synthesis import Recipe
+from lib.networks import catalogue, interface, zoo
+from lib.worlds import cutouts
 
 
 def double(*values):
@@ -75,35 +79,35 @@ def test_shape_and_scale_persist_and_learn_towards_the_residuals():
 
 def test_total_variation_denoising_is_that_of_skimage():
     images = torch.rand(2, 3, 12, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    found = regularise.denoise(0.1, rounds=15)(images, None, 0)
+    found = regularisers.denoise(0.1, rounds=15)(images, None, 0)
     for mine, image in zip(found, images, strict=True):
         theirs = restoration.denoise_tv_chambolle(image.numpy(), 0.1, eps=0, max_num_iter=15, channel_axis=0)
         assert np.allclose(mine, theirs, atol=1e-10)
 
 
 def test_blended_operators_leave_what_the_mask_leaves():
-    mask = regularise.centre(8, 0.5)
+    mask = regularisers.centre(8, 0.5)
     x = torch.ones(1, 3, 8, 8)
     zero = lambda x, gradient, step: x * 0  # noqa: E731
-    assert torch.allclose(regularise.blended(zero, mask, 3)(x, x, 3), 1 - mask.expand(1, 3, 8, 8))
-    assert torch.equal(regularise.blended(zero, mask, 3)(x, x, 4), x)
+    assert torch.allclose(regularisers.blended(zero, mask, 3)(x, x, 3), 1 - mask.expand(1, 3, 8, 8))
+    assert torch.equal(regularisers.blended(zero, mask, 3)(x, x, 4), x)
 
 
 def test_centre_is_a_gaussian_of_the_given_width():
-    mask = regularise.centre(9, 1 / 3)
+    mask = regularisers.centre(9, 1 / 3)
     assert mask[4, 4] == 1 and mask[4, 7] == pytest.approx(np.exp(-0.5)) and mask[1, 1] == pytest.approx(np.exp(-1))
 
 
 def test_windows_wander_inside_and_are_drawn_anew_only_when_due():
     rows = torch.arange(12.0)[:, None].expand(12, 12)
     image = torch.stack([rows, rows.T, rows])[None]
-    moves, generator = regularise.window(6, every=3), torch.Generator().manual_seed(1)
+    moves, generator = regularisers.window(6, every=3), torch.Generator().manual_seed(1)
     seen = [moves(image, generator) for _ in range(60)]
     corners = [(int(one[0, 0, 0, 0]), int(one[0, 1, 0, 0])) for one in seen]
     assert all(one.shape == (1, 3, 6, 6) for one in seen) and {c for pair in corners for c in pair} <= set(range(7))
     assert all(corners[3 * k] == corners[3 * k + 1] == corners[3 * k + 2] for k in range(20)) and len(set(corners)) > 8
     with pytest.raises(ValueError, match="window: size is 13, expected at most the side"):
-        regularise.window(13)(image, generator)
+        regularisers.window(13)(image, generator)
 
 
 # ---------------------------------------------------------------------------------------------------- the method
@@ -125,11 +129,11 @@ def test_terms_are_those_of_the_formula(net):
     aim, units = some(net, "conv5"), (0.3, 0.7)
     channels = facets.informative(aim.targets, 16)
     recipe = Recipe(activation=0.4, penalty=(0.2, 0.6), steps=2)
-    terms, history, _ = minds_eye.objective(net, "conv5", "conv4", aim.targets, channels, units, recipe)
+    terms, history, _ = synthesis.objective(net, "conv5", "conv4", aim.targets, channels, units, recipe)
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(9))
     loss, _ = adaptive(2)
     with torch.no_grad():
-        maps = networks.features(net, images, ["conv4", "conv5"])
+        maps = interface.features(net, images, ["conv4", "conv5"])
         z, t = maps["conv5"].mean((2, 3)) / 0.3, aim.targets / 0.3
         rise = torch.stack(
             [(z[k, channels[k]] * t[k, channels[k]]).sum() / t[k, channels[k]].square().sum() for k in (0, 1)]
@@ -140,7 +144,7 @@ def test_terms_are_those_of_the_formula(net):
             assert torch.allclose(terms(images), expected, atol=1e-5)
     assert torch.allclose(history[0][0], rise, atol=1e-5) and torch.allclose(history[1][2], cost, atol=1e-5)
     assert torch.allclose(history[0][1], (z - t).square().mean(1).sqrt(), atol=1e-5)
-    at_target, seen, _ = minds_eye.objective(net, "conv5", None, aim.targets, channels, units, recipe)
+    at_target, seen, _ = synthesis.objective(net, "conv5", None, aim.targets, channels, units, recipe)
     at_target(aim.starts)
     assert torch.allclose(seen[0][0], torch.ones(2), atol=1e-4) and torch.allclose(
         seen[0][1], torch.zeros(2), atol=1e-4
@@ -162,12 +166,12 @@ def test_one_forward_and_one_backward_pass_to_the_deeper_layer_a_step(net, layer
             output.register_hook(lambda gradient: backward.update([name]))
 
     handles = [
-        networks.module(net, n).register_forward_hook(partial(count, n)) for n in (*runs.split(), *silent.split())
+        interface.module(net, n).register_forward_hook(partial(count, n)) for n in (*runs.split(), *silent.split())
     ]
     try:
         facets.extent(net, layer)  # one whole pass of a grey image, which `synthesise` asks once too
         asked = dict(forward)
-        minds_eye.synthesise(net, layer, aim, (1.0, 1.0), Recipe(steps=steps), penalised=penalised)
+        synthesis.synthesise(net, layer, aim, (1.0, 1.0), Recipe(steps=steps), penalised=penalised)
     finally:
         for handle in handles:
             handle.remove()
@@ -179,63 +183,63 @@ def test_one_forward_and_one_backward_pass_to_the_deeper_layer_a_step(net, layer
 def test_rows_get_what_they_would_get_alone(net):
     aim = some(net, "conv3", n=3)
     noise_free = Recipe(steps=4, noise=0.0)
-    together = minds_eye.synthesise(net, "conv3", aim, (0.5, 1.0), noise_free, penalised="conv2", seed=3)
+    together = synthesis.synthesise(net, "conv3", aim, (0.5, 1.0), noise_free, penalised="conv2", seed=3)
     for k in range(3):
         one = facets.Aim(aim.targets[[k]], aim.starts[[k]], [aim.picked[k]])
-        alone = minds_eye.synthesise(net, "conv3", one, (0.5, 1.0), noise_free, penalised="conv2", seed=3)
+        alone = synthesis.synthesise(net, "conv3", one, (0.5, 1.0), noise_free, penalised="conv2", seed=3)
         assert np.abs(alone.pictures[0].astype(int) - together.pictures[k]).max() <= 1
         assert np.allclose(alone.curves.distance[:, 0], together.curves.distance[:, k], rtol=1e-4)
         assert alone.shape[0] == pytest.approx(together.shape[k], abs=1e-5)
-    split = minds_eye.synthesise(net, "conv3", aim, (0.5, 1.0), noise_free, penalised="conv2", seed=3, batch=2)
+    split = synthesis.synthesise(net, "conv3", aim, (0.5, 1.0), noise_free, penalised="conv2", seed=3, batch=2)
     assert np.abs(split.pictures.astype(int) - together.pictures).max() <= 1 and split.curves.penalty.shape == (4, 3)
 
 
 def test_terms_do_what_their_names_say_and_the_seed_repeats_to_the_bit(net):
     real = some(net, "conv5", n=4)
     start = facets.Aim(real.targets, torch.full_like(real.starts, 0.5), real.picked)
-    units = minds_eye.scales(net, "conv5", "conv4", real.targets.numpy(), real.starts)
+    units = synthesis.scales(net, "conv5", "conv4", real.targets.numpy(), real.starts)
     assert units[0] == pytest.approx(float(real.targets.square().mean().sqrt()), rel=1e-5)
     made = {}
     for name, recipe in {"rise": Recipe(distance=0.0), "near": Recipe(activation=0.0)}.items():
-        run = [minds_eye.synthesise(net, "conv5", start, units, recipe._replace(steps=40), seed=1) for _ in range(2)]
+        run = [synthesis.synthesise(net, "conv5", start, units, recipe._replace(steps=40), seed=1) for _ in range(2)]
         assert (run[0].pictures == run[1].pictures).all() and (run[0].curves.distance == run[1].curves.distance).all()
         made[name] = run[0]
     first, last = made["near"].curves.distance[[0, -1]].mean(1)
     assert last < 0.8 * first and made["near"].shape[0] != pytest.approx(1.0, abs=1e-3)
     assert made["rise"].curves.activation[-1].mean() > 1.5 * made["near"].curves.activation[-1].mean()
     assert made["rise"].scale.tolist() == [1.0] * 4  # without a distance nothing is learnt
-    other = minds_eye.synthesise(net, "conv5", start, units, Recipe(steps=40, distance=0.0), seed=2)
+    other = synthesis.synthesise(net, "conv5", start, units, Recipe(steps=40, distance=0.0), seed=2)
     assert (other.pictures != made["rise"].pictures).any()
 
 
 def test_steps_are_kept_and_pictures_are_the_middle(net):
     aim = some(net, "conv5")
-    made = minds_eye.synthesise(net, "conv5", aim, (1.0, 1.0), Recipe(steps=3), keep=(0, 2, 3))
+    made = synthesis.synthesise(net, "conv5", aim, (1.0, 1.0), Recipe(steps=3), keep=(0, 2, 3))
     assert sorted(made.strip) == [0, 2, 3] and made.strip[0].shape == made.pictures.shape == (2, 64, 64, 3)
     assert (made.strip[3] == made.pictures).all() and (made.strip[0] != made.strip[2]).any()
 
 
 def test_the_layer_below():
-    assert minds_eye.below(zoo.network("alexnet", 0), "conv5") == "conv4"
-    assert minds_eye.below(zoo.network("lenet", 0), "conv2_pre") == "conv1"
-    assert minds_eye.below(zoo.network("lenet", 0), "conv1") is None
-    assert minds_eye.below(zoo.network("resnet", 0), "pool5") is None
+    assert synthesis.below(zoo.network("alexnet", 0), "conv5") == "conv4"
+    assert synthesis.below(zoo.network("lenet", 0), "conv2_pre") == "conv1"
+    assert synthesis.below(zoo.network("lenet", 0), "conv1") is None
+    assert synthesis.below(zoo.network("resnet", 0), "pool5") is None
 
 
 @pytest.mark.parametrize("name", [*zoo.FAMILIES, "squeezenet1_1", "efficientnet_lite0"])
 def test_every_network_by_name_alone(name):
-    net = networks.load(name)
-    layer = networks.last_conv(net)
-    below, aim = minds_eye.below(net, layer), some(net, layer)
-    units = minds_eye.scales(net, layer, below, aim.targets.numpy(), aim.starts)
-    made = minds_eye.synthesise(net, layer, aim, units, Recipe(steps=2), penalised=below)
+    net = catalogue.load(name)
+    layer = interface.last_conv(net)
+    below, aim = synthesis.below(net, layer), some(net, layer)
+    units = synthesis.scales(net, layer, below, aim.targets.numpy(), aim.starts)
+    made = synthesis.synthesise(net, layer, aim, units, Recipe(steps=2), penalised=below)
     assert made.pictures.shape == (2, net.size, net.size, 3) and np.isfinite(made.curves).all()
-    assert minds_eye_cost.iteration(net, layer, below) <= 1.001 * minds_eye_cost.whole(net)
+    assert operations.iteration(net, layer, below) <= 1.001 * operations.whole(net)
 
 
 def test_layers_without_places_are_refused(net):
     with pytest.raises(ValueError, match="128 numbers an image and no places"):
-        minds_eye.synthesise(net, "fc6", some(net, "conv5"), (1.0, 1.0), Recipe(steps=1))
+        synthesis.synthesise(net, "fc6", some(net, "conv5"), (1.0, 1.0), Recipe(steps=1))
 
 
 # ---------------------------------------------------------------------------------------------------- what is measured
@@ -243,14 +247,14 @@ def test_layers_without_places_are_refused(net):
 
 def test_multiply_adds_are_those_of_a_hand_count():
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.Flatten(), torch.nn.Linear(256, 2))
-    small = networks.wrap(model, name="small", size=8, preprocess=lambda x: x)
+    small = interface.wrap(model, name="small", size=8, preprocess=lambda x: x)
     conv, dense = 8 * 8 * 4 * 3 * 9, 256 * 2
-    assert minds_eye_cost.whole(small) == 2 * (conv + dense)  # forward, and backward to the image
-    assert minds_eye_cost.iteration(small, "0") == 2 * conv
+    assert operations.whole(small) == 2 * (conv + dense)  # forward, and backward to the image
+    assert operations.iteration(small, "0") == 2 * conv
 
 
 def test_a_generator_prior_costs_more(net):
-    found, table = minds_eye_cost.cost([net], (net, "fc6"), ())
+    found, table = operations.cost([net], (net, "fc6"), ())
     assert 0.9 < found["value"] <= 1.0 and found["named"]["a step of the generator prior"][0] > 1.5
     assert len(table.rows) == 2
 
@@ -258,16 +262,16 @@ def test_a_generator_prior_costs_more(net):
 def test_own_facet_and_how_far_apart():
     table = np.array([[1.0, 3, 0], [2, 4, 9], [9, 9, 1]])
     groups = np.array([0, 0, 1])
-    assert minds_eye_sets.own(table).tolist() == [False, False, True]
-    assert minds_eye_sets.own(table, groups).tolist() == [True, False, True]
+    assert image_sets.own(table).tolist() == [False, False, True]
+    assert image_sets.own(table, groups).tolist() == [True, False, True]
     pair = np.array([0, 0])
-    assert minds_eye_claims.apart(table[:2, :2], pair).tolist() == [2 / 3, -1.0]
-    assert minds_eye_claims.apart(table[:2, :2], pair, np.array([[1, 0], [0, 1]])).tolist() == [[-2, 0.5], [2 / 3, -1]]
+    assert measures.apart(table[:2, :2], pair).tolist() == [2 / 3, -1.0]
+    assert measures.apart(table[:2, :2], pair, np.array([[1, 0], [0, 1]])).tolist() == [[-2, 0.5], [2 / 3, -1]]
 
 
 def test_jaccard_by_hand():
     one, other = np.array([[1, 1, 0, 0]], bool), np.array([[1, 0, 1, 0], [1, 1, 0, 0], [0, 0, 1, 1]], bool)
-    assert np.allclose(minds_eye_claims.jaccard(one, other), [[1 / 3, 1, 0]])
+    assert np.allclose(measures.jaccard(one, other), [[1 / 3, 1, 0]])
 
 
 def made_up(shift, seed=0, width=12, k=3, classes=10):
@@ -283,25 +287,25 @@ def made_up(shift, seed=0, width=12, k=3, classes=10):
     judged = np.repeat(centres, 4, 0) + 0.05 * rng.standard_normal((4 * k * classes, width))
     members = {c: np.arange(4 * k * c, 4 * k * (c + 1)) for c in range(classes)}
     parts = {c: facets.Facets(labels[own], np.zeros((4 * k, k)), judged[own]) for c, own in members.items()}
-    sets = minds_eye_sets.Sets(None, judged, parts, members, groups, judged, centres, np.full((classes * k, 3), -1))
-    return minds_eye_sets.Tried(sets, {}, read)
+    sets = image_sets.Sets(None, judged, parts, members, groups, judged, centres, np.full((classes * k, 3), -1))
+    return image_sets.Tried(sets, {}, read)
 
 
 def test_separation_is_seen_where_it_is_and_not_where_facets_are_dealt():
-    start = {minds_eye_sets.START: 0.0}
-    near = {s: made_up({minds_eye_sets.BOTH: 0.8} | start, s) for s in range(3)}
-    far = {s: made_up({minds_eye_sets.BOTH: 0.0} | start, s) for s in range(3)}
-    found = minds_eye_claims.separation(near, np.random.default_rng(0))
+    start = {image_sets.START: 0.0}
+    near = {s: made_up({image_sets.BOTH: 0.8} | start, s) for s in range(3)}
+    far = {s: made_up({image_sets.BOTH: 0.0} | start, s) for s in range(3)}
+    found = measures.separation(near, np.random.default_rng(0))
     assert found["interval"][0] > 0.3 > found["null"][1] and len(found["seeds"]) == 3
     assert found["named"]["the sets' own images"][0] > 0.7
     assert abs(found["named"]["the start images"][0]) < 0.05
-    lost = minds_eye_claims.separation(far, np.random.default_rng(0))
+    lost = measures.separation(far, np.random.default_rng(0))
     assert lost["null"][0] < lost["value"] < lost["null"][1] + 0.05 and abs(lost["value"]) < 0.05
 
 
 def test_selection_compares_with_another_start():
-    names = (minds_eye_sets.BOTH, minds_eye_sets.RESTART, minds_eye_sets.FARTHEST, minds_eye_sets.RELEASED)
-    names = (*names, minds_eye_sets.OTHERS)
+    names = (image_sets.BOTH, image_sets.RESTART, image_sets.FARTHEST, image_sets.RELEASED)
+    names = (*names, image_sets.OTHERS)
     tried = {}
     for s in range(3):
         one = made_up(dict.fromkeys(names, 0.8), s)
@@ -310,20 +314,20 @@ def test_selection_compares_with_another_start():
         jolt = 1 + 0.01 * np.random.default_rng(s).random((30, 1))
         read = {name: base + move / np.sqrt(12) * (jolt if move > 1 else 1) for name, move in moves.items()}
         tried[s] = one._replace(read=read)
-    found = minds_eye_claims.selection(tried, np.random.default_rng(0))
+    found = measures.selection(tried, np.random.default_rng(0))
     assert found["value"] == pytest.approx(0.5, abs=0.02) and found["interval"][0] > 0.5
-    assert found["named"][minds_eye_sets.RELEASED][0] == pytest.approx(2.0, abs=0.04)
+    assert found["named"][image_sets.RELEASED][0] == pytest.approx(2.0, abs=0.04)
     assert found["named"]["random others"][0] == pytest.approx(0.2, abs=0.02)
     assert found["named"]["farthest minus random others"][0] == pytest.approx(0.3, abs=0.02)
 
 
 def test_reference_leaves_each_image_out_of_its_own_centre():
     one = made_up({}, 0)
-    found = minds_eye_claims.reference(one.sets)
+    found = measures.reference(one.sets)
     assert found["own class"].tolist() == [1.0] * 10 and found["all"].tolist() == [1.0] * 10
     assert (found["apart"] > 0.5).all()
     alone = one.sets._replace(judged=one.sets.judged * 0, centres=one.sets.centres)
-    assert minds_eye_claims.reference(alone)["own class"].mean() < 1.0
+    assert measures.reference(alone)["own class"].mean() < 1.0
 
 
 def test_reference_counts_facets_alike_whatever_their_sizes():
@@ -332,36 +336,36 @@ def test_reference_counts_facets_alike_whatever_their_sizes():
     part = {0: facets.Facets(labels, np.zeros((7, 2)), judged)}
     centres = facets.centres(judged, labels)
     groups, cues = np.array([0, 0]), np.full((2, 3), -1)
-    found = minds_eye_sets.Sets(None, judged, part, {0: np.arange(7)}, groups, judged, centres, cues)
-    assert minds_eye_claims.reference(found)["own class"].tolist() == [(1 + 3 / 4) / 2]  # and not 6 of 7
+    found = image_sets.Sets(None, judged, part, {0: np.arange(7)}, groups, judged, centres, cues)
+    assert measures.reference(found)["own class"].tolist() == [(1 + 3 / 4) / 2]  # and not 6 of 7
 
 
 def test_by_angle_a_faint_row_counts_like_a_strong_one():
     centres = np.array([[1.0, 0], [0, 4.0]])
     rows = np.array([[0.1, 0], [0, 0.1]])
-    assert minds_eye_sets.own(minds_eye_sets.distances(rows, centres)).tolist() == [True, False]
-    assert minds_eye_sets.own(minds_eye_sets.distances(rows, centres, angle=True)).tolist() == [True, True]
-    assert minds_eye_sets.distances(rows, centres, angle=True)[0, 1] == pytest.approx(np.sqrt(2))
+    assert image_sets.own(image_sets.distances(rows, centres)).tolist() == [True, False]
+    assert image_sets.own(image_sets.distances(rows, centres, angle=True)).tolist() == [True, True]
+    assert image_sets.distances(rows, centres, angle=True)[0, 1] == pytest.approx(np.sqrt(2))
 
 
 def test_both_terms_are_compared_with_the_better_single_one(monkeypatch):
-    monkeypatch.setattr(minds_eye_claims, "shown", lambda pictures, cues: pictures)
-    shifts = {minds_eye_sets.BOTH: 0.8, minds_eye_sets.EQUAL: 0.8, "activation alone": 0.8, "distance alone": -0.8}
-    shifts[minds_eye_sets.START] = -0.8
+    monkeypatch.setattr(measures, "shown", lambda pictures, cues: pictures)
+    shifts = {image_sets.BOTH: 0.8, image_sets.EQUAL: 0.8, "activation alone": 0.8, "distance alone": -0.8}
+    shifts[image_sets.START] = -0.8
     tried = {}
     for s in range(3):
         one = made_up(shifts, s)
         share = np.tile([1.0, np.nan, 0.5], 10)  # a facet without cues is left out
-        cues = {name: Pictures(share * (name not in ("distance alone", minds_eye_sets.START))) for name in shifts}
+        cues = {name: Pictures(share * (name not in ("distance alone", image_sets.START))) for name in shifts}
         tried[s] = one._replace(seen=cues)
-    found = minds_eye_claims.gain(tried, np.random.default_rng(0))
+    found = measures.gain(tried, np.random.default_rng(0))
     assert found["value"] == 0 and "better single term: activation alone" in found["note"]
     assert found["named"]["the share itself, both terms"][0] == 1
     assert found["named"]["the share itself, distance alone"][0] < 0.2
     assert found["named"]["the share itself, start images"][0] < 0.2
     assert not any(found["named"]["equal weights minus activation alone"])
     assert found["named"]["the share itself by angle, both terms"][0] > 0.9
-    rows = minds_eye_claims.judged_rows(tried, np.random.default_rng(0))
+    rows = measures.judged_rows(tried, np.random.default_rng(0))
     assert [r["value"] for r in rows if r["name"].startswith("shows")] == [0.75, 0.75, 0.75, 0.0, 0.0] and len(
         rows
     ) == 17
@@ -373,38 +377,38 @@ class Pictures(NamedTuple):
 
 def test_sets_of_cutouts_and_what_their_facets_share(net):
     pictures = cutouts.batch(cutouts.World(), "validation", 200)
-    setting = minds_eye_sets.Setting(net, "conv2", zoo.network("lenet", 1), n_facets=2, n_nearest=3, steps=2)
-    found = minds_eye_sets.sets(setting, pictures)
+    setting = image_sets.Setting(net, "conv2", zoo.network("lenet", 1), n_facets=2, n_nearest=3, steps=2)
+    found = image_sets.sets(setting, pictures)
     assert found.groups.tolist() == np.repeat(range(10), 2).tolist() and found.centres.shape == (20, 16)
-    aim = minds_eye_sets.aims(found, 3)
+    aim = image_sets.aims(found, 3)
     assert aim.targets.shape == (20, 80) and aim.starts.shape == (20, 3, 64, 64)
-    rows = minds_eye_claims.recovered({"conv2": {0: found}}, pictures, np.random.default_rng(0))
+    rows = measures.recovered({"conv2": {0: found}}, pictures, np.random.default_rng(0))
     value = {row["name"]: row["value"] for row in rows}
     assert value["hue"] > 0.15 > value["shape"]  # an early layer groups by colour
-    made = minds_eye_sets.try_all(setting, found, 1.0)
+    made = image_sets.try_all(setting, found, 1.0)
     more = {"another start", "others of the facet", "farthest of the facet", "farthest of the set", "start images"}
-    assert set(made.seen) == {*minds_eye_sets.WAYS, *more} == set(made.read)
+    assert set(made.seen) == {*image_sets.WAYS, *more} == set(made.read)
     assert (made.seen["start images"].pictures == made.seen["both terms"].strip[0]).all()
     assert (made.seen["others of the facet"].pictures != made.seen["both terms"].pictures).any()
-    overlap = minds_eye_claims.overlap({0: made}, {0: net}, "conv2", 0.25, np.random.default_rng(0), draws=200)
+    overlap = measures.overlap({0: made}, {0: net}, "conv2", 0.25, np.random.default_rng(0), draws=200)
     assert overlap["null"][1] < overlap["value"] and overlap["named"]["k/C"] == (0.25,) * 3
     with pytest.raises(ValueError, match="judge is 'alexnet', the family looked into; expected another one"):
-        minds_eye_sets.checked({0: net}, ("conv5",), "alexnet", "alexnet")
+        image_sets.checked({0: net}, ("conv5",), "alexnet", "alexnet")
     with pytest.raises(ValueError, match="layer is 'fc6': .*no places"):
-        minds_eye_sets.checked({0: net}, ("conv5", "fc6"), "alexnet", "resnet")
-    assert minds_eye_sets.checked({0: net}, ("conv5", "conv2"), "alexnet", "resnet") == {0: net}
+        image_sets.checked({0: net}, ("conv5", "fc6"), "alexnet", "resnet")
+    assert image_sets.checked({0: net}, ("conv5", "conv2"), "alexnet", "resnet") == {0: net}
     with pytest.raises(ValueError, match="judge is alexnet.*expected one that takes no part"):
-        minds_eye_sets.sets(setting._replace(judge=net), pictures)
+        image_sets.sets(setting._replace(judge=net), pictures)
     with pytest.raises(ValueError, match="class 'disc': facets: the set has [0-9]+ images, expected at least.* 40"):
-        minds_eye_sets.sets(setting._replace(n_facets=40), pictures)
+        image_sets.sets(setting._replace(n_facets=40), pictures)
 
 
 def test_photographs_are_judged_by_a_network_that_took_no_part():
-    reader = networks.load("squeezenet1_1")
-    witness = minds_eye_sets.witness(reader)
-    assert witness.name == "efficientnet_lite0" and minds_eye_sets.witness(witness).name == "squeezenet1_1"
-    setting = minds_eye_sets.Setting(reader, networks.last_conv(reader), witness, 2, 2, 0.25, 2)
-    found = minds_eye_sets.photographs(setting, 2, 3.0, (0.001, 0.02))
+    reader = catalogue.load("squeezenet1_1")
+    witness = image_sets.witness(reader)
+    assert witness.name == "efficientnet_lite0" and image_sets.witness(witness).name == "squeezenet1_1"
+    setting = image_sets.Setting(reader, interface.last_conv(reader), witness, 2, 2, 0.25, 2)
+    found = image_sets.photographs(setting, 2, 3.0, (0.001, 0.02))
     assert list(found.near) == ["start", "rate 0.001", "rate 0.02", "tiles"]
     assert [len(part) for part in found.near.values()] == [2, 2, 2, 16] and found.near["tiles"].mean() > 0.5
     slow, fast = (one.pictures.astype(float) for one in found.seen.values())
@@ -416,4 +420,4 @@ def test_photographs_are_judged_by_a_network_that_took_no_part():
     assert len(numbers) == 4 and sum(row["own"] for row in numbers[::2]) == found.near["rate 0.001"].sum()
     plt.close(figure)
     with pytest.raises(ValueError, match="the judge is squeezenet1_1, the network looked into; expected one that"):
-        minds_eye_sets.photographs(setting._replace(judge=reader), 2, 3.0, (0.001,))
+        image_sets.photographs(setting._replace(judge=reader), 2, 3.0, (0.001,))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lib import networks, zoo
+from lib.networks import catalogue, interface, zoo
 
 GENERATOR = torch.Generator().manual_seed(0)
 IMAGES = torch.rand(5, 3, 16, 16, generator=GENERATOR)
@@ -30,7 +30,7 @@ class Small(nn.Module):
 
 def small(**parts):
     parts = {"name": "small", "size": 16, "preprocess": lambda x: (x - 0.5) / 0.25} | parts
-    return networks.wrap(Small().train(), **parts)
+    return interface.wrap(Small().train(), **parts)
 
 
 def hooks(model):
@@ -42,9 +42,9 @@ def test_given_network_stays_as_it_was():
     model.norm.eval()
     model.conv.weight.requires_grad_(False)
     before = copy.deepcopy(model.state_dict())
-    net = networks.wrap(model, name="small", size=16, preprocess=lambda x: x)
-    with networks.record(net, ["conv"]):
-        networks.scores(net, IMAGES)
+    net = interface.wrap(model, name="small", size=16, preprocess=lambda x: x)
+    with interface.record(net, ["conv"]):
+        interface.scores(net, IMAGES)
     assert model.training and model.drop.training and not model.norm.training
     assert model.relu.inplace and not model.conv.weight.requires_grad and model.fc.weight.requires_grad
     assert hooks(model) == 0
@@ -57,7 +57,7 @@ def test_given_network_stays_as_it_was():
 def test_scores_are_logits_of_the_preprocessed_image():
     net = small()
     expected = net.model((IMAGES - 0.5) / 0.25)
-    found = networks.scores(net, IMAGES, batch=2)
+    found = interface.scores(net, IMAGES, batch=2)
     assert found.shape == (5, 7) and torch.allclose(found, expected, atol=1e-6)
     assert not found.requires_grad and not found.is_inference()
     assert net.classes[:2] == ("class 0", "class 1") and len(net.classes) == 7
@@ -74,12 +74,12 @@ def test_scores_are_logits_of_the_preprocessed_image():
 )
 def test_images_of_a_wrong_kind_are_refused(images, found):
     with pytest.raises(ValueError, match=f"images for small: .*{found}.*expected float RGB"):
-        networks.scores(small(), images)
+        interface.scores(small(), images)
 
 
 def test_gradient_reaches_the_image_through_a_frozen_network():
     net, images = small(), IMAGES.clone().requires_grad_()
-    with networks.record(net, ["conv", "relu"]) as maps:
+    with interface.record(net, ["conv", "relu"]) as maps:
         output = net.model(net.preprocess(images))
     for source in (images, maps["conv"], maps["relu"]):
         (gradient,) = torch.autograd.grad(output[:, 3].sum(), source, retain_graph=True)
@@ -88,8 +88,8 @@ def test_gradient_reaches_the_image_through_a_frozen_network():
 
 def test_recorded_map_is_what_the_layer_gave():
     net = small()
-    with networks.record(net, ["norm", "relu", "fc"]) as maps:
-        output = networks.scores(net, IMAGES)
+    with interface.record(net, ["norm", "relu", "fc"]) as maps:
+        output = interface.scores(net, IMAGES)
     normed = net.model.norm(net.model.conv(net.preprocess(IMAGES)))
     assert normed.min() < -0.5  # so that an in-place ReLU would show
     assert torch.allclose(maps["norm"], normed, atol=1e-6) and torch.equal(maps["relu"], maps["norm"].relu())
@@ -107,23 +107,23 @@ def test_recorded_map_survives_a_functional_write_in_place():
             x += 100
             return x.mean((2, 3))
 
-    net = networks.wrap(Adds(), name="adds", size=16, preprocess=lambda x: x)
-    with networks.record(net, ["conv"]) as maps:
-        output = networks.scores(net, IMAGES)
+    net = interface.wrap(Adds(), name="adds", size=16, preprocess=lambda x: x)
+    with interface.record(net, ["conv"]) as maps:
+        output = interface.scores(net, IMAGES)
     assert maps["conv"].abs().max() < 50 and output.min() > 50
 
 
 def test_recording_does_not_change_the_scores():
     net = small()
-    before = networks.scores(net, IMAGES)
-    with networks.record(net, ["conv", "norm", "relu"]):
-        assert torch.equal(networks.scores(net, IMAGES), before)
+    before = interface.scores(net, IMAGES)
+    with interface.record(net, ["conv", "norm", "relu"]):
+        assert torch.equal(interface.scores(net, IMAGES), before)
 
 
 def test_record_keeps_the_latest_pass_and_leaves_no_hooks():
     net = small()
-    with networks.record(net, ["conv"]) as maps:
-        networks.scores(net, IMAGES, batch=2)
+    with interface.record(net, ["conv"]) as maps:
+        interface.scores(net, IMAGES, batch=2)
         assert hooks(net.model) == 2 and len(maps["conv"]) == 1
     assert hooks(net.model) == 0
 
@@ -132,7 +132,7 @@ def test_record_keeps_the_latest_pass_and_leaves_no_hooks():
 def test_hooks_are_gone_after_an_exception(bad):
     net = small()
     layers = ["conv", "norm"] + (["nowhere"] if bad == "name" else [])
-    with pytest.raises((KeyError, RuntimeError, ValueError)), networks.record(net, layers):
+    with pytest.raises((KeyError, RuntimeError, ValueError)), interface.record(net, layers):
         if bad == "body":
             raise KeyError("body")
         net.model(torch.rand(1, 2, 16, 16))
@@ -141,23 +141,23 @@ def test_hooks_are_gone_after_an_exception(bad):
 
 def test_module_without_a_single_output_is_refused():
     net = small()
-    with networks.record(net, ["shared"]):
+    with interface.record(net, ["shared"]):
         for _ in range(2):  # also on a second pass
             with pytest.raises(ValueError, match="'shared' of small runs more than once"):
-                networks.scores(net, IMAGES)
-    with networks.record(net, ["pair"]), pytest.raises(ValueError, match="'pair' of small gives tuple"):
-        networks.scores(net, IMAGES)
+                interface.scores(net, IMAGES)
+    with interface.record(net, ["pair"]), pytest.raises(ValueError, match="'pair' of small gives tuple"):
+        interface.scores(net, IMAGES)
 
 
 def test_layers_by_paper_name_and_by_path():
     net = small(layers={"conv1": "relu", "conv1_pre": "norm"})
-    assert networks.module(net, "conv1") is net.model.relu
-    assert networks.module(net, "conv1_pre") is net.model.norm
-    assert networks.module(net, "fc") is net.model.fc
+    assert interface.module(net, "conv1") is net.model.relu
+    assert interface.module(net, "conv1_pre") is net.model.norm
+    assert interface.module(net, "fc") is net.model.fc
     with pytest.raises(ValueError, match="small has no layer 'conv2'; its layers are conv1, conv1_pre.* nearest: conv"):
-        networks.module(net, "conv2")
+        interface.module(net, "conv2")
     with pytest.raises(ValueError, match="no layer"):
-        networks.module(net, "")
+        interface.module(net, "")
     with pytest.raises(ValueError, match="no layer 'nowhere'"):
         small(layers={"conv5": "nowhere"})
 
@@ -175,12 +175,12 @@ def test_output_that_is_not_n_classes_is_refused(forward, found):
     model = nn.Identity()
     model.forward = forward
     with pytest.raises(ValueError, match=f"^odd answers two images with {found}, expected logits of shape"):
-        networks.wrap(model, name="odd", size=16, preprocess=lambda x: x)
+        interface.wrap(model, name="odd", size=16, preprocess=lambda x: x)
 
 
 def test_network_that_cannot_read_its_own_size_is_refused():
     with pytest.raises(ValueError, match=r"^flat raised RuntimeError: .*on two grey images of shape \(3, 16, 16\)"):
-        networks.wrap(nn.Sequential(nn.Flatten(), nn.Linear(5, 2)), name="flat", size=16, preprocess=lambda x: x)
+        interface.wrap(nn.Sequential(nn.Flatten(), nn.Linear(5, 2)), name="flat", size=16, preprocess=lambda x: x)
 
 
 def test_class_names_must_match_the_outputs():
@@ -191,43 +191,43 @@ def test_class_names_must_match_the_outputs():
 
 def test_digest_is_that_of_the_weights():
     model = Small()
-    digest = networks.state_digest(model)
-    assert digest == networks.state_digest(copy.deepcopy(model)) and len(digest) == 64
+    digest = interface.state_digest(model)
+    assert digest == interface.state_digest(copy.deepcopy(model)) and len(digest) == 64
     other = copy.deepcopy(model)
     other.norm.running_mean[2] += 1e-6
-    assert networks.state_digest(other) != digest
-    assert networks.state_digest(copy.deepcopy(model).half()) != digest
+    assert interface.state_digest(other) != digest
+    assert interface.state_digest(copy.deepcopy(model).half()) != digest
 
 
 @pytest.mark.parametrize("family", zoo.FAMILIES)
 def test_untrained_networks_of_the_zoo(family):
-    net, again, other = (networks.load(family, seed=seed, weights=False) for seed in (0, 0, 1))
+    net, again, other = (catalogue.load(family, seed=seed, weights=False) for seed in (0, 0, 1))
     assert net.size == 64 and len(net.classes) == 10 and net.digest == again.digest != other.digest
-    with networks.record(net, list(net.layers)) as maps:
-        output = networks.scores(net, torch.rand(2, 3, 64, 64))
+    with interface.record(net, list(net.layers)) as maps:
+        output = interface.scores(net, torch.rand(2, 3, 64, 64))
     assert torch.equal(maps["fc8"], output) and {"conv1", "conv2", "fc8"} <= set(maps) == set(net.layers)
 
 
 def test_trained_networks_of_the_zoo_come_from_the_zoo(monkeypatch):
     monkeypatch.setattr(zoo, "network", lambda family, seed, device: (family, seed, device))
-    assert networks.load("vgg", seed=2) == ("vgg", 2, "cpu")
+    assert catalogue.load("vgg", seed=2) == ("vgg", 2, "cpu")
 
 
 def test_unknown_name_gets_the_nearest():
     with pytest.raises(ValueError, match="no classifier is called 'alexnett'; nearest: alexnet"):
-        networks.load("alexnett")
+        catalogue.load("alexnett")
     with pytest.raises(ValueError, match="nearest: squeezenet1_1"):
-        networks.load("squeezenet")
+        catalogue.load("squeezenet")
 
 
 def test_features_are_those_of_the_whole_pass_and_nothing_above_is_computed():
     net = zoo.network("alexnet", 0)
     images = torch.rand(5, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode(), networks.record(net, ["conv2", "conv5_pre"]) as whole:
+    with torch.inference_mode(), interface.record(net, ["conv2", "conv5_pre"]) as whole:
         net.model(net.preprocess(images))
     runs = []
     handle = net.model.fc6.register_forward_hook(lambda *_: runs.append(1))
-    found = networks.features(net, images, ["conv2", "conv5_pre"], batch=2)
+    found = interface.features(net, images, ["conv2", "conv5_pre"], batch=2)
     handle.remove()
     assert len(runs) == 1  # the one pass that looks for modules that run twice
     for layer in whole:
@@ -238,7 +238,7 @@ def test_features_are_those_of_the_whole_pass_and_nothing_above_is_computed():
 def test_forward_to_carries_the_gradient():
     net = zoo.network("lenet", 0)
     images = torch.rand(2, 3, 64, 64, requires_grad=True)
-    networks.forward_to(net, images, ["conv1"])["conv1"].sum().backward()
+    interface.forward_to(net, images, ["conv1"])["conv1"].sum().backward()
     assert images.grad.abs().sum() > 0
 
 
@@ -247,10 +247,10 @@ def test_a_missing_dense_layer_is_told_with_what_could_serve():
     with pytest.raises(
         ValueError, match=r"no layer 'fc7'; in its place could serve: pool5, conv5; its layers are conv1"
     ):
-        networks.module(net, "fc7")
+        interface.module(net, "fc7")
     with pytest.raises(ValueError, match=r"no layer 'conv9'; its layers are conv1.*nearest"):
-        networks.features(net, torch.rand(1, 3, 64, 64), ["conv9"])
-    assert networks.hidden(zoo.network("vgg", 0)) == ["fc7", "fc6", "pool5", "conv5"]
+        interface.features(net, torch.rand(1, 3, 64, 64), ["conv9"])
+    assert interface.hidden(zoo.network("vgg", 0)) == ["fc7", "fc6", "pool5", "conv5"]
 
 
 def test_features_refuse_a_module_that_runs_twice():
@@ -262,6 +262,6 @@ def test_features_refuse_a_module_that_runs_twice():
         def forward(self, x):
             return self.fc(self.relu(-self.relu(x)).flatten(1))
 
-    net = networks.wrap(Twice(), name="twice", size=2, preprocess=lambda x: x)
+    net = interface.wrap(Twice(), name="twice", size=2, preprocess=lambda x: x)
     with pytest.raises(ValueError, match="more than once"):
-        networks.features(net, torch.rand(3, 3, 2, 2), ["relu"])
+        interface.features(net, torch.rand(3, 3, 2, 2), ["relu"])

@@ -7,7 +7,13 @@ import pytest
 import torch
 from scipy import stats as scipy_stats
 
-from lib import claims, cutouts, files, networks, noise, noise_plots, segnet, signals, weights
+from lib.base import files, weights
+from lib.experiments.n05_noise import noise, plots
+from lib.experiments.shared import through_autoencoders
+from lib.jobs import noise as jobs_noise
+from lib.networks import catalogue, interface, segnet
+from lib.record import claims
+from lib.worlds import cutouts
 
 IMAGES = np.random.default_rng(5).integers(60, 200, (6, 64, 64, 3), np.uint8)
 
@@ -33,7 +39,7 @@ def test_noise_is_uniform_and_symmetric_and_independent_from_value_to_value():
 
 @pytest.mark.parametrize("level", [0.1, 0.6, 1.0])
 def test_noise_has_the_amplitude_asked_for_and_is_not_clipped(level):
-    added = (noise.noisy(IMAGES, level, 0) - networks.to_tensor(IMAGES)).numpy()
+    added = (noise.noisy(IMAGES, level, 0) - interface.to_tensor(IMAGES)).numpy()
     assert 0.99 * level < np.abs(added).max() <= level * (1 + 1e-5)
     assert added.std() == pytest.approx(level / np.sqrt(3), rel=0.02)
     mixed = noise.noisy(IMAGES, level, 0)
@@ -45,7 +51,7 @@ def test_noise_belongs_to_the_picture_and_grows_with_the_level():
     assert torch.equal(whole, noise.noisy(IMAGES, 0.4, 3)) and torch.equal(whole[2:3], noise.noisy(IMAGES[2:3], 0.4, 3))
     assert torch.equal(whole.flip(0), noise.noisy(IMAGES[::-1].copy(), 0.4, 3))
     assert not torch.equal(whole, noise.noisy(IMAGES, 0.4, 4))
-    clean = networks.to_tensor(IMAGES)
+    clean = interface.to_tensor(IMAGES)
     assert torch.allclose(2 * (whole - clean), noise.noisy(IMAGES, 0.8, 3) - clean, atol=1e-6)
     assert torch.equal(noise.noisy(IMAGES, 0, 3), clean)
     for level in (-0.1, 1.5):
@@ -77,21 +83,21 @@ def tiny(name: str, seed: int = 0):
 
 def test_answers_are_those_of_each_network_to_each_reconstruction(tmp_path, monkeypatch):
     monkeypatch.setenv("COMPANION_BUILD", str(tmp_path))
-    one, two = (networks.load(family, weights=False, seed=seed) for family, seed in (("lenet", 0), ("alexnet", 1)))
+    one, two = (catalogue.load(family, weights=False, seed=seed) for family, seed in (("lenet", 0), ("alexnet", 1)))
     small, other, count, levels = tiny("small"), tiny("other", 1), [], (0.0, 0.5, 1.0)
     decode = noise.decoded
     monkeypatch.setattr(noise, "decoded", lambda *arguments: count.append(1) or decode(*arguments))
     pairs = [(None, one), (small, one), (small, two), (other, one), (None, two)]
-    said, twin = noise.answers(pairs, IMAGES, levels, 4), networks.load("lenet", weights=False, seed=5)
+    said, twin = noise.answers(pairs, IMAGES, levels, 4), catalogue.load("lenet", weights=False, seed=5)
     noise.answers([(None, one), (None, twin)], IMAGES, levels, 4)
     assert said.shape == (5, 3, 6) and len(count) == 2 * 3  # once for each autoencoder and level
     for found, (autoencoder, net) in zip(said, pairs, strict=True):
         for k, level in enumerate(levels):
             shown = noise.noisy(IMAGES, level, 4)
             shown = segnet.reconstruct(autoencoder, shown) if autoencoder else shown
-            assert np.array_equal(found[k], networks.scores(net, shown).argmax(1))
+            assert np.array_equal(found[k], interface.scores(net, shown).argmax(1))
     assert len({found.tobytes() for found in said}) >= 4
-    monkeypatch.setattr(networks, "scores", lambda *a, **k: pytest.fail("computed again"))
+    monkeypatch.setattr(interface, "scores", lambda *a, **k: pytest.fail("computed again"))
     assert np.array_equal(noise.answers(pairs, IMAGES, levels, 4), said)
     changes = [(pairs[::-1], IMAGES, levels, 4), ([(None, net) for _, net in pairs], IMAGES, levels, 4)]
     changes += [([(autoencoder, one) for autoencoder, _ in pairs], IMAGES, levels, 4), (pairs, IMAGES, levels, 1)]
@@ -105,9 +111,9 @@ def test_a_shared_encoder_encodes_once_and_changes_no_bit():
     one, images, codes = tiny("one"), noise.noisy(IMAGES, 0.3, 0), {}
     tuned = segnet.assemble("tuned", one.encoder, tiny("two", 1).decoder)
     assert torch.equal(noise.decoded(one, images, codes, 2), segnet.reconstruct(one, images, 2))
-    encoded = codes[networks.state_digest(one.encoder)]
+    encoded = codes[interface.state_digest(one.encoder)]
     assert torch.equal(noise.decoded(tuned, images, codes, 2), segnet.reconstruct(tuned, images, 2))
-    assert len(codes) == 1 and codes[networks.state_digest(one.encoder)] is encoded and len(encoded) == 3
+    assert len(codes) == 1 and codes[interface.state_digest(one.encoder)] is encoded and len(encoded) == 3
     stranger = tiny("stranger", 3)  # another encoder has codes of its own
     assert torch.equal(noise.decoded(stranger, images, codes, 2), segnet.reconstruct(stranger, images, 2))
     assert len(codes) == 2
@@ -133,9 +139,11 @@ def pretend(monkeypatch):
         return SimpleNamespace(name=name, digest=f"digest of {name}")
 
     monkeypatch.setattr(noise, "answers", answers)
-    monkeypatch.setattr(signals, "zoo_of", lambda families, seed, device: [thing(f"{f}-{seed}") for f in families])
     monkeypatch.setattr(
-        signals, "tuned", lambda f, s, how="", device="cpu": thing(f"{f}-{s}" + (f"-{how}" if how else ""))
+        through_autoencoders, "zoo_of", lambda families, seed, device: [thing(f"{f}-{seed}") for f in families]
+    )
+    monkeypatch.setattr(
+        through_autoencoders, "tuned", lambda f, s, how="", device="cpu": thing(f"{f}-{s}" + (f"-{how}" if how else ""))
     )
     monkeypatch.setattr(noise.autoencoders, "autoencoder", lambda name, device: thing(name))
     return SimpleNamespace(asked=asked, batch=SimpleNamespace(images=None, labels=np.zeros(20, int)))
@@ -340,10 +348,10 @@ def test_the_job_reads_what_the_notebook_reads(monkeypatch):
     monkeypatch.setattr(noise.params, "profile", lambda name: {"05_noise_and_literature": values | {"name": name}})
     monkeypatch.setattr(noise, "balanced", lambda n: n)
     monkeypatch.setattr(noise, "read", lambda *arguments: asked.append(arguments))
-    noise.main(["--profile", "smoke"])
+    jobs_noise.main(["--profile", "smoke"])
     assert asked == [(["a", "b"], [0, 1], 50, [0.0], 4), (["a", "b"], [0], 50, [0.0], 4, "clean")]
     values["retrain"] = True
-    noise.main(["--profile", "smoke"])
+    jobs_noise.main(["--profile", "smoke"])
     assert len(asked) == 2
 
 
@@ -356,7 +364,7 @@ def test_the_notebook_tells_what_noise_a_s_saw(tmp_path, monkeypatch):
 
 
 def test_curves_are_drawn_for_every_panel_name_group_and_seed():
-    figure = noise_plots.lines(noise.rows(readings()), "e", "accuracy", base=0.1)
+    figure = plots.lines(noise.rows(readings()), "e", "accuracy", base=0.1)
     axes = figure.axes
     assert len(axes) == 2 and axes[0].get_ylim() == axes[1].get_ylim()
     assert len(axes[1].lines) == 3 * 2 * (1 + 3) + 1
@@ -364,7 +372,7 @@ def test_curves_are_drawn_for_every_panel_name_group_and_seed():
     solid, dashed = ([line for line in thick if line.get_linestyle() == style] for style in ("-", "--"))
     assert np.allclose(solid[1].get_ydata(), OWN[1]) and np.allclose(dashed[2].get_ydata(), ALONE[2])
     words = [{"panel": p, "name": p, "x": x, "value": 1.0} for p in ("a", "b", "c") for x in (p, "z", "y")]
-    axes = noise_plots.lines(words, "part", "lost").axes
+    axes = plots.lines(words, "part", "lost").axes
     assert [label.get_text() for label in axes[1].get_xticklabels()] == ["b", "z", "y"]
     assert not axes[3].get_visible() and axes[2].get_visible()
-    noise_plots.plt.close("all")
+    plots.plt.close("all")

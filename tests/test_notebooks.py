@@ -7,7 +7,7 @@ import statistics
 import pytest
 from conftest import ROOT
 
-from lib import normalise, params
+from lib.running import notebook_bytes, params
 
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PROSE = {"00_overview", "15_review"}  # pages that are read rather than run: any amount of prose
@@ -43,16 +43,16 @@ def test_file_is_in_its_normal_form(path):
     import nbformat
 
     text = path.read_text(encoding="utf-8")
-    assert text == normalise.text(normalise.plain(nbformat.reads(text, as_version=4)))
+    assert text == notebook_bytes.text(notebook_bytes.plain(nbformat.reads(text, as_version=4)))
     assert path.stat().st_size < 1_000_000
     book = json.loads(text)
-    assert book["metadata"] == normalise.METADATA and (book["nbformat"], book["nbformat_minor"]) == (4, 5)
+    assert book["metadata"] == notebook_bytes.METADATA and (book["nbformat"], book["nbformat_minor"]) == (4, 5)
 
 
 @notebooks
 def test_has_one_parameters_cell_and_no_injected_one(path):
     assert sum("parameters" in tags(cell) for cell in cells(path)) == 1
-    assert not any(normalise.INJECTED in tags(cell) for cell in cells(path))
+    assert not any(notebook_bytes.INJECTED in tags(cell) for cell in cells(path))
 
 
 @notebooks

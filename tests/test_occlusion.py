@@ -6,13 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from lib import correspondence, deconv, masks, networks, occlusion, plain
+from lib.experiments.n09_occlusion import object_masks
+from lib.methods.backward import three_rules
+from lib.methods.occlusion import same_part, sweeps, whole_images
+from lib.networks import interface
 
 COLOUR = (0.2, 0.9, 0.4)
 
 
 def network(model, size, layers=None, classes=("a", "b", "c")):
-    return networks.Network(
+    return interface.Network(
         "toy", model.eval().requires_grad_(False), lambda x: (x - 0.5) * 4, size, classes, layers or {}, ""
     )
 
@@ -36,14 +39,14 @@ def images():
 @pytest.mark.parametrize(("window", "stride"), [(6, 4), (5, 5), (7, 3), (22, 1), (1, 1), (4, 3)])
 def test_equals_captum(net, images, window, stride, method):
     """Same window, stride and baseline, float64; captum averages the drops over the squares that cover a pixel."""
-    found = occlusion.sweep(net, images, window, stride, baseline=COLOUR, method=method)
+    found = sweeps.sweep(net, images, window, stride, baseline=COLOUR, method=method)
     labels = torch.tensor([2, 0, 1])
     drops = found.clean[range(3), labels][:, None] - found.logits[range(3), :, labels]
     baseline = torch.tensor(COLOUR, dtype=torch.float64).view(1, 3, 1, 1).expand(1, 3, 22, 22)
     theirs = captum.attr.Occlusion(lambda x: net.model(net.preprocess(x))).attribute(
         images, (3, window, window), strides=(3, stride, stride), baselines=baseline, target=labels
     )
-    ours = occlusion.pixel_map(drops, found.boxes, 22)
+    ours = sweeps.pixel_map(drops, found.boxes, 22)
     np.testing.assert_allclose(np.repeat(ours[:, None], 3, 1), theirs.numpy(), rtol=0, atol=1e-8)
     assert np.abs(ours).max() > 1e-3
 
@@ -51,22 +54,22 @@ def test_equals_captum(net, images, window, stride, method):
 def test_the_probability_map_equals_captums(net, images):
     """Of the true class: another class's probability, or a window off by one stride, does not pass."""
     labels = [1, 2, 0]
-    found = occlusion.sweep(net, images, 6, 4)
-    drops = occlusion.probability(found.clean[:, None], labels) - occlusion.probability(found.logits, labels)
+    found = sweeps.sweep(net, images, 6, 4)
+    drops = sweeps.probability(found.clean[:, None], labels) - sweeps.probability(found.logits, labels)
     theirs = captum.attr.Occlusion(lambda x: net.model(net.preprocess(x)).softmax(1)).attribute(
         images, (3, 6, 6), strides=(3, 4, 4), baselines=0.5, target=torch.tensor(labels)
     )
-    np.testing.assert_allclose(occlusion.pixel_map(drops, found.boxes, 22), theirs[:, 0].numpy(), rtol=0, atol=1e-8)
+    np.testing.assert_allclose(sweeps.pixel_map(drops, found.boxes, 22), theirs[:, 0].numpy(), rtol=0, atol=1e-8)
 
 
 def test_squares_cover_the_image_row_by_row():
-    boxes, grid = occlusion.squares(10, 4, 3)
+    boxes, grid = sweeps.squares(10, 4, 3)
     assert grid == (3, 3) and boxes[:4].tolist() == [[0, 0, 4, 4], [0, 3, 4, 7], [0, 6, 4, 10], [3, 0, 7, 4]]
-    boxes, grid = occlusion.squares(10, 4, 4)  # the last is cut off at the border
+    boxes, grid = sweeps.squares(10, 4, 4)  # the last is cut off at the border
     assert grid == (3, 3) and boxes[-1].tolist() == [8, 8, 10, 10] and boxes[2].tolist() == [0, 8, 4, 10]
-    assert occlusion.squares(10, 10, 3)[1] == (1, 1)
-    boxes, grid = occlusion.squares(10, 2, 9)  # a stride beyond the window leaves gaps
-    assert grid == (2, 2) and np.isnan(occlusion.pixel_map(np.ones(4), boxes, 10)).sum() == 100 - 9
+    assert sweeps.squares(10, 10, 3)[1] == (1, 1)
+    boxes, grid = sweeps.squares(10, 2, 9)  # a stride beyond the window leaves gaps
+    assert grid == (2, 2) and np.isnan(sweeps.pixel_map(np.ones(4), boxes, 10)).sum() == 100 - 9
 
 
 class Bright(nn.Module):
@@ -93,11 +96,11 @@ def bright():
 @pytest.mark.parametrize("method", ["plain", "incremental"])
 def test_the_five_quantities_by_hand(bright, method):
     net, image = bright
-    found = occlusion.sweep(net, image, 3, 3, baseline=0.0, layer="maps", method=method)
+    found = sweeps.sweep(net, image, 3, 3, baseline=0.0, layer="maps", method=method)
     assert found.grid == (4, 4) and found.method == method
-    chance = occlusion.probability(found.logits, [0])[0].reshape(4, 4)
+    chance = sweeps.probability(found.logits, [0])[0].reshape(4, 4)
     assert np.unravel_index(chance.argmin(), (4, 4)) == (0, 3)  # rows 0-2, columns 9-11 hold pixel (2, 9)
-    other = occlusion.probability(found.logits, [1])[0].reshape(4, 4)
+    other = sweeps.probability(found.logits, [1])[0].reshape(4, 4)
     assert np.unravel_index(other.argmin(), (4, 4)) == (3, 0)
     e = np.exp
     assert chance[0, 3] == pytest.approx(1 / (1 + e(1) + e(0.5))) and chance[1, 1] == pytest.approx(
@@ -109,17 +112,17 @@ def test_the_five_quantities_by_hand(bright, method):
 
 
 def test_panels_hold_what_the_figure_shows(net, images):
-    shown = occlusion.panels(net, images[0], 1, 6, 4, "conv2")
-    found = occlusion.sweep(net, images[:1], 6, 4, layer="conv2")
-    with networks.record(net, ["conv2"]) as maps:
+    shown = sweeps.panels(net, images[0], 1, 6, 4, "conv2")
+    found = sweeps.sweep(net, images[:1], 6, 4, layer="conv2")
+    with interface.record(net, ["conv2"]) as maps:
         net.model(net.preprocess(images[:1]))
     strongest = int(maps["conv2"][0].sum((1, 2)).argmax())
     assert found.channel[0] == strongest
-    expected = deconv.project(net, images[:1], "conv2", strongest, start="activation", rule="deconvnet")[0]
+    expected = three_rules.project(net, images[:1], "conv2", strongest, start="activation", rule="deconvnet")[0]
     np.testing.assert_array_equal(shown["projection"], expected.permute(1, 2, 0).numpy())
     np.testing.assert_array_equal(shown["image"], images[0].permute(1, 2, 0).numpy())
     assert {shown[name].shape for name in ("activation", "probability", "label")} == {found.grid}
-    np.testing.assert_allclose(shown["probability"].ravel(), occlusion.probability(found.logits, [1])[0])
+    np.testing.assert_allclose(shown["probability"].ravel(), sweeps.probability(found.logits, [1])[0])
     assert shown["title"] == "b" and shown["box"] == 6 and set(shown["names"]) == set(np.unique(shown["label"]))
 
 
@@ -127,23 +130,23 @@ def test_the_budget_bounds_the_largest_batch(net, images):
     seen = []
     handle = net.model.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
     values = 2 * 3 * 22**2 + 2 * 6 * 10**2 + 2 * 8 * 10**2 + 2 * 8 * 5**2 + 3  # image twice, every output
-    for budget, largest in [(1, 1), (3 * 8 * values, 3), (7 * 8 * values + 1, 7), (10**9, plain.LARGEST)]:
+    for budget, largest in [(1, 1), (3 * 8 * values, 3), (7 * 8 * values + 1, 7), (10**9, whole_images.LARGEST)]:
         seen.clear()
-        few = occlusion.sweep(net, images[:1], 6, 2, byte_budget=budget, method="plain")
+        few = sweeps.sweep(net, images[:1], 6, 2, byte_budget=budget, method="plain")
         assert max(seen) == largest
     handle.remove()
-    many = occlusion.sweep(net, images, 6, 2, method="plain")  # three images: no larger batches, the same numbers
+    many = sweeps.sweep(net, images, 6, 2, method="plain")  # three images: no larger batches, the same numbers
     np.testing.assert_allclose(many.logits[:1], few.logits, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("method", ["plain", "incremental"])
 def test_bfloat16_is_close_and_is_bfloat16(net, images, method):
     net.model.float()
-    exact = occlusion.sweep(net, images.float(), 6, 4, layer="conv2", method=method)
-    low = occlusion.sweep(net, images.float(), 6, 4, layer="conv2", precision="bfloat16", method=method)
+    exact = sweeps.sweep(net, images.float(), 6, 4, layer="conv2", method=method)
+    low = sweeps.sweep(net, images.float(), 6, 4, layer="conv2", precision="bfloat16", method=method)
     error = np.abs(low.logits - exact.logits).max() / np.abs(exact.logits).max()
     assert 1e-5 < error < 0.03
-    fast = occlusion.sweep(net, images.float(), 6, 4, layer="conv2", precision="fast", method=method)
+    fast = sweeps.sweep(net, images.float(), 6, 4, layer="conv2", precision="fast", method=method)
     expected = low if torch.cpu._is_amx_tile_supported() else exact
     np.testing.assert_array_equal(fast.logits, expected.logits)
 
@@ -161,21 +164,21 @@ BAD = [
 @pytest.mark.parametrize(("change", "message"), BAD)
 def test_bad_arguments(net, images, change, message):
     with pytest.raises(ValueError, match=message):
-        occlusion.sweep(net, images, **({"window": 6, "stride": 4} | change))
+        sweeps.sweep(net, images, **({"window": 6, "stride": 4} | change))
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 20, 22), (2, 1, 22, 22), (3, 22, 22), (0, 3, 22, 22)])
 def test_images_that_the_network_cannot_read(net, shape):
     with pytest.raises(ValueError, match=r"images: got torch.float32 of shape .*expected float RGB .*3, 22, 22"):
-        occlusion.sweep(net, torch.rand(shape), 6, 4)
+        sweeps.sweep(net, torch.rand(shape), 6, 4)
     with pytest.raises(ValueError, match="images: got torch.uint8"):
-        occlusion.sweep(net, torch.zeros(1, 3, 22, 22, dtype=torch.uint8), 6, 4)
+        sweeps.sweep(net, torch.zeros(1, 3, 22, 22, dtype=torch.uint8), 6, 4)
 
 
 @pytest.mark.parametrize("labels", [[0, 3], [-1, 0], [0]])
 def test_true_classes_out_of_range(labels):
     with pytest.raises(ValueError, match=r"labels: got .*expected 2 class indices from 0 to 2"):
-        occlusion.probability(np.zeros((2, 5, 3)), labels)
+        sweeps.probability(np.zeros((2, 5, 3)), labels)
 
 
 # ------------------------------------------------------------------------------------------------- objects (E5 and E6)
@@ -185,7 +188,7 @@ def test_true_classes_out_of_range(labels):
 def scene():
     """Two images of 12 pixels, squares of 3 at stride 3; an object in the upper left and one in the lower right
     corner."""
-    boxes, _ = occlusion.squares(12, 3, 3)
+    boxes, _ = sweeps.squares(12, 3, 3)
     objects = np.zeros((2, 12, 12), bool)
     objects[0, :6, :6] = objects[1, 6:, 6:] = True
     return boxes, objects
@@ -193,10 +196,10 @@ def scene():
 
 def test_the_square_counts_by_its_centre(scene):
     boxes, objects = scene
-    assert masks.on_masks(boxes, objects)[0].reshape(4, 4).tolist() == [[1, 1, 0, 0]] * 2 + [[0] * 4] * 2
+    assert object_masks.on_masks(boxes, objects)[0].reshape(4, 4).tolist() == [[1, 1, 0, 0]] * 2 + [[0] * 4] * 2
     shifted = np.roll(objects, 1, 1)  # by one pixel: no centre crosses the border; by two: a row of centres does
-    assert (masks.on_masks(boxes, shifted) == masks.on_masks(boxes, objects)).all()
-    assert (masks.on_masks(boxes, np.roll(objects, 2, 1)) != masks.on_masks(boxes, objects)).any()
+    assert (object_masks.on_masks(boxes, shifted) == object_masks.on_masks(boxes, objects)).all()
+    assert (object_masks.on_masks(boxes, np.roll(objects, 2, 1)) != object_masks.on_masks(boxes, objects)).any()
 
 
 def test_the_minimum_on_the_own_mask_and_on_the_others(scene):
@@ -206,11 +209,14 @@ def test_the_minimum_on_the_own_mask_and_on_the_others(scene):
         0.1,
         0.2,
     )  # the corner squares of the two objects, at the middle
-    assert masks.lowest_on(values, boxes, objects).tolist() == [[1, 0], [0, 1]]
-    assert masks.lowest_on(values, boxes, objects[::-1]).tolist() == [[0, 1], [1, 0]]  # the wrong image's mask
-    assert masks.lowest_on(np.roll(values, 1, 1), boxes, objects).tolist() == [[0, 0], [0, 1]]  # off by one stride
+    assert object_masks.lowest_on(values, boxes, objects).tolist() == [[1, 0], [0, 1]]
+    assert object_masks.lowest_on(values, boxes, objects[::-1]).tolist() == [[0, 1], [1, 0]]  # the wrong image's mask
+    assert object_masks.lowest_on(np.roll(values, 1, 1), boxes, objects).tolist() == [
+        [0, 0],
+        [0, 1],
+    ]  # off by one stride
     values[0, [6, 7, 8]] = 0.1  # ties share the score
-    assert masks.lowest_on(values, boxes, objects)[0].tolist() == [0.25, 0]
+    assert object_masks.lowest_on(values, boxes, objects)[0].tolist() == [0.25, 0]
 
 
 def test_area_inside_against_outside(scene):
@@ -219,9 +225,9 @@ def test_area_inside_against_outside(scene):
     drops[0, [0, 1, 4, 5]] = [0.4, 0.2, 0.6, 0.8]
     drops[1, 15], drops[1, 0] = 0.4, 0.24
     np.testing.assert_allclose(
-        masks.drop_on(drops, boxes, objects), [[0.5, -2.0 / 12], [0.06 - 0.4 / 12, 0.1 - 0.24 / 12]]
+        object_masks.drop_on(drops, boxes, objects), [[0.5, -2.0 / 12], [0.06 - 0.4 / 12, 0.1 - 0.24 / 12]]
     )
-    assert np.isnan(masks.drop_on(drops, boxes, objects & False)).all()
+    assert np.isnan(object_masks.drop_on(drops, boxes, objects & False)).all()
 
 
 def test_the_projected_square_and_its_reference(scene):
@@ -230,29 +236,29 @@ def test_the_projected_square_and_its_reference(scene):
     projections[0, 1, 3:6, 0:3] = -1  # square 4; the sign does not matter
     projections[1, :, 9:12, 7] = 1  # square 14
     projections[1, 0, 0, 0] = 5  # bright, but in all less than the line
-    assert masks.projected_square(projections, boxes).tolist() == [4, 14]
+    assert object_masks.projected_square(projections, boxes).tolist() == [4, 14]
     activity = np.full((2, 16), 8.0)
     activity[0, [4, 0, 1, 5]] = [2, 7, 6, 5]
     activity[1, [14, 10, 11, 15]] = [1, 4, 5, 6]
-    shares = masks.lost(activity, np.array([8.0, 10.0]))
-    own, reference = masks.lost_where_projected(shares, projections, boxes, objects)
+    shares = object_masks.lost(activity, np.array([8.0, 10.0]))
+    own, reference = object_masks.lost_where_projected(shares, projections, boxes, objects)
     np.testing.assert_allclose(own, [0.75, 0.9])
     np.testing.assert_allclose(reference, [(0.125 + 0.25 + 0.375) / 3, 0.5])
-    _, none = masks.lost_where_projected(shares, projections, boxes, objects & False)
+    _, none = object_masks.lost_where_projected(shares, projections, boxes, objects & False)
     assert np.isnan(none).all()
 
 
 def test_the_reference_overlaps_by_at_most_a_quarter_and_is_of_equal_size():
-    boxes, _ = occlusion.squares(10, 4, 2)
-    assert masks.overlap(boxes[0], boxes[[0, 1, 2, 5]]).tolist() == [1, 0.5, 0, 0.25]
+    boxes, _ = sweeps.squares(10, 4, 2)
+    assert object_masks.overlap(boxes[0], boxes[[0, 1, 2, 5]]).tolist() == [1, 0.5, 0, 0.25]
     projections = np.zeros((1, 3, 10, 10))
     projections[:, :, :4, :4] = 1
     shares = np.arange(16.0)[None]
     everywhere = np.ones((1, 10, 10), bool)
-    _, reference = masks.lost_where_projected(shares, projections, boxes, everywhere)
+    _, reference = object_masks.lost_where_projected(shares, projections, boxes, everywhere)
     assert reference[0] == np.mean([n for n in range(16) if n not in (0, 1, 4)])
-    cut, _ = occlusion.squares(10, 4, 4)  # the last row and column are cut off: smaller, so no reference
-    _, reference = masks.lost_where_projected(np.arange(9.0)[None], projections, cut, everywhere)
+    cut, _ = sweeps.squares(10, 4, 4)  # the last row and column are cut off: smaller, so no reference
+    _, reference = object_masks.lost_where_projected(np.arange(9.0)[None], projections, cut, everywhere)
     assert reference[0] == np.mean([1, 3, 4])
 
 
@@ -263,13 +269,13 @@ def test_the_projection_finds_what_drives_the_map_and_covering_it_takes_most_awa
             layer.bias.zero_()
     picture = torch.full((1, 3, 22, 22), 0.5, dtype=torch.float64)
     picture[:, :, 4:10, 12:18] = images[:1, :, 4:10, 12:18]
-    found = occlusion.sweep(net, picture, 6, 2, layer="conv2")
-    projection = deconv.project(net, picture, "conv2", int(found.channel[0]), start="activation").numpy()
-    shares = masks.lost(found.activity, found.clean_activity)
+    found = sweeps.sweep(net, picture, 6, 2, layer="conv2")
+    projection = three_rules.project(net, picture, "conv2", int(found.channel[0]), start="activation").numpy()
+    shares = object_masks.lost(found.activity, found.clean_activity)
     everywhere = np.ones((1, 22, 22), bool)
-    own, reference = masks.lost_where_projected(shares, projection, found.boxes, everywhere)
-    square = found.boxes[masks.projected_square(projection, found.boxes)[0]]
-    assert masks.overlap(np.array([4, 12, 10, 18]), square[None])[0] > 0.6
+    own, reference = object_masks.lost_where_projected(shares, projection, found.boxes, everywhere)
+    square = found.boxes[object_masks.projected_square(projection, found.boxes)[0]]
+    assert object_masks.overlap(np.array([4, 12, 10, 18]), square[None])[0] > 0.6
     assert own[0] > 0.5 > 0.1 > reference[0]
 
 
@@ -279,16 +285,16 @@ def test_the_projection_finds_what_drives_the_map_and_covering_it_takes_most_awa
 def test_delta_by_hand():
     eps = np.array([[1.0, -2, 3, 0], [2, 1, -1, 5], [-1, -1, 2, -3]])
     # Pairs (0,1): units 2 and 3 differ; (0,2): unit 1; (1,2): all four. A zero agrees with everything.
-    assert correspondence.delta(eps) == (2 + 1 + 4) / (3 * 4)
-    assert correspondence.delta(eps, moved=True) == 7 / (3 + 3 + 4)
-    assert correspondence.delta(eps[[0, 0, 0]]) == 0
-    assert correspondence.delta(np.array([[1.0, 1], [-1, -1]])) == 1
-    assert np.isnan(correspondence.delta(np.zeros((3, 2)), moved=True))
+    assert same_part.delta(eps) == (2 + 1 + 4) / (3 * 4)
+    assert same_part.delta(eps, moved=True) == 7 / (3 + 3 + 4)
+    assert same_part.delta(eps[[0, 0, 0]]) == 0
+    assert same_part.delta(np.array([[1.0, 1], [-1, -1]])) == 1
+    assert np.isnan(same_part.delta(np.zeros((3, 2)), moved=True))
 
 
 def test_differences_cover_the_place_that_was_asked_for(bright):
     net, image = bright
-    eps = correspondence.differences(
+    eps = same_part.differences(
         net, image.expand(2, -1, -1, -1), np.array([[9.0, 2.0], [2.0, 9.0]]), 3, ["maps"], grey=0.0
     )
     maps = eps["maps"].reshape(2, 3, 12, 12)  # x then y: the first square is in the upper right corner
@@ -302,10 +308,10 @@ def test_differences_cover_the_place_that_was_asked_for(bright):
 
 def test_squares_at_points_stay_inside():
     points = np.array([[5.0, 6.0], [0.0, 11.0], [5.4, 5.6]])
-    assert correspondence.squares_at(points, 3, 12)[:2].tolist() == [[5, 4, 8, 7], [9, 0, 12, 3]]
-    assert correspondence.squares_at(points, 4, 12)[2].tolist() == [4, 4, 8, 8]
+    assert same_part.squares_at(points, 3, 12)[:2].tolist() == [[5, 4, 8, 7], [9, 0, 12, 3]]
+    assert same_part.squares_at(points, 4, 12)[2].tolist() == [4, 4, 8, 8]
     with pytest.raises(ValueError, match="points: got NaN"):
-        correspondence.squares_at(np.array([[np.nan, 1]]), 3, 12)
+        same_part.squares_at(np.array([[np.nan, 1]]), 3, 12)
 
 
 def test_another_place_is_on_the_object_and_away_from_the_landmarks():
@@ -316,15 +322,15 @@ def test_another_place_is_on_the_object_and_away_from_the_landmarks():
     marks = np.array([[[3.0, 2.0], [10.0, 2.0]], [[5.0, 5.0], [5.0, 5.0]]])
     for seed in range(40):
         generator = np.random.default_rng(seed)
-        places = correspondence.elsewhere(np.stack([object_, small]), marks, 6, generator).astype(int)
+        places = same_part.elsewhere(np.stack([object_, small]), marks, 6, generator).astype(int)
         assert object_[places[0, 1], places[0, 0]] and small[places[1, 1], places[1, 0]]
         assert np.abs(places[0] - marks[0]).max(1).min() >= 3 and tuple(places[1]) != (5, 5)
-    again = correspondence.elsewhere(np.stack([object_, small]), marks, 6, np.random.default_rng(39))
+    again = same_part.elsewhere(np.stack([object_, small]), marks, 6, np.random.default_rng(39))
     assert (again == places).all()
 
 
 def test_groups_hold_images_of_one_shape():
     kinds = np.array([0, 1, 0, 1, 1, 0, 0, 1, 0, 2])
     usable = np.array([1, 1, 1, 1, 1, 1, 1, 1, 0, 1], bool)
-    assert correspondence.groups(kinds, usable, 2).tolist() == [[0, 2], [5, 6], [1, 3], [4, 7]]
-    assert correspondence.groups(kinds, usable & False, 2).shape == (0, 2)
+    assert same_part.groups(kinds, usable, 2).tolist() == [[0, 2], [5, 6], [1, 3], [4, 7]]
+    assert same_part.groups(kinds, usable & False, 2).shape == (0, 2)

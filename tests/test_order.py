@@ -9,11 +9,16 @@ import pytest
 from matplotlib import pyplot as plt
 from sklearn.linear_model import LinearRegression
 
-from lib import claims, lattice_plots, order, order_claims, order_plots, signals, zoo
+from lib.experiments.n03_order import lattices as order_lattices
+from lib.experiments.n03_order import measures, plots
+from lib.experiments.shared import through_autoencoders
+from lib.methods.signals import total_order
+from lib.networks import zoo
+from lib.record import claims
 
 LETTERS = "LAVIR"  # rows and columns of the paper's table
-PAPER = order.rrc(order.PAPER_TABLE)
-ORIGINAL = order.rrc(order.PAPER_TABLE, order.PAPER_ALONE)
+PAPER = total_order.rrc(total_order.PAPER_TABLE)
+ORIGINAL = total_order.rrc(total_order.PAPER_TABLE, total_order.PAPER_ALONE)
 rng = np.random.default_rng
 
 
@@ -23,7 +28,7 @@ def named(numbers) -> str:
 
 def intents(rrc, t: float) -> dict[str, str]:
     """Whose signals each classifier reads."""
-    return {LETTERS[j]: named(np.flatnonzero(row)) for j, row in enumerate(order.context(rrc, t))}
+    return {LETTERS[j]: named(np.flatnonzero(row)) for j, row in enumerate(total_order.context(rrc, t))}
 
 
 def hits(accuracies, n: int = 400) -> np.ndarray:
@@ -51,43 +56,48 @@ def test_the_papers_lattices_are_drawn_as_in_figure_7():
     assert intents(PAPER, 0.8) == {"V": "V", "L": "LV", "R": "LVR", "A": "LAVR", "I": "LAVIR"}
     assert intents(PAPER, 0.2) == {"V": "VI", "L": "LVI", "R": "LVIR", "A": "LAVIR", "I": "LAVIR"}
     assert intents(PAPER, 0.1) == {"V": "LVI", "L": "LVI", "R": "LAVIR", "A": "LAVIR", "I": "LAVIR"}
-    extents = {t: [named(c.extent) for c in order.concepts(order.context(PAPER, t))] for t in order.PAPER_THRESHOLDS}
+    extents = {
+        t: [named(c.extent) for c in total_order.concepts(total_order.context(PAPER, t))]
+        for t in total_order.PAPER_THRESHOLDS
+    }
     assert extents[0.8] == ["I", "AI", "AIR", "LAIR", "LAVIR"]
     assert extents[0.2] == ["AI", "AIR", "LAIR", "LAVIR"]
     assert extents[0.1] == ["AIR", "LAVIR"]
-    chains = [order.is_chain(order.concepts(order.context(PAPER, t))) for t in order.PAPER_THRESHOLDS]
+    chains = [
+        total_order.is_chain(total_order.concepts(total_order.context(PAPER, t))) for t in total_order.PAPER_THRESHOLDS
+    ]
     assert chains == [True, True, True, False]
-    bottom, *_, top = order.concepts(order.context(PAPER, 0.9))
+    bottom, *_, top = total_order.concepts(total_order.context(PAPER, 0.9))
     assert named(bottom.extent) == "I" and top.intent == frozenset()
 
 
 def test_the_paper_has_a_chain_where_it_was_recomputed_and_none_between():
-    assert np.allclose(order.chain_ranges(PAPER), [(0.165, 0.525), (0.636, 0.841)], atol=6e-4)
-    assert np.allclose(order.chain_ranges(ORIGINAL), [(0.168, 0.550), (0.638, 0.905)], atol=6e-4)
-    assert order.summed_range(PAPER) == pytest.approx(0.565, abs=5e-4)
-    assert order.widest_range(PAPER) == pytest.approx(0.360, abs=5e-4)
-    between = [step for step in order.scan(PAPER) if 0.53 < step.high < 0.637]
+    assert np.allclose(total_order.chain_ranges(PAPER), [(0.165, 0.525), (0.636, 0.841)], atol=6e-4)
+    assert np.allclose(total_order.chain_ranges(ORIGINAL), [(0.168, 0.550), (0.638, 0.905)], atol=6e-4)
+    assert total_order.summed_range(PAPER) == pytest.approx(0.565, abs=5e-4)
+    assert total_order.widest_range(PAPER) == pytest.approx(0.360, abs=5e-4)
+    between = [step for step in total_order.scan(PAPER) if 0.53 < step.high < 0.637]
     assert between and not any(step.chain for step in between)
-    assert order.scan(PAPER)[-1].high == 1 and not order.scan(PAPER)[-1].chain
-    assert [step.extents for step in order.scan(PAPER) if step.low < 0.8 <= step.high] == [5]
-    assert np.allclose(order.gaps(PAPER), [(0.165, 0.525), (0.636, 0.841)], atol=6e-4)
-    assert order.telling(PAPER) == pytest.approx((0.165 + 0.525) / 2, abs=5e-4)
+    assert total_order.scan(PAPER)[-1].high == 1 and not total_order.scan(PAPER)[-1].chain
+    assert [step.extents for step in total_order.scan(PAPER) if step.low < 0.8 <= step.high] == [5]
+    assert np.allclose(total_order.gaps(PAPER), [(0.165, 0.525), (0.636, 0.841)], atol=6e-4)
+    assert total_order.telling(PAPER) == pytest.approx((0.165 + 0.525) / 2, abs=5e-4)
 
 
 def test_the_papers_signals_in_order():
-    assert order_claims.ranking(order.readability(PAPER), order.PAPER) == "V > L > I > R > A"
-    assert order_claims.ranking(order.context(PAPER, 0.8).sum(0), order.PAPER) == "V > L > R > A > I"
-    assert order_claims.ranking(order.readability(PAPER.T), order.PAPER) != "V > L > I > R > A"
-    assert order_claims.ranking([0.5, 0.5, 0.7], ("lenet", "vgg", "resnet")) == "R > L = V"
+    assert measures.ranking(total_order.readability(PAPER), total_order.PAPER) == "V > L > I > R > A"
+    assert measures.ranking(total_order.context(PAPER, 0.8).sum(0), total_order.PAPER) == "V > L > R > A > I"
+    assert measures.ranking(total_order.readability(PAPER.T), total_order.PAPER) != "V > L > I > R > A"
+    assert measures.ranking([0.5, 0.5, 0.7], ("lenet", "vgg", "resnet")) == "R > L = V"
 
 
 def test_no_doubtful_digit_changes_what_the_paper_found():
     for digits in product((0, 0.0008), repeat=4):
-        table = order.PAPER_TABLE.copy()
+        table = total_order.PAPER_TABLE.copy()
         table[[0, 2, 3, 4], [4, 3, 4, 2]] += digits
-        rrc = order.rrc(table)
+        rrc = total_order.rrc(table)
         assert intents(rrc, 0.8) == intents(PAPER, 0.8) and intents(rrc, 0.2) == intents(PAPER, 0.2)
-        assert order.summed_range(rrc) == pytest.approx(0.565, abs=2e-3)
+        assert total_order.summed_range(rrc) == pytest.approx(0.565, abs=2e-3)
 
 
 # ------------------------------------------------------------------------------------- lattices against brute force
@@ -104,21 +114,21 @@ def closures(context) -> set[frozenset]:
 def test_concepts_are_the_closures_of_all_subsets(shape):
     for draw in range(30):
         context = rng(draw).random(shape) < rng(draw + 1).uniform(0.2, 0.9)
-        found = order.concepts(context)
+        found = total_order.concepts(context)
         assert {concept.extent for concept in found} == closures(context) and len(set(found)) == len(found)
         for extent, intent in found:
             assert intent == {i for i in range(shape[1]) if all(context[j, i] for j in extent)}
             assert extent == {j for j in range(shape[0]) if all(context[j, i] for i in intent)}
-        dual = order.concepts(context.T)
+        dual = total_order.concepts(context.T)
         assert {(c.intent, c.extent) for c in dual} == set(found)
 
 
 def test_covers_join_neighbours_only():
     context = np.array([[1, 0, 0], [1, 1, 0], [1, 1, 1]], dtype=bool)
-    assert order.covers(order.concepts(context)) == [(0, 1), (1, 2)]
+    assert total_order.covers(total_order.concepts(context)) == [(0, 1), (1, 2)]
     for draw in range(20):
-        lattice = order.concepts(rng(draw).random((5, 5)) < 0.5)
-        lines = order.covers(lattice)
+        lattice = total_order.concepts(rng(draw).random((5, 5)) < 0.5)
+        lines = total_order.covers(lattice)
         above = {a: {b for a_, b in lines if a_ == a} for a in range(len(lattice))}
         for a, one in enumerate(lattice):  # following lines upwards leads to exactly the larger extents
             reached, todo = set(), {a}
@@ -140,50 +150,50 @@ def relations(n: int):
 @pytest.mark.parametrize(("n", "share"), [(3, 0.30), (4, 0.051)])
 def test_random_relations_are_chains_as_often_as_counted(n, share):
     every = np.stack(list(relations(n)))
-    lattices = [order.concepts(relation) for relation in every]
-    quick, extents = order.nested(every)
+    lattices = [total_order.concepts(relation) for relation in every]
+    quick, extents = total_order.nested(every)
     slow = np.array([all(a.extent <= b.extent or b.extent <= a.extent for a in one for b in one) for one in lattices])
-    assert np.array_equal(quick, slow) and [order.is_chain(one) for one in lattices] == slow.tolist()
+    assert np.array_equal(quick, slow) and [total_order.is_chain(one) for one in lattices] == slow.tolist()
     assert [len(one) for one, chain in zip(lattices, slow, strict=True) if chain] == extents[slow].tolist()
     assert slow.mean() == pytest.approx(share, abs=0.005)
-    assert order.share_of_chains(n) == slow.mean()
+    assert total_order.share_of_chains(n) == slow.mean()
 
 
 def test_five_classifiers_are_seldom_a_chain_by_luck():
-    assert order.share_of_chains(5) == pytest.approx(0.0033, abs=5e-5)
+    assert total_order.share_of_chains(5) == pytest.approx(0.0033, abs=5e-5)
     with pytest.raises(ValueError, match="expected 2 to 5"):
-        order.share_of_chains(6)
+        total_order.share_of_chains(6)
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 6])
 def test_the_scan_agrees_with_every_threshold_tried(n):
-    rrc = order.rrc(rng(n).uniform(0.05, 0.9, (n, n)))
-    steps = order.scan(rrc)
+    rrc = total_order.rrc(rng(n).uniform(0.05, 0.9, (n, n)))
+    steps = total_order.scan(rrc)
     assert steps[0].low == 0 and steps[-1].high == 1
     assert all(one.high == two.low for one, two in zip(steps, steps[1:], strict=False))
-    ranges, long = order.chain_ranges(rrc, 2), order.chain_ranges(rrc)
+    ranges, long = total_order.chain_ranges(rrc, 2), total_order.chain_ranges(rrc)
     for t in [*rng(0).uniform(0, 1, 200), *[step.high for step in steps[:-1]]]:
-        lattice = order.concepts(order.context(rrc, t))
+        lattice = total_order.concepts(total_order.context(rrc, t))
         (step,) = [step for step in steps if step.low < t <= step.high]
-        assert (step.chain, step.extents) == (order.is_chain(lattice), len(lattice))
+        assert (step.chain, step.extents) == (total_order.is_chain(lattice), len(lattice))
         assert any(low < t <= high for low, high in ranges) == (step.chain and step.extents >= 2)
         assert any(low < t <= high for low, high in long) == (step.chain and step.extents >= n - 1)
-    assert order.summed_range(rrc) == pytest.approx(sum(high - low for low, high in long))
+    assert total_order.summed_range(rrc) == pytest.approx(sum(high - low for low, high in long))
 
 
 def test_a_relation_of_all_ones_or_of_the_diagonal_alone_has_no_long_chain():
-    assert order.summed_range(np.ones((5, 5))) == 0 and order.scan(np.ones((5, 5))) == [(0, 1, True, 1)]
-    alone = order.rrc(np.eye(5) * 0.5 + 1e-9)
-    assert order.summed_range(alone) == 0 and order.telling(alone) < 1e-8
-    assert order.widest_range(alone) == 0
-    assert order.telling(np.eye(3)) == 0.5  # nothing is a chain
+    assert total_order.summed_range(np.ones((5, 5))) == 0 and total_order.scan(np.ones((5, 5))) == [(0, 1, True, 1)]
+    alone = total_order.rrc(np.eye(5) * 0.5 + 1e-9)
+    assert total_order.summed_range(alone) == 0 and total_order.telling(alone) < 1e-8
+    assert total_order.widest_range(alone) == 0
+    assert total_order.telling(np.eye(3)) == 0.5  # nothing is a chain
 
 
 def test_original_accuracies_count_who_does_not_read_its_own_signal():
-    chain, extents = order.nested(np.array([[True, False], [True, False]]))
-    assert chain and extents == len(order.concepts(np.array([[True, False], [True, False]]))) == 2
-    chain, extents = order.nested(np.array([[True], [False]]))  # nobody's signal is read by all
-    assert chain and extents == len(order.concepts(np.array([[True], [False]]))) == 2
+    chain, extents = total_order.nested(np.array([[True, False], [True, False]]))
+    assert chain and extents == len(total_order.concepts(np.array([[True, False], [True, False]]))) == 2
+    chain, extents = total_order.nested(np.array([[True], [False]]))  # nobody's signal is read by all
+    assert chain and extents == len(total_order.concepts(np.array([[True], [False]]))) == 2
 
 
 # ------------------------------------------------------------------------------------------------------- bad input
@@ -201,55 +211,55 @@ def test_original_accuracies_count_who_does_not_read_its_own_signal():
 )
 def test_rrc_refuses_in_a_sentence(table, accuracies, sentence):
     with pytest.raises(ValueError, match=sentence):
-        order.rrc(table, accuracies)
+        total_order.rrc(table, accuracies)
 
 
 def test_a_zoo_without_an_order_is_refused_before_anything_is_computed():
     with pytest.raises(ValueError, match=r"found 1 \(vgg\).*no order exists"):
-        order_claims.check(["vgg"], [0, 1], 100)
+        measures.check(["vgg"], [0, 1], 100)
     with pytest.raises(ValueError, match="expected two or more, to compare"):
-        order_claims.check(["vgg", "lenet", "resnet"], [0], 100)
+        measures.check(["vgg", "lenet", "resnet"], [0], 100)
     with pytest.raises(ValueError, match=r"n_few is 101, expected at most n_test \(100\)"):
-        order_claims.check(["vgg", "lenet", "resnet"], [0, 1], 100, n_growth=100, n_few=101)
+        measures.check(["vgg", "lenet", "resnet"], [0, 1], 100, n_growth=100, n_few=101)
     with pytest.raises(ValueError, match=r"found 2 \(vgg, lenet\), expected three or more"):
-        order_claims.check(["vgg", "lenet"], [0, 1], 100)
-    order_claims.check(["vgg", "lenet", "resnet"], [0, 1], 100, n_growth=100)
+        measures.check(["vgg", "lenet"], [0, 1], 100)
+    measures.check(["vgg", "lenet", "resnet"], [0, 1], 100, n_growth=100)
 
 
 # ----------------------------------------------------------------------------------------- nulls and simpler stories
 
 
 def test_permutations_keep_what_they_say():
-    rrc = order.rrc(rng(0).uniform(0.1, 0.9, (5, 5)))
+    rrc = total_order.rrc(rng(0).uniform(0.1, 0.9, (5, 5)))
     off = ~np.eye(5, dtype=bool)
     for within in (False, True):
-        dealt = order.permuted(rrc, rng(1), 50, within)
+        dealt = total_order.permuted(rrc, rng(1), 50, within)
         assert dealt.shape == (50, 5, 5) and (np.diagonal(dealt, axis1=1, axis2=2) == 1).all()
         assert all(np.array_equal(np.sort(one[off]), np.sort(rrc[off])) for one in dealt)
         assert len({one.tobytes() for one in dealt}) > 40
         same_rows = [np.array_equal(np.sort(one, 1), np.sort(rrc, 1)) for one in dealt]
         assert all(same_rows) if within else not any(same_rows)
-    firsts = {one[0, 1] for one in order.permuted(rrc, rng(1), 500)}
+    firsts = {one[0, 1] for one in total_order.permuted(rrc, rng(1), 500)}
     assert firsts == set(rrc[off].tolist())  # every value comes to every place
 
 
 def test_the_papers_order_stands_above_both_nulls_and_a_random_table_does_not():
-    ranges = order.nulls(PAPER, rng(0), 500)
+    ranges = total_order.nulls(PAPER, rng(0), 500)
     assert set(ranges) == {"off the diagonal", "within rows"}
-    assert order.summed_range(PAPER) > max(high for _, high in ranges.values())
-    values = np.array([order.summed_range(order.rrc(rng(k).uniform(0.3, 0.9, (6, 6)))) for k in range(50)])
+    assert total_order.summed_range(PAPER) > max(high for _, high in ranges.values())
+    values = np.array([total_order.summed_range(total_order.rrc(rng(k).uniform(0.3, 0.9, (6, 6)))) for k in range(50)])
     assert np.median(values) == 0
 
 
 def test_swapped_rows_and_columns_keep_the_chain_and_turn_the_order():
     """The lattice of a swapped table is the same upside down: C4a's value cannot tell, its levels and C4b can."""
-    assert order.summed_range(PAPER.T) == pytest.approx(order.summed_range(PAPER))
+    assert total_order.summed_range(PAPER.T) == pytest.approx(total_order.summed_range(PAPER))
     assert intents(PAPER.T, 0.8) != intents(PAPER, 0.8)
     families = ["vgg", "lenet", "resnet", "alexnet", "inception"]
-    place = [order.PAPER.index(family) for family in families]
+    place = [total_order.PAPER.index(family) for family in families]
     ours = PAPER[np.ix_(place, place)]
-    right = order_claims.with_the_paper(families, np.stack([ours, ours]), [0, 1])
-    wrong = order_claims.with_the_paper(families, np.stack([ours.T, ours.T]), [0, 1])
+    right = measures.with_the_paper(families, np.stack([ours, ours]), [0, 1])
+    wrong = measures.with_the_paper(families, np.stack([ours.T, ours.T]), [0, 1])
     assert right["value"] == 1 and right["interval"][0] > 0 and right["n"] == 5
     assert right["named"]["with the chain at t = 0.8"][0] == pytest.approx(0.6)
     assert wrong["value"] < 0.5 and wrong["interval"][0] < 0
@@ -259,12 +269,12 @@ def test_only_common_families_are_compared_with_the_paper():
     families = ["resnet", "convnext", "vgg", "lenet"]
     rrc = np.eye(4)
     rrc[0], rrc[2], rrc[3] = (1, 0.9, 0.1, 0.1), (0.8, 0.0, 1, 0.8), (0.5, 0.4, 0.5, 1)  # ConvNeXt alone can read A_R
-    found = order_claims.with_the_paper(families, np.stack([rrc, rrc]), [0, 1])
+    found = measures.with_the_paper(families, np.stack([rrc, rrc]), [0, 1])
     assert found["n"] == 3 and found["value"] == pytest.approx(1)  # V > L > R, by the means 0.53, 0.47, 0.37
     assert found["named"]["if only the common families read"][0] == pytest.approx(1)
     rrc[0, 1] = 1.0
     rrc[0, 2:] = 0.3
-    found = order_claims.with_the_paper(families, np.stack([rrc, rrc]), [0, 1])
+    found = measures.with_the_paper(families, np.stack([rrc, rrc]), [0, 1])
     assert found["value"] == pytest.approx(1 / 3)  # R moves between V and L with ConvNeXt's help
     assert found["named"]["if only the common families read"][0] == pytest.approx(1)
     assert found["named"]["with the chain at t = 0.8"][0] == pytest.approx(1 / 3)
@@ -272,17 +282,17 @@ def test_only_common_families_are_compared_with_the_paper():
 
 def test_row_and_column_effects_explain_what_regression_says():
     additive = np.add.outer([0.1, 0.4, 0.7, 0.2], [0.1, 0.3, 0.2, 0.0])
-    assert order.additive_share(additive) == pytest.approx(1)
+    assert total_order.additive_share(additive) == pytest.approx(1)
     for draw in range(5):
-        rrc = order.rrc(rng(draw).uniform(0.1, 0.9, (6, 6)))
+        rrc = total_order.rrc(rng(draw).uniform(0.1, 0.9, (6, 6)))
         rows, columns = np.nonzero(~np.eye(6, dtype=bool))
         dummies = np.c_[np.eye(6)[rows], np.eye(6)[columns]]
         expected = LinearRegression().fit(dummies, rrc[rows, columns]).score(dummies, rrc[rows, columns])
-        assert order.additive_share(rrc) == pytest.approx(expected)
-    assert order.additive_share(np.ones((4, 4))) == 1
+        assert total_order.additive_share(rrc) == pytest.approx(expected)
+    assert total_order.additive_share(np.ones((4, 4))) == 1
     spoilt = additive.copy()
     spoilt[np.diag_indices(4)] = 99  # the diagonal is no evidence
-    assert order.additive_share(spoilt) == pytest.approx(1)
+    assert total_order.additive_share(spoilt) == pytest.approx(1)
 
 
 # -------------------------------------------------------------------------------------------- what the claims take
@@ -290,35 +300,35 @@ def test_row_and_column_effects_explain_what_regression_says():
 
 def test_readability_leaves_out_the_reader_itself_and_caps_at_one():
     rrc = np.array([[1.0, 1.5, 0.2], [0.5, 1.0, 0.5], [0.0, 0.1, 1.0]])
-    assert order.readability(rrc) == pytest.approx([0.6, 0.5, 0.05])
-    assert order.readability(np.stack([rrc, rrc.T])).shape == (2, 3)
+    assert total_order.readability(rrc) == pytest.approx([0.6, 0.5, 0.05])
+    assert total_order.readability(np.stack([rrc, rrc.T])).shape == (2, 3)
     t = np.linspace(0, 1, 10_001)[1:-1]  # the share of readers at or above t, averaged over t
     shares = [np.mean([(row[np.arange(3) != i] >= one).mean() for one in t]) for i, row in enumerate(rrc)]
-    assert order.readability(rrc) == pytest.approx(shares, abs=1e-3)
+    assert total_order.readability(rrc) == pytest.approx(shares, abs=1e-3)
 
 
 def test_the_smallest_lead_is_over_others_signals_read_by_the_same_classifier():
     table = np.array([[0.8, 0.60], [0.1, 0.65]])  # rows A_i: in each column the own signal is the best
-    assert order_claims.smallest_lead(table) == pytest.approx(0.05)
+    assert measures.smallest_lead(table) == pytest.approx(0.05)
     wrong = np.array([[0.8, 0.7], [0.1, 0.65]])  # classifier 1 reads A_0 better than A_1; no row shows that
-    assert order_claims.smallest_lead(wrong) == pytest.approx(-0.05) and order_claims.smallest_lead(
-        wrong.T
-    ) == pytest.approx(0.1)
+    assert measures.smallest_lead(wrong) == pytest.approx(-0.05) and measures.smallest_lead(wrong.T) == pytest.approx(
+        0.1
+    )
 
 
 def test_claim_c3_is_decided_by_columns():
     right = hits(np.tile([[0.9, 0.5, 0.5], [0.8, 0.6, 0.5], [0.8, 0.5, 0.6]], (3, 1, 1)))
-    found = order_claims.over_seeds(right, order_claims.smallest_lead, [0, 1, 2], rng(0))
+    found = measures.over_seeds(right, measures.smallest_lead, [0, 1, 2], rng(0))
     assert found["value"] == pytest.approx(0.1) and [one["seed"] for one in found["seeds"]] == [0, 1, 2]
     assert claims.verdict("C3", found["value"], found["interval"], seeds=found["seeds"]) == "reproduced"
-    swapped = order_claims.over_seeds(right.swapaxes(1, 2), order_claims.smallest_lead, [0, 1, 2], rng(0))
+    swapped = measures.over_seeds(right.swapaxes(1, 2), measures.smallest_lead, [0, 1, 2], rng(0))
     verdict = claims.verdict("C3", swapped["value"], swapped["interval"], seeds=swapped["seeds"])
     assert swapped["value"] == pytest.approx(-0.2) and verdict == "not reproduced"
 
 
 def test_seeds_are_averaged_before_the_statistic_and_judged_alone():
     one, two = np.array([[0.8, 0.7], [0.1, 0.6]]), np.array([[0.8, 0.1], [0.7, 0.6]])
-    found = order_claims.over_seeds(hits([one, two]), order_claims.smallest_lead, [4, 7], rng(0))
+    found = measures.over_seeds(hits([one, two]), measures.smallest_lead, [4, 7], rng(0))
     assert found["value"] == pytest.approx(0.2)  # of the averaged table, not the average of both
     assert [(s["seed"], round(s["value"], 6)) for s in found["seeds"]] == [(4, -0.1), (7, 0.1)]
     assert found["n"] == 400 and all(s["interval"][0] <= s["value"] <= s["interval"][1] for s in found["seeds"])
@@ -328,16 +338,19 @@ def test_claim_c4a_sees_a_chain_and_not_a_shuffled_one():
     levels = np.where(np.tri(6, dtype=bool), 0.3, 0.8).astype(float)  # signal i is read by those before it
     table = levels + 0.02 * rng(0).random((6, 6))
     table[np.diag_indices(6)] = 0.8
-    found = order_claims.chain_claim(hits(np.tile(table, (3, 1, 1))), [0, 1, 2], rng(0), 200)
-    assert found["value"] == pytest.approx(order.summed_range(order.rrc(hits(table).mean(-1)))) and found["value"] > 0.3
+    found = measures.chain_claim(hits(np.tile(table, (3, 1, 1))), [0, 1, 2], rng(0), 200)
+    assert (
+        found["value"] == pytest.approx(total_order.summed_range(total_order.rrc(hits(table).mean(-1))))
+        and found["value"] > 0.3
+    )
     assert set(found["null"]) == {"off the diagonal", "within rows"}
     assert all(set(one["null"]) == set(found["null"]) for one in found["seeds"])
     whole = {key: found[key] for key in ("value", "interval", "null", "seeds")}
     assert claims.verdict("C4a", **whole) == "reproduced"
     share, luck = found["named"].values()
     assert 0.4 < share[0] < 1 and luck[0] == pytest.approx(10 / 29, abs=0.03)
-    mixed = order.permuted(table, rng(1), 1)[0]
-    spoilt = order_claims.chain_claim(hits(np.tile(mixed, (3, 1, 1))), [0, 1, 2], rng(0), 200)
+    mixed = total_order.permuted(table, rng(1), 1)[0]
+    spoilt = measures.chain_claim(hits(np.tile(mixed, (3, 1, 1))), [0, 1, 2], rng(0), 200)
     verdict = claims.verdict("C4a", **{key: spoilt[key] for key in ("value", "interval", "null", "seeds")})
     assert spoilt["value"] < 0.1 and verdict != "reproduced"
 
@@ -345,7 +358,7 @@ def test_claim_c4a_sees_a_chain_and_not_a_shuffled_one():
 def test_nulls_belong_to_the_mean_and_to_each_seed():
     table = np.tile([[0.2], [0.4], [0.6]], (1, 3))  # poor signals and good ones, all readers alike
     table[np.diag_indices(3)] = 0.8
-    found = order_claims.chain_claim(hits([np.full((3, 3), 0.8), table, table]), [0, 1, 2], rng(0), 50)
+    found = measures.chain_claim(hits([np.full((3, 3), 0.8), table, table]), [0, 1, 2], rng(0), 50)
     nulls = [one["null"]["within rows"] for one in (found, *found["seeds"])]
     assert nulls[0] == pytest.approx([found["value"]] * 2)  # rows of equal RRCs dealt anew stay as they are
     assert nulls[1] == (0, 0) and nulls[2][0] > nulls[0][0] > 0
@@ -355,48 +368,54 @@ def test_nulls_belong_to_the_mean_and_to_each_seed():
 def test_agreement_follows_the_signals_and_not_the_readers():
     rrc = np.where(np.eye(6, dtype=bool), 1, np.linspace(0.9, 0.2, 6)[:, None] * np.ones(6))
     falling = np.arange(6, 0, -1.0)
-    found = order_claims.agreement(np.stack([rrc, rrc]), falling, [0, 1])
+    found = measures.agreement(np.stack([rrc, rrc]), falling, [0, 1])
     assert found["value"] == 1 and found["null"][0] < 0 < found["null"][1]
     assert [one["value"] for one in found["seeds"]] == [1, 1]
     readers = rrc.T + 1e-6 * np.arange(6)[:, None]  # a poor reader is no poor signal
-    assert order_claims.agreement(np.stack([readers, readers]), falling, [0, 1])["value"] == -1
-    each = order_claims.agreement(np.stack([rrc, rrc]), [falling, -falling + 0.1 * falling], [0, 1])
+    assert measures.agreement(np.stack([readers, readers]), falling, [0, 1])["value"] == -1
+    each = measures.agreement(np.stack([rrc, rrc]), [falling, -falling + 0.1 * falling], [0, 1])
     assert [one["value"] for one in each["seeds"]] == [1, -1]
-    few = order_claims.agreement(np.stack([rrc, rrc]), falling[[5, 0, 2]], [0, 1], [5, 0, 2])
+    few = measures.agreement(np.stack([rrc, rrc]), falling[[5, 0, 2]], [0, 1], [5, 0, 2])
     assert few["n"] == 3 and few["value"] == 1
 
 
 def test_rrc_favours_the_signals_of_weak_classifiers_even_if_all_signals_are_alike():
     table = np.array([[0.5, 0.6, 0.7], [0.4, 0.6, 0.8], [0.5, 0.6, 0.9]])
-    same = order_claims.equal_loss(table)
+    same = measures.equal_loss(table)
     share = np.mean([0.8, 1.0, 1.0, 1.0, 7 / 9, 8 / 9])
     assert same[0] == pytest.approx([0.5, 0.6 * share, 0.9 * share]) and np.diagonal(same) == pytest.approx(
         [0.5, 0.6, 0.9]
     )
-    assert order_claims.ranking(order.readability(order.rrc(same)), ["lenet", "vgg", "resnet"]) == "L > V > R"
+    assert measures.ranking(total_order.readability(total_order.rrc(same)), ["lenet", "vgg", "resnet"]) == "L > V > R"
 
 
 def test_explanations_are_tested_one_by_one():
     rrcs = np.stack([np.where(np.eye(4, dtype=bool), 1, np.linspace(0.9, 0.3, 4)[:, None] * np.ones(4))] * 2)
-    rows = order_claims.explained(rrcs, {"up": np.array([[4, 3, 2, 1], [4, 3, 1, 1.5]]), "down": np.arange(4.0)}).rows
+    rows = measures.explained(rrcs, {"up": np.array([[4, 3, 2, 1], [4, 3, 1, 1.5]]), "down": np.arange(4.0)}).rows
     assert rows[0][0] == "up" and rows[0][1].startswith("1.00 [") and rows[0][2:] == ("0.083", "1.00, 0.67")
     assert rows[1][1].startswith("-1.00 [-1.000, ") and rows[1][3] == "-1.00, -1.00"
 
 
 def test_the_summary_of_the_papers_table():
-    (own, original) = order_claims.summary({"own": PAPER, "original": ORIGINAL}, order.PAPER).rows
+    (own, original) = measures.summary({"own": PAPER, "original": ORIGINAL}, total_order.PAPER).rows
     assert own == ("own", "(0.165, 0.525], (0.636, 0.841]", "0.565", "V > L > I > R > A")
     assert original[1] == "(0.168, 0.550], (0.638, 0.905]"
-    judged = order_claims.summary({"own": PAPER}, order.PAPER, rng(0))
+    judged = measures.summary({"own": PAPER}, total_order.PAPER, rng(0))
     assert judged.rows[0][3:6] == ("[0.000, 0.000]", "[0.000, 0.360]", "0.757") and len(judged.head) == 7
-    assert order_claims.summary({"one": np.ones((3, 3))}, order.PAPER[:3]).rows[0][1:3] == ("none", "0.000")
+    assert measures.summary({"one": np.ones((3, 3))}, total_order.PAPER[:3]).rows[0][1:3] == ("none", "0.000")
 
 
 def test_the_zoo_is_measured_seed_by_seed(monkeypatch):
-    monkeypatch.setattr(signals, "table", lambda families, seed, pictures, *, device: np.full((2, 2, 3), seed))
-    monkeypatch.setattr(signals, "alone", lambda families, seed, pictures, device: np.full((2, 3), 10 + seed))
-    monkeypatch.setattr(signals, "tuned", lambda family, seed, device: SimpleNamespace(digest=f"{family}{seed}"))
-    found = order_claims.measure(["a", "b"], [1, 2], None)
+    monkeypatch.setattr(
+        through_autoencoders, "table", lambda families, seed, pictures, *, device: np.full((2, 2, 3), seed)
+    )
+    monkeypatch.setattr(
+        through_autoencoders, "alone", lambda families, seed, pictures, device: np.full((2, 3), 10 + seed)
+    )
+    monkeypatch.setattr(
+        through_autoencoders, "tuned", lambda family, seed, device: SimpleNamespace(digest=f"{family}{seed}")
+    )
+    found = measures.measure(["a", "b"], [1, 2], None)
     assert found.hits[:, 0, 0, 0].tolist() == [1, 2] and found.alone[:, 0, 0].tolist() == [11, 12]
     assert found.digests == ["a1", "a2", "b1", "b2"]
 
@@ -407,23 +426,23 @@ def test_the_zoo_is_measured_seed_by_seed(monkeypatch):
 def test_a_line_diagram_names_everyone_once_and_keeps_its_places_apart():
     families = list(zoo.FAMILIES)
     for draw in range(6):
-        rrc = order.rrc(rng(draw).uniform(0.3, 0.9, (6, 6)))
-        lattice = order.concepts(order.context(rrc, 0.8))
-        where, lines = lattice_plots.places(lattice), order.covers(lattice)
+        rrc = total_order.rrc(rng(draw).uniform(0.3, 0.9, (6, 6)))
+        lattice = total_order.concepts(total_order.context(rrc, 0.8))
+        where, lines = order_lattices.places(lattice), total_order.covers(lattice)
         assert len(np.unique(where, axis=0)) == len(lattice)
         assert all(where[low, 1] < where[high, 1] for low, high in lines)
         axis = plt.figure().add_subplot()
-        lattice_plots.diagram(axis, lattice, families)
+        order_lattices.diagram(axis, lattice, families)
         words = " ".join(text.get_text() for text in axis.texts).split()
-        assert sorted(words) == sorted([*order_plots.letters(families), *order_plots.signal_names(families)])
+        assert sorted(words) == sorted([*plots.letters(families), *plots.signal_names(families)])
         plt.close("all")
-    chain = lattice_plots.places(order.concepts(order.context(PAPER, 0.8)))
+    chain = order_lattices.places(total_order.concepts(total_order.context(PAPER, 0.8)))
     assert chain.tolist() == [[0, k] for k in range(5)]
 
 
 def test_the_papers_chain_is_drawn_with_v_on_top():
     axis = plt.figure().add_subplot()
-    lattice_plots.diagram(axis, order.concepts(order.context(PAPER, 0.8)), order.PAPER)
+    order_lattices.diagram(axis, total_order.concepts(total_order.context(PAPER, 0.8)), total_order.PAPER)
     rows = {}
     for text in axis.texts:
         rows.setdefault(text.xy[1], []).append(text.get_text())
@@ -433,35 +452,35 @@ def test_the_papers_chain_is_drawn_with_v_on_top():
 
 def test_figures_draw_every_number():
     families, tables = ["lenet", "vgg", "resnet"], hits(rng(0).uniform(0.3, 0.9, (2, 3, 3)))
-    rrc = order.rrc(tables.mean((0, -1)))
-    texts = [text.get_text() for text in order_plots.table(tables, families).axes[0].texts]
+    rrc = total_order.rrc(tables.mean((0, -1)))
+    texts = [text.get_text() for text in plots.table(tables, families).axes[0].texts]
     half = 1.96 * tables.mean(0)[0, 1].std(ddof=1) / 20
     assert len(texts) == 9 and texts[1] == f"{tables[:, 0, 1].mean():.3f} ± {half:.3f}"
-    rows = order_plots.table_rows(tables, families, [5, 6])
+    rows = plots.table_rows(tables, families, [5, 6])
     assert len(rows) == 27 and rows[10]["seed"] == 5 and rows[10]["accuracy"] == tables[0, 0, 1].mean()
     assert (rows[10]["signal"], rows[10]["classifier"]) == ("L", "V")
-    axis = order_plots.sorted_rrc({"own": rrc}, families).axes[0]
+    axis = plots.sorted_rrc({"own": rrc}, families).axes[0]
     ticks = [tick.get_text() for tick in axis.get_xticklabels()]
     points = sorted(float(y) for line in axis.lines for y in line.get_ydata())
     assert len(ticks) == 9 and points == pytest.approx(np.sort(rrc, axis=None))
     i, j = np.unravel_index(rrc.argmin(), rrc.shape)
-    names = order_plots.letters(families)
+    names = plots.letters(families)
     assert ticks[0] == f"$A_{{{names[i]}}}$∘{names[j]}"
-    (first, second), bands = order.gaps(rrc), [patch.get_extents().height for patch in axis.patches]
+    (first, second), bands = total_order.gaps(rrc), [patch.get_extents().height for patch in axis.patches]
     assert len(bands) == 2 and all(f"{a:.3f} to {b:.3f}" in axis.get_title() for a, b in (first, second))
-    assert len(order_plots.rrc_rows({"own": rrc, "original": rrc}, families)) == 18
-    figure = lattice_plots.paper({"own": PAPER, "original": ORIGINAL}, order.PAPER)
+    assert len(plots.rrc_rows({"own": rrc, "original": rrc}, families)) == 18
+    figure = order_lattices.paper({"own": PAPER, "original": ORIGINAL}, total_order.PAPER)
     assert [axis.get_title().split("\n")[-1] for axis in figure.axes[:4]] == [
         "2 concepts, a chain", "4 concepts, a chain", "5 concepts, a chain", "6 concepts, no chain",
     ]  # fmt: skip
     scans = {"mean": PAPER, "seed 0": ORIGINAL}
-    thick = [line for line in lattice_plots.all_thresholds(scans).axes[0].lines if line.get_linewidth() == 4]
-    assert sum(np.ptp(line.get_xdata()) for line in thick) == pytest.approx(order.summed_range(PAPER))
-    assert [len(axis.lines) for axis in lattice_plots.all_thresholds(scans).axes[::2]] == [
-        len(axis.lines) for axis in lattice_plots.all_thresholds(scans).axes[1::2]
+    thick = [line for line in order_lattices.all_thresholds(scans).axes[0].lines if line.get_linewidth() == 4]
+    assert sum(np.ptp(line.get_xdata()) for line in thick) == pytest.approx(total_order.summed_range(PAPER))
+    assert [len(axis.lines) for axis in order_lattices.all_thresholds(scans).axes[::2]] == [
+        len(axis.lines) for axis in order_lattices.all_thresholds(scans).axes[1::2]
     ]
-    assert len(lattice_plots.scan_rows(scans)) == len(order.scan(PAPER)) + len(order.scan(ORIGINAL))
-    assert len(lattice_plots.lattice_rows(PAPER, [0.1, 0.8], order.PAPER)) == 7
+    assert len(order_lattices.scan_rows(scans)) == len(total_order.scan(PAPER)) + len(total_order.scan(ORIGINAL))
+    assert len(order_lattices.lattice_rows(PAPER, [0.1, 0.8], total_order.PAPER)) == 7
     plt.close("all")
 
 
@@ -469,7 +488,7 @@ def test_the_two_tables_across_seeds_leave_out_equal_seeds():
     apart = np.full((2, 3, 2, 3, 4), 9.0)
     apart[0, :, 1], apart[1, :, 0] = 0.25, 0.75
     across = hits(np.full((2, 1, 3, 3), 0.5))
-    figure, rows = order_plots.families_apart(across, apart, ["lenet", "vgg", "resnet"])
+    figure, rows = plots.families_apart(across, apart, ["lenet", "vgg", "resnet"])
     assert {row["distance"] for row in rows} == {0.5} and {row["accuracy"] for row in rows} == {0.5}
     assert len(figure.axes) == 2
     plt.close("all")
@@ -478,27 +497,27 @@ def test_the_two_tables_across_seeds_leave_out_equal_seeds():
 def test_readings_and_growth_are_drawn_for_every_seed():
     families, readable = ["lenet", "vgg", "resnet"], rng(0).random((2, 3))
     readings = {"shape": rng(1).random((2, 3)), "stride": np.array([1, 1, 2])}
-    figure = order_plots.against(readings, readable, families)
+    figure = plots.against(readings, readable, families)
     seeds, means = figure.axes[0].lines[::2], figure.axes[0].lines[1::2]
     drawn = [np.c_[line.get_data()].tolist() for line in seeds]
     assert drawn == [np.c_[readings["shape"][:, k], readable[:, k]].tolist() for k in range(3)]
     assert len(figure.axes) == 2 and [float(line.get_ydata()[0]) for line in means] == pytest.approx(readable.mean(0))
-    rows = order_plots.against_rows(readings, readable, families, [4, 5])
+    rows = plots.against_rows(readings, readable, families, [4, 5])
     assert len(rows) == 6 and rows[4] == {"seed": 5, "signal": "V", "readability": readable[1, 1]} | {
         "shape": readings["shape"][1, 1], "stride": 1,
     }  # fmt: skip
     stages = [("kept", 20), ("kept", 0), ("kept", 2), ("default", 11.5)]
     grown = [{"state": state, "epoch": epoch, "readability": 0.5, "widest": epoch} for state, epoch in stages]
     grown = [{"seed": seed} | row for seed in (0, "mean") for row in grown]
-    axes = order_plots.growth(grown, []).axes
+    axes = plots.growth(grown, []).axes
     line, star = axes[1].lines[:2]
     assert len(axes) == 2 and line.get_xdata().tolist() == line.get_ydata().tolist() == [0, 2, 20]
     assert star.get_marker() == "*" and list(star.get_xdata()) == [11.5]
     bold = {"seed": 0, "state": "fast", "epoch": 20, "readability": 0.2, "widest": 30}
-    cross = next(one for one in order_plots.growth([*grown, bold], []).axes[1].lines if one.get_marker() == "X")
+    cross = next(one for one in plots.growth([*grown, bold], []).axes[1].lines if one.get_marker() == "X")
     assert np.c_[cross.get_data()].tolist() == [[0, 0], [20, 30]]
     swept = [{"seed": 0, "stride": stride, "readability": 0.5, "checkerboard": 0.1} for stride in (1, 2, 4)]
-    assert len(order_plots.growth(grown, swept).axes) == 4
-    rows = order_plots.growth_rows(grown, swept)
+    assert len(plots.growth(grown, swept).axes) == 4
+    rows = plots.growth_rows(grown, swept)
     assert len(rows) == 11 and all(row.keys() == rows[0].keys() for row in rows) and rows[-1]["stride"] == 4
     plt.close("all")

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from lib import claims, execution, params, run
+from lib.record import claims
+from lib.running import execution, params, run
 
 ENTRIES = params.index()
 WRITTEN = {name: entry for name, entry in ENTRIES.items() if not entry["planned"]}
@@ -198,10 +199,10 @@ def test_a_profile_is_completed_from_the_embedded_one(project):
 
 
 def start(name: str, **changes) -> subprocess.CompletedProcess:
-    """lib.run.start in a process of its own, since it sets threads and seeds for the whole process."""
+    """lib.running.run.start in a process of its own, since it sets threads and seeds for the whole process."""
     values = params.profile("embedded")[name] | changes
     code = (
-        f"from lib.run import start\nglobals().update({values!r})\nrun = start({name!r}, globals())\n"
+        f"from lib.running.run import start\nglobals().update({values!r})\nrun = start({name!r}, globals())\n"
         "import numpy, torch\nprint(run.notebook, run.profile, run.seed, run.device, len(run.parameters))\n"
         "print(torch.get_num_threads(), torch.get_deterministic_debug_mode() == 2, torch.rand(1), numpy.random.rand(1))"
     )

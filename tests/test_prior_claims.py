@@ -7,25 +7,15 @@ import torch
 from matplotlib import pyplot as plt
 from scipy import stats as scipy_stats
 
-from lib import (
-    claims,
-    class_models,
-    code_prior,
-    cutouts,
-    generator,
-    maximise_claims,
-    networks,
-    objectives,
-    prior_claims,
-    prior_judges,
-    prior_looks,
-    prior_plots,
-    prior_runs,
-    zoo,
-)
-from lib.prior_claims import Pixels, Through
-from lib.prior_judges import Judged, Judges
-from lib.prior_runs import Pair, Setting
+from lib.experiments.n12_prior import generators_seen, judges, measures, plots, searches
+from lib.experiments.n12_prior.judges import Judged, Judges
+from lib.experiments.n12_prior.measures import Pixels, Through
+from lib.experiments.n12_prior.searches import Pair, Setting
+from lib.experiments.shared import class_images, recognised
+from lib.methods.ascent import generator_prior, objectives
+from lib.networks import generator_network, interface, zoo
+from lib.record import claims
+from lib.worlds import cutouts
 
 SEEDS, STARTS = (0, 1, 2), 4
 TARGETS = np.repeat(np.arange(10), STARTS)
@@ -57,7 +47,7 @@ def through(default, conv3=0.25, none=0.25, one=0.5, two=0.5, undecayed=0.25):
 @pytest.fixture
 def of(monkeypatch):
     """Judges whose families say nothing, so that made-up pictures need no network."""
-    monkeypatch.setattr(maximise_claims, "others", lambda pictures, targets, *_: np.zeros((1, len(targets)), bool))
+    monkeypatch.setattr(recognised, "others", lambda pictures, targets, *_: np.zeros((1, len(targets)), bool))
     return Judges(("lenet",), None, {}, {}, np.arange(10))
 
 
@@ -74,22 +64,22 @@ UNEVEN = np.array([0.75, 1.0] * 5)  # by class, so that there is an interval
 
 def test_readings_are_those_of_the_primary_judge():
     batch = cutouts.batch(cutouts.World(), "test", 60)
-    one = prior_judges.judged(batch.images, batch.labels)
-    assert np.array_equal(prior_judges.hits(one), maximise_claims.judge(batch.images, batch.labels))
+    one = judges.judged(batch.images, batch.labels)
+    assert np.array_equal(judges.hits(one), recognised.judge(batch.images, batch.labels))
     assert one.read.shape == (3, 60, 10) and np.allclose(one.read.sum(2), 1, atol=1e-5) and np.isnan(one.after).all()
-    made = class_models.Made(batch.images, batch.labels, None, None)
-    assert prior_runs.score(made) == prior_judges.hits(one).mean()
+    made = class_images.Made(batch.images, batch.labels, None, None)
+    assert searches.score(made) == judges.hits(one).mean()
     expected = np.mean([[one.read[k, i, batch.labels[i]] for i in range(60)] for k in range(3)], 0)
-    np.testing.assert_allclose(prior_judges.certainty(one), expected)
+    np.testing.assert_allclose(judges.certainty(one), expected)
     scores = np.arange(600.0).reshape(60, 10)
-    assert prior_judges.judged(batch.images, batch.labels, scores).after[7] == 70 + batch.labels[7]
+    assert judges.judged(batch.images, batch.labels, scores).after[7] == 70 + batch.labels[7]
 
 
 def test_judges_share_no_seed_with_the_network_excited():
-    assert [prior_judges.other_seed(s) for s in SEEDS] == [1, 2, 0]
+    assert [judges.other_seed(s) for s in SEEDS] == [1, 2, 0]
     batch = cutouts.batch(cutouts.World(), "test", 60)
     found = Judges((), None, {2: zoo.network("resnet", 0)}, {}, batch.labels)
-    assert found.readers[2].digest == zoo.network("resnet", prior_judges.other_seed(2)).digest
+    assert found.readers[2].digest == zoo.network("resnet", judges.other_seed(2)).digest
 
 
 def test_distances_and_spreads_by_hand(monkeypatch):
@@ -97,14 +87,14 @@ def test_distances_and_spreads_by_hand(monkeypatch):
     real = np.array([[float(k), 10.0 * label] for label in range(10) for k in range(5)])
     labels = np.repeat(np.arange(10), 5)
     images = np.array([[1.0 + 2 * (i % 2), 10.0 * label + 3.0] for label in range(10) for i in range(STARTS)])
-    monkeypatch.setattr(prior_judges, "pool", lambda net, pictures: images)
+    monkeypatch.setattr(judges, "pool", lambda net, pictures: images)
     of, one = Judges((), None, {0: None}, {0: real}, labels), readings(0.5)
-    np.testing.assert_allclose(prior_judges.distances(of, one, 0), 3.0)  # to the nearest: 3; between real ones: 1
+    np.testing.assert_allclose(judges.distances(of, one, 0), 3.0)  # to the nearest: 3; between real ones: 1
     apart, usual = 2 * 4 / 6, np.mean([1] * 4 + [2] * 3 + [3] * 2 + [4])  # four of six pairs are two apart
-    np.testing.assert_allclose(prior_judges.spreads(of, one, 0), apart / usual)
-    monkeypatch.setattr(prior_judges, "pool", lambda net, pictures: np.repeat(real[::5], STARTS, 0))
-    np.testing.assert_allclose(prior_judges.distances(of, one, 0), 1.0)  # a test picture is not its own neighbour
-    np.testing.assert_allclose(prior_judges.spreads(of, one, 0), 0.0, atol=1e-12)  # one image from all starts
+    np.testing.assert_allclose(judges.spreads(of, one, 0), apart / usual)
+    monkeypatch.setattr(judges, "pool", lambda net, pictures: np.repeat(real[::5], STARTS, 0))
+    np.testing.assert_allclose(judges.distances(of, one, 0), 1.0)  # a test picture is not its own neighbour
+    np.testing.assert_allclose(judges.spreads(of, one, 0), 0.0, atol=1e-12)  # one image from all starts
 
 
 def naive_peak(picture):
@@ -129,14 +119,14 @@ def naive_peak(picture):
 
 def test_repetition_is_the_highest_peak_of_the_autocorrelation(draws):
     noise = draws.integers(0, 256, (2, 12, 12, 3)).astype(np.uint8)
-    np.testing.assert_allclose(prior_judges.repetition(noise), [naive_peak(one) for one in noise], atol=1e-9)
+    np.testing.assert_allclose(judges.repetition(noise), [naive_peak(one) for one in noise], atol=1e-9)
     tile = draws.integers(0, 256, (16, 16, 3)).astype(np.uint8)
     tiled, plain = np.tile(tile, (4, 4, 1))[None], draws.integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
-    assert prior_judges.repetition(tiled) > 0.95 and prior_judges.repetition(plain) < 0.3
+    assert judges.repetition(tiled) > 0.95 and judges.repetition(plain) < 0.3
     blob = np.exp(-((np.arange(64) - 32) ** 2) / 50)
     single = (255 * blob[:, None] * blob)[None, :, :, None].repeat(3, 3).astype(np.uint8)
-    assert prior_judges.repetition(single) < 0.1
-    assert prior_judges.repetition(np.full((2, 64, 64, 3), 80, np.uint8)).tolist() == [0, 0]
+    assert judges.repetition(single) < 0.1
+    assert judges.repetition(np.full((2, 64, 64, 3), 80, np.uint8)).tolist() == [0, 0]
 
 
 # ------------------------------------------------------------------------------------------------------- the claims
@@ -148,28 +138,28 @@ def test_with_a_prior_against_pixels_on_made_up_readings(of, draws):
         "Fourier, jitter": {s: readings(0.25) for s in SEEDS},
     }
     without = Pixels({}, rows, "regularised pixels")
-    row = prior_claims.prior_gain(through(UNEVEN), without, of, draws)
+    row = measures.prior_gain(through(UNEVEN), without, of, draws)
     assert row["value"] == pytest.approx(0.375) and row["n"] == 10 and len(row["seeds"]) == 3
     assert row["named"]["primary judge, minus Fourier, jitter"][0] == pytest.approx(0.625)
     assert "regularised pixels" in row["note"] and verdict("G1", row) == "reproduced"
     sides = {"G for fc6": {s: readings(0.75) for s in SEEDS}, "Fourier, jitter": {s: readings(0.5) for s in SEEDS}}
-    later = prior_claims.prior_gain(through(UNEVEN), without, of, draws, prior_claims.Beyond({}, {}, sides))
+    later = measures.prior_gain(through(UNEVEN), without, of, draws, measures.Beyond({}, {}, sides))
     assert later["named"]["larger rates tried too, minus Fourier"][0] == pytest.approx(0.25)
     assert later["value"] == row["value"]  # what was tried afterwards decides nothing
-    none = prior_claims.prior_gain(through(0.5), without, of, draws)  # no prior: pixels against pixels
+    none = measures.prior_gain(through(0.5), without, of, draws)  # no prior: pixels against pixels
     assert none["value"] == 0 and verdict("G1", none) == "not reproduced"
 
 
 def test_larger_rates_are_taken_only_where_they_do_better_on_the_starts_for_choosing(monkeypatch):
     made = []
-    monkeypatch.setattr(prior_runs, "pair", lambda name, net, device: name)
-    monkeypatch.setattr(prior_runs, "tried", lambda pairs, rates, *_: {1.5: 0.45, 3.0: 0.6})
-    monkeypatch.setattr(prior_runs, "make", lambda pair, setting, *_: made.append((pair, setting.rate)))
-    monkeypatch.setattr(prior_claims, "_tried", lambda nets, recipe, *_: {0.2: 0.5, 0.4: 0.1}[recipe.rate])
-    monkeypatch.setattr(class_models, "make", lambda net, recipe, *_: made.append((net, recipe.rate)))
-    monkeypatch.setattr(prior_claims, "_judged", lambda one: one)
-    before = dict(zip(prior_runs.FOURIER, (0.2, 0.7, 0.4), strict=True))
-    found = prior_claims.beyond({0: "net"}, through(0.5), Pixels(before, {}, ""), 2, 4, 80, 0)
+    monkeypatch.setattr(searches, "pair", lambda name, net, device: name)
+    monkeypatch.setattr(searches, "tried", lambda pairs, rates, *_: {1.5: 0.45, 3.0: 0.6})
+    monkeypatch.setattr(searches, "make", lambda pair, setting, *_: made.append((pair, setting.rate)))
+    monkeypatch.setattr(measures, "_tried", lambda nets, recipe, *_: {0.2: 0.5, 0.4: 0.1}[recipe.rate])
+    monkeypatch.setattr(class_images, "make", lambda net, recipe, *_: made.append((net, recipe.rate)))
+    monkeypatch.setattr(measures, "_judged", lambda one: one)
+    before = dict(zip(searches.FOURIER, (0.2, 0.7, 0.4), strict=True))
+    found = measures.beyond({0: "net"}, through(0.5), Pixels(before, {}, ""), 2, 4, 80, 0)
     assert list(found.rates.values()) == [3.0, 0.05]  # the larger for G, none of them for pixels
     assert made == [("alexnet-0-fc6", 3.0), ("net", 0.05)]
     assert list(found.tried.values()) == [{1.5: 0.45, 3.0: 0.6}, {0.2: 0.5, 0.4: 0.1}]
@@ -177,15 +167,15 @@ def test_larger_rates_are_taken_only_where_they_do_better_on_the_starts_for_choo
 
 def test_layers_clipping_and_decay_take_their_own_rows(of, draws):
     found = through(UNEVEN, conv3=0.5, none=0.25, one=0.75, two=0.25, undecayed=1.0)
-    layers = prior_claims.layer_gain(found, of, draws)
+    layers = measures.layer_gain(found, of, draws)
     assert layers["value"] == pytest.approx(0.375) and verdict("G2", layers) == "reproduced"
-    clipped = prior_claims.clipping_gain(found, of, draws)
+    clipped = measures.clipping_gain(found, of, draws)
     assert clipped["value"] == pytest.approx(0.625) and verdict("G3", clipped) == "reproduced"
     assert clipped["named"]["clipped at 1 sd minus not clipped"][0] == pytest.approx(0.5)
     assert clipped["named"]["clipped at 2 sd minus not clipped"][0] == pytest.approx(0.0)
-    decay = prior_claims.decay_gain(found, of, draws)
+    decay = measures.decay_gain(found, of, draws)
     assert decay["value"] == pytest.approx(-0.125) and verdict("G4", decay) == "not reproduced"
-    same = prior_claims.clipping_gain(through(0.5, none=0.5), of, draws)  # no clipping on either side
+    same = measures.clipping_gain(through(0.5, none=0.5), of, draws)  # no clipping on either side
     assert same["value"] == 0 and verdict("G3", same) == "not reproduced"
 
 
@@ -194,7 +184,7 @@ def test_the_repetition_index_is_early_minus_late(of, draws):
     found = through(UNEVEN)
     for s in SEEDS:
         found.made["conv3"][s] = found.made["conv3"][s]._replace(pictures=np.repeat(tile[None], 40, 0))
-    assert prior_claims.layer_gain(found, of, draws)["named"]["repetition index, early minus late"][0] > 0.9
+    assert measures.layer_gain(found, of, draws)["named"]["repetition index, early minus late"][0] > 0.9
 
 
 def test_order_within_a_class_is_kendalls_and_ignores_differences_between_classes(draws):
@@ -203,10 +193,10 @@ def test_order_within_a_class_is_kendalls_and_ignores_differences_between_classe
     one = one._replace(after=after + 100 * TARGETS, read=np.zeros((3, 40, 10)))
     one.read[:, np.arange(40), TARGETS] = sure
     expected = [scipy_stats.kendalltau(after[k == TARGETS], sure[k == TARGETS]).statistic for k in range(10)]
-    np.testing.assert_allclose(prior_claims.order([one]), expected)
-    both = prior_claims.order([one, one._replace(after=one.after + 1)])
+    np.testing.assert_allclose(measures.order([one]), expected)
+    both = measures.order([one, one._replace(after=one.after + 1)])
     assert both.shape == (10,) and not np.allclose(both, expected)
-    assert (prior_claims.order([one._replace(after=np.zeros(40))]) == 0).all()  # all tied: no order
+    assert (measures.order([one._replace(after=np.zeros(40))]) == 0).all()  # all tied: no order
 
 
 def test_activation_that_tells_recognisability_is_told_from_one_that_does_not(draws):
@@ -221,15 +211,15 @@ def test_activation_that_tells_recognisability_is_told_from_one_that_does_not(dr
                 one.after[:] = sure + 0.05 * draws.normal(size=40) if linked else draws.normal(size=40)
         return made
 
-    row = prior_claims.activation_order(found(True), draws)
+    row = measures.activation_order(found(True), draws)
     assert row["value"] > 0.7 and verdict("G9", row) == "not reproduced"
     assert row["named"]["the default setting alone"][0] > 0.5
-    row = prior_claims.activation_order(found(False), draws)
+    row = measures.activation_order(found(False), draws)
     assert abs(row["value"]) < 0.2 and verdict("G9", row) in ("reproduced", "inconclusive")
 
 
 def test_all_images_of_the_prior_are_pooled_once():
-    groups = prior_claims.pooled(through(UNEVEN))
+    groups = measures.pooled(through(UNEVEN))
     assert [len(of) for of in groups[0].values()] == [1, 4, 1]  # the default, four other settings, the rates
 
 
@@ -239,22 +229,22 @@ def test_diversity_is_low_for_one_image_from_all_starts(monkeypatch, draws):
     found, without = through(UNEVEN), Pixels({}, {}, "")
     for spread, expected in ((0.2, "reproduced"), (1.0, "not reproduced")):
         made = np.random.default_rng(2).normal(size=(40, 6)) * spread
-        monkeypatch.setattr(prior_judges, "pool", lambda net, pictures, made=made: made)
-        assert verdict("G10", prior_claims.diversity(found, without, of, draws)) == expected
+        monkeypatch.setattr(judges, "pool", lambda net, pictures, made=made: made)
+        assert verdict("G10", measures.diversity(found, without, of, draws)) == expected
 
 
 def test_the_baseline_is_chosen_on_the_starts_for_choosing(monkeypatch):
-    best = class_models.GRID[5]
-    shares = {best: 0.6} | dict.fromkeys(prior_runs.FOURIER, 0.5)
-    monkeypatch.setattr(class_models, "make", lambda net, recipe, stream, *_: (recipe, stream))
-    monkeypatch.setattr(prior_runs, "score", lambda made: shares.get(made[0], 0.1) if made[1] == "selection" else 1 / 0)
-    monkeypatch.setattr(prior_claims, "_judged", lambda made: made)
-    found = prior_claims.pixels(dict.fromkeys(SEEDS), 2, 4, 3, 0)
+    best = class_images.GRID[5]
+    shares = {best: 0.6} | dict.fromkeys(searches.FOURIER, 0.5)
+    monkeypatch.setattr(class_images, "make", lambda net, recipe, stream, *_: (recipe, stream))
+    monkeypatch.setattr(searches, "score", lambda made: shares.get(made[0], 0.1) if made[1] == "selection" else 1 / 0)
+    monkeypatch.setattr(measures, "_judged", lambda made: made)
+    found = measures.pixels(dict.fromkeys(SEEDS), 2, 4, 3, 0)
     assert found.best == "regularised pixels" and found.made["regularised pixels"][1] == (best, "evaluation")
-    assert found.made["Fourier, jitter"][0] == (prior_runs.FOURIER[0], "evaluation")
-    shares[prior_runs.FOURIER[2]] = 0.7
-    found = prior_claims.pixels(dict.fromkeys(SEEDS), 2, 4, 3, 0)
-    assert found.best == "Fourier, jitter" and found.made[found.best][0][0] == prior_runs.FOURIER[2]
+    assert found.made["Fourier, jitter"][0] == (searches.FOURIER[0], "evaluation")
+    shares[searches.FOURIER[2]] = 0.7
+    found = measures.pixels(dict.fromkeys(SEEDS), 2, 4, 3, 0)
+    assert found.best == "Fourier, jitter" and found.made[found.best][0][0] == searches.FOURIER[2]
 
 
 # ------------------------------------------------------------------------------------- on networks, with few steps
@@ -267,7 +257,7 @@ def trained():
 
 def committed(name="alexnet-0-fc6"):
     try:
-        return code_prior.load(name)
+        return generator_prior.load(name)
     except FileNotFoundError:
         pytest.skip(f"{name} is not trained yet")
 
@@ -275,13 +265,13 @@ def committed(name="alexnet-0-fc6"):
 def test_a_trained_prior_is_told_from_an_untrained_one_and_clipped_codes_from_free_ones(trained):
     """The broken variants of G1 and G3 on the real networks: what the claims compare must differ."""
     prior, net = committed(), trained[0]
-    made = generator.build(prior.code, 0)
-    none = prior._replace(generator=code_prior.folded(made).requires_grad_(False), digest="untrained")
+    made = generator_network.build(prior.code, 0)
+    none = prior._replace(generator=generator_prior.folded(made).requires_grad_(False), digest="untrained")
     options = ("evaluation", 1, 12, 0)
-    with_prior = prior_runs.score(prior_runs.make(Pair(prior, net), Setting(), *options))
-    without = prior_runs.score(prior_runs.make(Pair(none, net), Setting(), *options))
+    with_prior = searches.score(searches.make(Pair(prior, net), Setting(), *options))
+    without = searches.score(searches.make(Pair(none, net), Setting(), *options))
     assert with_prior > without + 0.1
-    clipped, free = (prior_runs.make(Pair(prior, net), Setting(sds=sds), *options) for sds in (1.0, None))
+    clipped, free = (searches.make(Pair(prior, net), Setting(sds=sds), *options) for sds in (1.0, None))
     own = clipped.targets
     assert (free.after[range(10), own] > clipped.after[range(10), own]).mean() > 0.7
 
@@ -289,57 +279,57 @@ def test_a_trained_prior_is_told_from_an_untrained_one_and_clipped_codes_from_fr
 def test_references_hold_the_pictures_and_the_random_codes_they_say(trained):
     prior = committed()
     batch = cutouts.batch(cutouts.World(), "test", 60)
-    found = prior_judges.references(trained, batch, 1, torch.Generator().manual_seed(0))
+    found = judges.references(trained, batch, 1, torch.Generator().manual_seed(0))
     assert list(found) == ["G, random codes", "G, codes of test pictures", "test pictures"]
     real, again = found["test pictures"][0], found["G, codes of test pictures"][0]
     assert real.targets.tolist() == list(range(10))
     assert all((batch.images == one).all((1, 2, 3)).any() for one in real.pictures)
-    codes = code_prior.encode(prior, trained[0], networks.to_tensor(real.pictures))
-    assert np.array_equal(again.pictures, class_models.to_pictures(prior.generator(codes)))
-    assert prior_judges.hits(real).mean() > prior_judges.hits(found["G, random codes"][0]).mean()
+    codes = generator_prior.encode(prior, trained[0], interface.to_tensor(real.pictures))
+    assert np.array_equal(again.pictures, interface.to_pictures(prior.generator(codes)))
+    assert judges.hits(real).mean() > judges.hits(found["G, random codes"][0]).mean()
 
 
 def test_a_search_that_is_watched_is_the_search(trained):
     prior = committed()
-    pair, code = Pair(prior, trained[0]), code_prior.form(prior).start(1, torch.Generator().manual_seed(3))
-    found = prior_looks.watch(pair, 4, code, [0, 2, 5], Setting())
-    made = code_prior.search(prior, objectives.score(trained[0], 4), code, steps=5)
-    assert found.steps == [0, 2, 5] and np.array_equal(found.pictures[-1:], class_models.to_pictures(made.images))
+    pair, code = Pair(prior, trained[0]), generator_prior.form(prior).start(1, torch.Generator().manual_seed(3))
+    found = generators_seen.watch(pair, 4, code, [0, 2, 5], Setting())
+    made = generator_prior.search(prior, objectives.score(trained[0], 4), code, steps=5)
+    assert found.steps == [0, 2, 5] and np.array_equal(found.pictures[-1:], interface.to_pictures(made.images))
     np.testing.assert_allclose(found.values[:2], made.values[[0, 2], 0], rtol=1e-5)
-    least = prior_looks.watch(pair, 4, code, [0, 5], Setting(), -1)
+    least = generators_seen.watch(pair, 4, code, [0, 5], Setting(), -1)
     assert least.values[0] == pytest.approx(found.values[0], rel=1e-5) and least.values[1] < least.values[0]
 
 
 def test_units_find_the_pictures_they_answer_to_most(trained):
     pair, batch = Pair(committed(), trained[0]), cutouts.batch(cutouts.World(), "test", 30)
-    found = prior_looks.units(pair, "conv4_pre", range(3), batch, 2, 0.3, 0)
-    maps = networks.features(trained[0], networks.to_tensor(batch.images), ["conv4_pre"])["conv4_pre"][:, :3, 4, 4]
+    found = generators_seen.units(pair, "conv4_pre", range(3), batch, 2, 0.3, 0)
+    maps = interface.features(trained[0], interface.to_tensor(batch.images), ["conv4_pre"])["conv4_pre"][:, :3, 4, 4]
     assert found.best.tolist() == pytest.approx(maps.max(0).values.tolist())
     assert np.array_equal(found.top[0, 2], batch.images[int(maps[:, 2].argmax())])
-    rows = prior_looks.unit_rows(found, range(3))
+    rows = generators_seen.unit_rows(found, range(3))
     assert rows[1]["most"] == pytest.approx(float(found.most.values[-1, 1])) and rows[0]["least"] < rows[0]["most"]
     with pytest.raises(ValueError, match="no layer 'conv9'"):
-        prior_looks.units(pair, "conv9", range(3), batch, 2, 0.3, 0)
+        generators_seen.units(pair, "conv9", range(3), batch, 2, 0.3, 0)
     with pytest.raises(ValueError, match="whole numbers from 0 to 79"):
-        prior_looks.units(pair, "conv4_pre", [99], batch, 2, 0.3, 0)
+        generators_seen.units(pair, "conv4_pre", [99], batch, 2, 0.3, 0)
 
 
 def test_jobs_are_what_the_notebook_reads():
-    names = [job.name for job in prior_looks.jobs([1])]
+    names = [job.name for job in generators_seen.jobs([1])]
     assert set(names) == {
         "alexnet-1-fc6",
         "alexnet-1-conv3",
-        *prior_looks.LAYERS.values(),
-        *prior_looks.ABLATED.values(),
+        *generators_seen.LAYERS.values(),
+        *generators_seen.ABLATED.values(),
     }
 
 
 def test_figures_are_drawn_from_made_up_numbers():
     found = through(UNEVEN)
-    figure, data = prior_plots.grid({"one": found.made["fc6"][0], "other": found.made["conv3"][0]}, ["a", "b"])
+    figure, data = plots.grid({"one": found.made["fc6"][0], "other": found.made["conv3"][0]}, ["a", "b"])
     assert len(data) == 4 and data[0]["class"] == "a" and data[0]["probability"] == pytest.approx(0.9)
-    figure, data = prior_plots.activation(prior_claims.pooled(found), dict.fromkeys(SEEDS, 0.1))
+    figure, data = plots.activation(measures.pooled(found), dict.fromkeys(SEEDS, 0.1))
     assert len(data) == 3 * 6 * 40 and len(figure.axes) == 3
     rows = [{"name": "a", "group": g, "value": 0.5, "low": 0.4, "high": 0.6} for g in ("x", "y", "z")]
-    assert len(prior_plots.judged(rows).axes) == 2
+    assert len(plots.judged(rows).axes) == 2
     plt.close("all")

@@ -6,14 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lib import networks, receptive, zoo
+from lib.methods.receptive import fields
+from lib.networks import catalogue, interface, zoo
 
 NETWORKS = (*zoo.FAMILIES, "squeezenet1_1", "efficientnet_lite0")
 
 
 def network(model, size, preprocess=lambda x: x):
     layers = {name: name for name, _ in model.named_modules() if name}
-    return networks.Network("toy", model.double().eval().requires_grad_(False), preprocess, size, (), layers, "")
+    return interface.Network("toy", model.double().eval().requires_grad_(False), preprocess, size, (), layers, "")
 
 
 def gradient_support(net, layer):
@@ -22,7 +23,7 @@ def gradient_support(net, layer):
         parameter.copy_(torch.rand_like(parameter) + 0.1)
     picture = torch.rand(1, 3, net.size, net.size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     picture.requires_grad_(True)
-    answer = networks.forward_to(net, picture, [layer])[layer].sum(1)[0]
+    answer = interface.forward_to(net, picture, [layer])[layer].sum(1)[0]
     answer = answer if answer.ndim == 2 else answer.reshape(1, 1)
     slopes = [torch.autograd.grad(one, picture, retain_graph=True)[0].abs().sum((0, 1)) for one in answer.flatten()]
     return (torch.stack(slopes) > 0).reshape(*answer.shape, net.size, net.size).numpy()
@@ -36,7 +37,7 @@ def ends(seen):
 
 def agree(net, layer):
     """The field of a layer equals the gradient's support, position by position; returns it."""
-    field, support = receptive.field(net, layer), gradient_support(net, layer)
+    field, support = fields.field(net, layer), gradient_support(net, layer)
     assert field.shape == support.shape[:2]
     for axis, seen in enumerate((support.any((1, 3)), support.any((0, 2)))):
         low, high = ends(seen)
@@ -84,7 +85,7 @@ def test_equals_the_gradients_support_on_random_networks(seed):
 
 def test_matches_a_hand_computation():
     net = network(nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.MaxPool2d(3, 2, 1), nn.Conv2d(4, 4, 3, 1, 1)), 32)
-    field = receptive.field(net, "2")
+    field = fields.field(net, "2")
     # 3, then 3 + 2 * 2 = 7, then 7 + 2 * 4 = 15; strides 2, 4, 4; starts -1, -1 - 2 = -3, -3 - 4 = -7
     assert (field.size, field.stride, field.start, field.shape) == ((15, 15), (4, 4), (-7, -7), (8, 8))
     assert field.window(9) == (-3, -3, 12, 12) and field.seen(9) == (0, 0, 12, 12) and field.whole == ""
@@ -92,7 +93,7 @@ def test_matches_a_hand_computation():
 
 def test_positions_that_see_only_padding_see_nothing():
     net = network(nn.Sequential(nn.Conv2d(3, 2, 1, padding=1)), 8)
-    field = receptive.field(net, "0")
+    field = fields.field(net, "0")
     assert field.shape == (10, 10) and field.low[0][0] >= field.high[0][0] and field.low[0][1] == 0
 
 
@@ -103,16 +104,16 @@ def test_a_stride_that_leaves_the_last_pixels_unread_says_so():
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_holds_on_every_network_by_turning_lines_of_the_picture_into_nan(name):
-    net = networks.load(name, weights=name in zoo.FAMILIES)
+    net = catalogue.load(name, weights=name in zoo.FAMILIES)
     large = net.size > 64  # fewer of the large networks' layers, since each takes a pass
     for layer in [one for one in net.layers if one in ("conv2", "conv5", "fc8") or not (large or one.endswith("_pre"))]:
-        field = receptive.field(net, layer)
+        field = fields.field(net, layer)
         for axis in (0, 1):
             lines = np.random.default_rng(axis).integers(0, net.size, 2 if large else 4)
-            pictures = receptive._grey(net).repeat(len(lines), 1, 1, 1)
+            pictures = fields._grey(net).repeat(len(lines), 1, 1, 1)
             for k, line in enumerate(lines):
                 pictures.select(2 + axis, int(line))[k] = torch.nan
-            lost = receptive._lost(net, layer, pictures, axis).numpy()
+            lost = fields._lost(net, layer, pictures, axis).numpy()
             expected = (field.low[axis] <= lines[:, None]) & (lines[:, None] < field.high[axis])
             np.testing.assert_array_equal(lost, expected, err_msg=f"{name} {layer} {axis}")
 
@@ -121,9 +122,9 @@ def test_holds_on_every_network_by_turning_lines_of_the_picture_into_nan(name):
 def test_gradients_on_pictures_stay_inside_and_fill_the_field(family):
     net = zoo.network(family)
     layer = "conv2"
-    field = receptive.field(net, layer)
+    field = fields.field(net, layer)
     images = torch.rand(24, 3, 64, 64, generator=torch.Generator().manual_seed(3)).requires_grad_(True)
-    maps = networks.forward_to(net, images, [layer])[layer]
+    maps = interface.forward_to(net, images, [layer])[layer]
     row, column = maps.shape[2] - 1, 1  # at a corner, so that padding matters
     (slope,) = torch.autograd.grad(maps[:, :, row, column].square().sum(), images)
     seen = (slope.abs().sum((0, 1)) > 0).numpy()
@@ -137,11 +138,11 @@ def test_gradients_on_pictures_stay_inside_and_fill_the_field(family):
 def test_probe_finds_the_same_without_the_graph():
     net = zoo.network("inception")
     for layer in ("conv3", "conv5", "fc8"):
-        one, other = receptive.field(net, layer), receptive.probe(net, layer)
+        one, other = fields.field(net, layer), fields.probe(net, layer)
         for axis in (0, 1):
             np.testing.assert_array_equal(one.low[axis], other.low[axis])
             np.testing.assert_array_equal(one.high[axis], other.high[axis])
-    one, other = receptive.field(net, "conv3"), receptive.probe(net, "conv3")
+    one, other = fields.field(net, "conv3"), fields.probe(net, "conv3")
     assert (one.size, one.stride, one.start) == (other.size, other.stride, other.start)
 
 
@@ -155,7 +156,7 @@ class Branching(nn.Module):
 
 
 def test_a_network_that_cannot_be_traced_is_probed():
-    field = receptive.field(network(Branching(), 12), "conv")
+    field = fields.field(network(Branching(), 12), "conv")
     assert (field.size, field.stride, field.start) == ((3, 3), (2, 2), (-1, -1))
 
 
@@ -177,22 +178,22 @@ class Everything(nn.Module):
 
 def test_layers_over_channels_stay_local_and_gates_and_group_norms_do_not():
     net = network(Everything(), 9)
-    assert receptive.field(net, "lrn").size == (3, 3)
-    field = receptive.field(net, "group")
+    assert fields.field(net, "lrn").size == (3, 3)
+    field = fields.field(net, "group")
     assert field.size == (9, 9) and "group" in field.whole
-    assert "adaptive_avg_pool2d" in receptive.field(net, "gate").whole
+    assert "adaptive_avg_pool2d" in fields.field(net, "gate").whole
 
 
 def test_errors_say_what_is_there():
     net = zoo.network("lenet")
     with pytest.raises(ValueError, match="conv1, conv2"):
-        receptive.field(net, "conv9")
+        fields.field(net, "conv9")
     with pytest.raises(ValueError, match="resizes 64 pixels to"):
-        receptive.field(net._replace(preprocess=lambda x: x[..., ::2, ::2]), "conv1")
+        fields.field(net._replace(preprocess=lambda x: x[..., ::2, ::2]), "conv1")
 
     class Idle(Branching):
         def forward(self, x):
             return self.conv(x)
 
     with pytest.raises(ValueError, match="'unused' of toy is not used"):
-        receptive.field(network(Idle(), 12), "unused")
+        fields.field(network(Idle(), 12), "unused")

@@ -5,7 +5,7 @@ import re
 
 import yaml
 
-from lib import paths
+from lib.base import paths
 
 KEYS = set(re.findall(r"^@\w+\{(\w+),", (paths.ROOT / "references.bib").read_text(), re.M))
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy import ndimage
 
-from lib import regularise
-from lib.regularise import Combination
+from lib.methods.ascent import regularisers
+from lib.methods.ascent.regularisers import Combination
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def gradient():
 def test_penalties_by_hand():
     images = torch.full((2, 3, 2, 2), 0.5, dtype=torch.float64)
     images[0, 1, 0, 1] = 0.9
-    assert regularise.l2(10.0)(images).tolist() == pytest.approx([1.6, 0])
-    assert regularise.l2(1.0, mean=0.0)(images)[1].item() == pytest.approx(3.0)
-    assert regularise.total_variation(0.5)(images).tolist() == pytest.approx([0.4, 0])  # down once, across once
+    assert regularisers.l2(10.0)(images).tolist() == pytest.approx([1.6, 0])
+    assert regularisers.l2(1.0, mean=0.0)(images)[1].item() == pytest.approx(3.0)
+    assert regularisers.total_variation(0.5)(images).tolist() == pytest.approx([0.4, 0])  # down once, across once
 
 
 def test_total_variation_is_the_sum_of_numpys_differences(x):
-    found = regularise.total_variation(1.0)(x).numpy()
+    found = regularisers.total_variation(1.0)(x).numpy()
     expected = [sum(np.abs(np.diff(one, axis=axis)).sum() for axis in (1, 2)) for one in x.numpy()]
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
@@ -38,7 +38,7 @@ def test_total_variation_is_the_sum_of_numpys_differences(x):
 @pytest.mark.parametrize("radius", [0.3, 0.5, 1.0, 1.6])
 def test_blur_equals_scipys(x, gradient, radius):
     """Each colour alone, the border reflected; the third axis (colours) and the rows of the batch are not blurred."""
-    found = regularise.blur(radius, every=1)(x, gradient, 0).numpy()
+    found = regularisers.blur(radius, every=1)(x, gradient, 0).numpy()
     reach = math.ceil(4 * radius)
     sampled = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * radius**2))
     expected = x.numpy()
@@ -50,7 +50,7 @@ def test_blur_equals_scipys(x, gradient, radius):
 
 
 def test_blur_comes_every_so_many_steps(x, gradient):
-    operator = regularise.blur(1.0, every=4)
+    operator = regularisers.blur(1.0, every=4)
     changed = [not torch.equal(operator(x, gradient, step), x) for step in range(9)]
     assert changed == [True, False, False, False, True, False, False, False, True]
 
@@ -59,8 +59,8 @@ def test_blur_comes_every_so_many_steps(x, gradient):
 def test_clips_equal_the_released_code_row_by_row(x, gradient, percentile):
     """numpy's percentile and the formulas of gradient_optimizer.py on each image alone; rows differ a hundredfold."""
     x = x * torch.tensor([1.0, 100.0, 0.01]).double()[:, None, None, None]
-    norm = regularise.clip_norm(percentile)(x, gradient, 0).numpy()
-    contribution = regularise.clip_contribution(percentile)(x, gradient, 0).numpy()
+    norm = regularisers.clip_norm(percentile)(x, gradient, 0).numpy()
+    contribution = regularisers.clip_contribution(percentile)(x, gradient, 0).numpy()
     for k, (one, slope) in enumerate(zip(x.numpy(), gradient.numpy(), strict=True)):
         norms = np.linalg.norm(one, axis=0)
         np.testing.assert_array_equal(norm[k], one * ~(norms < np.percentile(norms, percentile)))
@@ -71,53 +71,53 @@ def test_clips_equal_the_released_code_row_by_row(x, gradient, percentile):
 def test_clips_of_images_with_many_equal_pixels():
     x = torch.zeros(1, 3, 4, 4)
     x[0, :, 0, 0] = 1.0
-    assert torch.equal(regularise.clip_norm(50)(x, x, 0), x)  # no pixel is below the percentile, which is zero
-    assert regularise.clip_norm(100)(x, x, 0).sum() == 3
+    assert torch.equal(regularisers.clip_norm(50)(x, x, 0), x)  # no pixel is below the percentile, which is zero
+    assert regularisers.clip_norm(100)(x, x, 0).sum() == 3
 
 
 def test_decay_and_box(x, gradient):
-    torch.testing.assert_close(regularise.decay(0.3)(x, gradient, 5), 0.7 * x)
-    inside = regularise.box()(x, gradient, 5)
+    torch.testing.assert_close(regularisers.decay(0.3)(x, gradient, 5), 0.7 * x)
+    inside = regularisers.box()(x, gradient, 5)
     assert inside.min() == -0.5 and inside.max() == 0.5
-    assert regularise.box(mean=0.2)(x, gradient, 5).max() == 0.8
+    assert regularisers.box(mean=0.2)(x, gradient, 5).max() == 0.8
 
 
 def test_published_combinations_are_those_of_the_released_documentation(x, gradient):
     """Operators in the released order: decay, blur, small norm, small contribution; another order differs."""
-    one, two, three, four = regularise.PUBLISHED
+    one, two, three, four = regularisers.PUBLISHED
     assert (one.radius, one.every, one.norm, one.decay) == (0.5, 4, 50, 0)
     assert (two.radius, two.norm, two.decay) == (0, 20, 0.3)
     assert (three.radius, three.every, three.decay, three.norm) == (1.0, 4, 1e-4, 0)
     assert (four.radius, four.every, four.contribution, four.norm) == (0.5, 4, 90, 0)
-    assert [c.iterations for c in regularise.PUBLISHED] == [500, 750, 1000, 1000]
+    assert [c.iterations for c in regularisers.PUBLISHED] == [500, 750, 1000, 1000]
     everything, found = Combination(0.3, 1.0, 1, 50, 90), x
     for operator in everything.operators():
         found = operator(found, gradient, 0)
-    expected = regularise.blur(1.0)(0.7 * x, gradient, 0)
-    expected = regularise.clip_contribution(90)(regularise.clip_norm(50)(expected, gradient, 0), gradient, 0)
+    expected = regularisers.blur(1.0)(0.7 * x, gradient, 0)
+    expected = regularisers.clip_contribution(90)(regularisers.clip_norm(50)(expected, gradient, 0), gradient, 0)
     assert torch.equal(found, expected.clamp(-0.5, 0.5))
-    other = regularise.blur(1.0)(regularise.clip_norm(50)(0.7 * x, gradient, 0), gradient, 0)
-    assert not torch.equal(found, regularise.clip_contribution(90)(other, gradient, 0).clamp(-0.5, 0.5))
+    other = regularisers.blur(1.0)(regularisers.clip_norm(50)(0.7 * x, gradient, 0), gradient, 0)
+    assert not torch.equal(found, regularisers.clip_contribution(90)(other, gradient, 0).clamp(-0.5, 0.5))
     assert len(Combination().operators()) == 1  # only the range of a pixel
 
 
 def test_progress_raises_a_linear_value_by_what_was_asked(gradient):
     gradient = gradient * torch.tensor([1.0, 100.0, 0.01]).double()[:, None, None, None]
-    moved = (regularise.progress(2.0)(gradient) * gradient).sum((1, 2, 3))
+    moved = (regularisers.progress(2.0)(gradient) * gradient).sum((1, 2, 3))
     assert moved.tolist() == pytest.approx([2, 2, 2])
-    capped = regularise.progress(2.0, most=1.0)(gradient)
+    capped = regularisers.progress(2.0, most=1.0)(gradient)
     torch.testing.assert_close(capped[2], gradient[2])
     assert (capped[1] * gradient[1]).sum().item() == pytest.approx(2)
 
 
 def test_unit_rms_is_one_in_every_row_and_zero_stays_zero(gradient):
     gradient[1] = 0
-    found = regularise.unit_rms(gradient).square().mean((1, 2, 3)).sqrt()
+    found = regularisers.unit_rms(gradient).square().mean((1, 2, 3)).sqrt()
     assert found.tolist() == pytest.approx([1, 0, 1])
 
 
 def test_jitter_is_a_crop_of_the_reflected_image(x):
-    transform, generator = regularise.jitter(3), torch.Generator().manual_seed(0)
+    transform, generator = regularisers.jitter(3), torch.Generator().manual_seed(0)
     padded = np.pad(x.numpy(), ((0, 0), (0, 0), (3, 3), (3, 3)), mode="reflect")
     crops = [padded[..., r : r + 16, c : c + 16] for r in range(7) for c in range(7)]
     seen = set()
@@ -125,7 +125,7 @@ def test_jitter_is_a_crop_of_the_reflected_image(x):
         found = transform(x, generator).numpy()
         (match,) = [k for k, crop in enumerate(crops) if np.array_equal(crop, found)]
         seen.add(match)
-    assert len(seen) > 25 and torch.equal(regularise.jitter(0)(x, generator), x)
+    assert len(seen) > 25 and torch.equal(regularisers.jitter(0)(x, generator), x)
 
 
 def test_turn_equals_scipys_rotation_in_the_middle(x):
@@ -137,7 +137,7 @@ def test_turn_equals_scipys_rotation_in_the_middle(x):
     draws = torch.tensor([1.0, 0.0])
     original, torch.rand = torch.rand, lambda *args, **options: (draws + 1) / 2
     try:
-        found = regularise.turn(30.0, 1.5)(smooth, Fixed()).numpy()
+        found = regularisers.turn(30.0, 1.5)(smooth, Fixed()).numpy()
     finally:
         torch.rand = original
     turned = ndimage.rotate(smooth.numpy(), 30.0, axes=(2, 3), reshape=False, order=1)
@@ -150,16 +150,16 @@ def test_turn_equals_scipys_rotation_in_the_middle(x):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: regularise.l2(-1), "l2: strength is -1"),
-        (lambda: regularise.jitter(-1), "jitter: distance is -1"),
-        (lambda: regularise.turn(-5), "turn: degrees is -5"),
-        (lambda: regularise.turn(5, 0.5), "turn: zoom is 0.5, expected a number of at least 1"),
-        (lambda: regularise.decay(1.5), "decay: share is 1.5, expected a number from 0 to 1"),
-        (lambda: regularise.blur(0.05), "blur: radius .* is 0.05"),
-        (lambda: regularise.blur(1.0, 0), "blur: every is 0"),
-        (lambda: regularise.clip_norm(101), "clip_norm: percentile is 101, expected a number from 0 to 100"),
-        (lambda: regularise.clip_contribution(math.nan), "percentile is nan"),
-        (lambda: regularise.progress(-2.0), "progress: desired is -2"),
+        (lambda: regularisers.l2(-1), "l2: strength is -1"),
+        (lambda: regularisers.jitter(-1), "jitter: distance is -1"),
+        (lambda: regularisers.turn(-5), "turn: degrees is -5"),
+        (lambda: regularisers.turn(5, 0.5), "turn: zoom is 0.5, expected a number of at least 1"),
+        (lambda: regularisers.decay(1.5), "decay: share is 1.5, expected a number from 0 to 1"),
+        (lambda: regularisers.blur(0.05), "blur: radius .* is 0.05"),
+        (lambda: regularisers.blur(1.0, 0), "blur: every is 0"),
+        (lambda: regularisers.clip_norm(101), "clip_norm: percentile is 101, expected a number from 0 to 100"),
+        (lambda: regularisers.clip_contribution(math.nan), "percentile is nan"),
+        (lambda: regularisers.progress(-2.0), "progress: desired is -2"),
     ],
 )
 def test_bad_input_is_told_in_a_sentence(call, message):
@@ -170,8 +170,8 @@ def test_bad_input_is_told_in_a_sentence(call, message):
 def test_what_does_not_fit_an_image_is_told_in_a_sentence():
     images, generator = torch.rand(1, 3, 8, 8), torch.Generator().manual_seed(0)
     with pytest.raises(ValueError, match="jitter: distance is 8, expected less than the side of the images, 8"):
-        regularise.jitter(8)(images, generator)
+        regularisers.jitter(8)(images, generator)
     with pytest.raises(ValueError, match="jitter: distance is 1.5, expected a whole number"):
-        regularise.jitter(1.5)
+        regularisers.jitter(1.5)
     with pytest.raises(ValueError, match="blur: four times the radius is 12, expected less"):
-        regularise.blur(3.0)(images - 0.5, images, 0)
+        regularisers.blur(3.0)(images - 0.5, images, 0)

@@ -6,7 +6,8 @@ from collections import namedtuple
 import pytest
 from matplotlib import pyplot as plt
 
-from lib import claims, figures, ledger, paths, review
+from lib.base import paths
+from lib.record import claims, figures, ledger, review
 
 Run = namedtuple("Run", "notebook profile parameters seed device")
 SEEDS = [{"seed": s, "value": 0.3, "interval": (0.2, 0.4)} for s in range(3)]

@@ -8,10 +8,11 @@ import nbformat
 import pytest
 from conftest import ROOT
 
-from lib import execution, locks, normalise, processor, runner, staleness
+from lib.base import locks, processor
+from lib.running import execution, notebook_bytes, runner, staleness
 
-START = 'from lib.run import start\nrun = start("{}", globals())'
-LIGHT = 'from lib.run import Run\nrun = Run("{}", profile, {{}}, seed, device)'
+START = 'from lib.running.run import start\nrun = start("{}", globals())'
+LIGHT = 'from lib.running.run import Run\nrun = Run("{}", profile, {{}}, seed, device)'
 FIGURE = """
 from lib import figures
 from matplotlib import pyplot as plt
@@ -147,7 +148,7 @@ def test_success_is_what_is_declared_and_not_the_exit_code(project):
 
 def test_a_job_is_computed_once_before_the_notebooks_that_need_it(project):
     for name in ("01_one", "02_two"):
-        project.add(name, ["print(seed)"], jobs=["run"])  # lib.run does nothing when it is run
+        project.add(name, ["print(seed)"], jobs=["run"])  # lib.running.run does nothing when it is run
     code, text = project.run()
     assert code == 0 and [line for line in text.splitlines() if line == "run: begins"] == ["run: begins"], text
     assert text.index("run: begins") < text.index("01_one: begins")
@@ -236,7 +237,7 @@ def test_plain_copy_has_nothing_of_the_clock_or_of_chance():
     stream = [{"output_type": "stream", "name": name, "text": text} for name, text in zip("oeo", "abc", strict=True)]
     stream = [one | {"name": {"o": "stdout", "e": "stderr"}[one["name"]]} for one in stream]
     result = nbformat.v4.new_output("execute_result", {"text/plain": "1"}, execution_count=9)
-    copy = normalise.plain(
+    copy = notebook_bytes.plain(
         book(
             nbformat.v4.new_markdown_cell("text", metadata={"papermill": {"duration": 1}}),
             code("x = 1", 7, tags=["parameters"], papermill={"duration": 1}, execution={"iopub.status.busy": "now"}),
@@ -251,16 +252,16 @@ def test_plain_copy_has_nothing_of_the_clock_or_of_chance():
         {"output_type": "stream", "name": "stdout", "text": "ac"}
     ]
     assert copy.cells[2].outputs[1]["execution_count"] == 2 and len(copy.cells[2].outputs) == 2
-    assert copy.metadata == normalise.METADATA and copy.metadata.kernelspec.name == "python3"
+    assert copy.metadata == notebook_bytes.METADATA and copy.metadata.kernelspec.name == "python3"
     nbformat.validate(copy)
-    assert normalise.text(copy) == normalise.text(normalise.plain(copy))
+    assert notebook_bytes.text(copy) == notebook_bytes.text(notebook_bytes.plain(copy))
 
 
 def test_ids_are_kept_and_made_from_the_position_where_they_are_missing_or_double():
     made = book(code("a"), code("b"), code("c"))
     made.cells[0]["id"], made.cells[1]["id"] = "same", "same"
     del made.cells[2]["id"]
-    assert [cell.id for cell in normalise.plain(made).cells] == ["same", "cell-02", "cell-03"]
+    assert [cell.id for cell in notebook_bytes.plain(made).cells] == ["same", "cell-02", "cell-03"]
 
 
 def test_merge_takes_prose_from_the_source_and_outputs_from_the_run():
@@ -269,11 +270,11 @@ def test_merge_takes_prose_from_the_source_and_outputs_from_the_run():
     run = book(prose("old"), code("x = 1", 1, tags=["parameters"]), code("x = 2", 2, tags=["injected-parameters"]))
     run.cells.append(code("print(x)", 3, out))
     source = book(code("x = 1", tags=["parameters"]), prose("new"), code("print(x)"), prose("more"))
-    merged = normalise.merge(source, run)
+    merged = notebook_bytes.merge(source, run)
     assert [cell.source for cell in merged.cells] == ["x = 1", "new", "print(x)", "more"]
     assert merged.cells[2].outputs == out and merged.cells[2].execution_count == 2
     source.cells[2].source = "print(x + 1)"
-    assert normalise.merge(source, run) is None
+    assert notebook_bytes.merge(source, run) is None
 
 
 @pytest.mark.parametrize("cell", ["x = f(1)", "import os", "x += 1", "x: int", "a, b = 1, 2", "x.y = 1"])
@@ -335,7 +336,7 @@ def test_snakefile_runs_by_itself(project):
 def test_notebooks_side_by_side_do_not_spoil_each_others_check_of_the_figures_folder(tmp_path):
     from concurrent.futures import ThreadPoolExecutor
 
-    from lib import results
+    from lib.running import results
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: [results.check_writable(tmp_path / "figures") for _ in range(50)], range(8)))

@@ -7,15 +7,18 @@ import torch
 from sklearn.metrics import jaccard_score
 from torch import nn
 
-from lib import cutouts, deconv, deconvnet, identity, networks, photos, saliency, zoo
-from lib import saliency_claims as measure
+from lib.experiments.n10_saliency import deconvnet_by_layers, one_rule_differs
+from lib.experiments.n10_saliency import measures as measure
+from lib.methods.backward import saliency_maps, three_rules
+from lib.networks import catalogue, interface, zoo
+from lib.worlds import cutouts, photos
 
 EVERY = (*zoo.FAMILIES, "squeezenet1_1", "efficientnet_lite0")
 BATCH = cutouts.batch(cutouts.World(), "test", 24)
 
 
 def network(model, size, classes=("a", "b"), preprocess=lambda x: x):
-    return networks.Network("toy", model.eval().requires_grad_(False), preprocess, size, classes, {}, "")
+    return interface.Network("toy", model.eval().requires_grad_(False), preprocess, size, classes, {}, "")
 
 
 class Sums(nn.Module):
@@ -46,7 +49,7 @@ def maps():
 
 
 def test_the_map_is_the_largest_absolute_gradient_over_the_colours(sums):
-    found = saliency.saliency(saliency.signals(sums, torch.rand(2, 3, 4, 4), 0))
+    found = saliency_maps.saliency(saliency_maps.signals(sums, torch.rand(2, 3, 4, 4), 0))
     expected = np.zeros((4, 4))
     expected[0, 1], expected[2, 3] = 5, 3  # |2| and |-5| meet at one pixel: the larger; neither sum nor mean
     assert np.array_equal(found, np.stack([expected] * 2))
@@ -54,32 +57,32 @@ def test_the_map_is_the_largest_absolute_gradient_over_the_colours(sums):
 
 def test_signals_equal_captums_in_batches_of_any_size():
     net, labels = zoo.network("resnet", 0), torch.from_numpy(BATCH.labels[:5])
-    images = networks.to_tensor(BATCH.images[:5])
-    found = saliency.signals(net, images, labels, batch=2)
+    images = interface.to_tensor(BATCH.images[:5])
+    found = saliency_maps.signals(net, images, labels, batch=2)
     theirs = captum.attr.Saliency(lambda x: net.model(net.preprocess(x))).attribute(
         images.clone().requires_grad_(), target=labels, abs=False
     )
     torch.testing.assert_close(found, theirs.detach(), rtol=0, atol=1e-5)
-    torch.testing.assert_close(saliency.signals(net, images, int(labels[0]))[0], found[0], rtol=0, atol=1e-5)
+    torch.testing.assert_close(saliency_maps.signals(net, images, int(labels[0]))[0], found[0], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_every_network_gives_maps_or_says_why_not(name):
-    net = networks.load(name)
+    net = catalogue.load(name)
     size = net.size
     images = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
-    allowed, reason = saliency.rules(net)
+    allowed, reason = saliency_maps.rules(net)
     assert (allowed == ("gradient",)) == (name == "convnext") == ("has Gelu" in reason)
     # the strongest unit behind a ReLU6 is at its cap, where the gradient is zero: ask before it
-    found = saliency.panel(net, images[0], 3, "conv2_pre" if name == "efficientnet_lite0" else "conv2")
+    found = saliency_maps.panel(net, images[0], 3, "conv2_pre" if name == "efficientnet_lite0" else "conv2")
     assert len(found) == 7 and [key for key in found if found[key] is None] == ([] if reason else []) + [
         key for key in found if reason and "gradient" not in key and key != "picture"
     ]
     for key, signal in found.items():
         assert signal is None or (signal.shape == (size, size, 3) and np.abs(signal).max() > 0), key
     np.testing.assert_array_equal(found["picture"], images[0].permute(1, 2, 0))
-    assert saliency.raised(net, images, [3], saliency.signals(net, images, 3)).tolist() in ([True], [False])
-    curve = saliency.deletion(net, images, [3], saliency.saliency(saliency.signals(net, images, 3)), 2)
+    assert saliency_maps.raised(net, images, [3], saliency_maps.signals(net, images, 3)).tolist() in ([True], [False])
+    curve = saliency_maps.deletion(net, images, [3], saliency_maps.saliency(saliency_maps.signals(net, images, 3)), 2)
     assert curve.shape == (1, 3) and (curve >= 0).all() and (curve <= 1).all()
 
 
@@ -98,14 +101,14 @@ class Transformer(nn.Module):
 
 def test_a_transformer_has_a_gradient_and_refuses_the_rest_in_a_sentence():
     torch.manual_seed(0)
-    net = networks.wrap(Transformer(), name="vit", size=16, preprocess=lambda x: x)
-    allowed, reason = saliency.rules(net)
+    net = interface.wrap(Transformer(), name="vit", size=16, preprocess=lambda x: x)
+    allowed, reason = saliency_maps.rules(net)
     assert allowed == ("gradient",)
     assert "defined for ReLU networks only, but vit has" in reason and "Gelu" in reason and "gradient" in reason
     images = torch.rand(2, 3, 16, 16)
     with pytest.raises(ValueError, match="Gelu"):
-        saliency.signals(net, images, 0, "guided")
-    ours = saliency.signals(net, images, 1)
+        saliency_maps.signals(net, images, 0, "guided")
+    ours = saliency_maps.signals(net, images, 1)
     model = net.model
     wanted = images.clone().requires_grad_()
     (theirs,) = torch.autograd.grad(model(wanted)[:, 1].sum(), wanted)
@@ -121,12 +124,12 @@ def test_pointing_by_hand():
     maps[0, 0, 0], maps[1, 1, 1], maps[1, 2, 2] = 1, 4, 4
     masks = np.zeros((2, 3, 3), bool)
     masks[0, 0, 0] = masks[1, 2, 2] = True
-    assert saliency.pointing(maps, masks).tolist() == [[1, 0], [0, 0.5]]  # two largest values, one on the object
+    assert saliency_maps.pointing(maps, masks).tolist() == [[1, 0], [0, 0.5]]  # two largest values, one on the object
 
 
 def test_overlaps_equal_scikit_learns_jaccard(maps):
     values, masks = maps
-    found = saliency.overlaps(values, masks, 0.25)
+    found = saliency_maps.overlaps(values, masks, 0.25)
     for i in range(6):
         kept = values[i] >= np.sort(values[i].ravel())[-16]
         for k in range(6):
@@ -137,26 +140,26 @@ def test_the_best_threshold_comes_from_the_other_half(maps):
     values, _ = maps
     masks = np.zeros((6, 8, 8), bool)
     for i in range(6):  # even images: an object of 8 pixels, odd ones: of 32, found perfectly at 1/8 and at 1/2
-        masks[i] = saliency.ranks(values[i].reshape(1, -1)).reshape(8, 8) < (8 if i % 2 == 0 else 32)
-    table, chosen = saliency.best_overlap(values, masks, (0.125, 0.5))
+        masks[i] = saliency_maps.ranks(values[i].reshape(1, -1)).reshape(8, 8) < (8 if i % 2 == 0 else 32)
+    table, chosen = saliency_maps.best_overlap(values, masks, (0.125, 0.5))
     assert chosen == (0.5, 0.125)  # for the even images, for the odd ones
     assert np.diagonal(table).tolist() == [0.25] * 6
-    np.testing.assert_array_equal(table[0], saliency.overlaps(values, masks, 0.5)[0])
-    np.testing.assert_array_equal(table[1], saliency.overlaps(values, masks, 0.125)[1])
+    np.testing.assert_array_equal(table[0], saliency_maps.overlaps(values, masks, 0.5)[0])
+    np.testing.assert_array_equal(table[1], saliency_maps.overlaps(values, masks, 0.125)[1])
     same = np.repeat(masks[:1], 6, 0)
-    perfect, chosen = saliency.best_overlap(same.astype(float), same, (0.125, 0.5))
+    perfect, chosen = saliency_maps.best_overlap(same.astype(float), same, (0.125, 0.5))
     assert chosen == (0.125, 0.125) and np.all(perfect == 1)
     with pytest.raises(ValueError, match="maps: found 1 images, expected at least 2"):
-        saliency.best_overlap(values[:1], masks[:1])
+        saliency_maps.best_overlap(values[:1], masks[:1])
 
 
 def test_the_gaussian_is_centred_and_blurring_keeps_the_sum(maps):
-    gaussian = saliency.gaussian(8)
+    gaussian = saliency_maps.gaussian(8)
     assert gaussian.argmax() in (27, 28, 35, 36) and np.array_equal(gaussian, gaussian[::-1, ::-1])
-    assert saliency.blurred(maps[0], 0) is maps[0]
+    assert saliency_maps.blurred(maps[0], 0) is maps[0]
     point = np.zeros((1, 33, 33))
     point[0, 16, 16] = 1
-    soft = saliency.blurred(point, 2.0)
+    soft = saliency_maps.blurred(point, 2.0)
     assert soft.sum() == pytest.approx(1) and soft[0, 16, 16] == pytest.approx(1 / (2 * np.pi * 4), rel=0.01)
 
 
@@ -168,13 +171,13 @@ def test_a_step_is_a_share_of_the_images_norm(sums):
     spy = sums._replace(preprocess=lambda x: seen.append(x.clone()) or x)
     images, directions = torch.rand(3, 3, 4, 4) + 0.1, torch.randn(3, 3, 4, 4)
     directions[2] = 0
-    found = saliency.raised(spy, images, [0, 1, 0], directions, 0.25)
+    found = saliency_maps.raised(spy, images, [0, 1, 0], directions, 0.25)
     moved = (seen[1] - seen[0]).flatten(1)
     torch.testing.assert_close(moved[:2].norm(dim=1), 0.25 * images[:2].flatten(1).norm(dim=1))
     torch.testing.assert_close(moved[0] / moved[0].norm(), directions[0].flatten() / directions[0].norm())
     assert found.tolist() == [bool((directions[0] * sums.model.weights).sum() > 0), False, False]
-    assert saliency.raised(sums, images[:1], [0], sums.model.weights[None]).tolist() == [True]
-    assert saliency.raised(sums, images[:1], [0], -sums.model.weights[None]).tolist() == [False]
+    assert saliency_maps.raised(sums, images[:1], [0], sums.model.weights[None]).tolist() == [True]
+    assert saliency_maps.raised(sums, images[:1], [0], -sums.model.weights[None]).tolist() == [False]
 
 
 def test_deletion_by_hand(sums):
@@ -182,38 +185,38 @@ def test_deletion_by_hand(sums):
     images[0, :, 0, 1], images[0, :, 2, 3] = 0.2, 0.9
     order = np.zeros((1, 4, 4))
     order[0, 2, 3], order[0, 0, 1] = 2, 1  # the blue weight first, then the red and green ones, the rest as they come
-    found = saliency.deletion(sums, images, [0], order, 16)[0]
+    found = saliency_maps.deletion(sums, images, [0], order, 16)[0]
     sigmoid = lambda s: 1 / (1 + np.exp(-s))  # noqa: E731
     red, blue = -3 * 0.2, 3 * 0.9
     expected = [sigmoid(red + blue), sigmoid(red + 1.5), *[sigmoid(-1.5 + 1.5)] * 15]
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert saliency.area(found[None])[0] == pytest.approx(
+    assert saliency_maps.area(found[None])[0] == pytest.approx(
         (expected[0] / 2 + sum(expected[1:16]) + expected[16] / 2) / 16
     )
-    coarse = saliency.deletion(sums, images, [0], order, 2)[0]
+    coarse = saliency_maps.deletion(sums, images, [0], order, 2)[0]
     np.testing.assert_allclose(coarse, np.array(expected)[[0, 8, 16]], atol=1e-6)
-    black = saliency.deletion(sums, images, [0], order, 1, grey=0.0)[0]
+    black = saliency_maps.deletion(sums, images, [0], order, 1, grey=0.0)[0]
     np.testing.assert_allclose(black, [expected[0], 0.5], atol=1e-6)
     for steps in (0, 17):
         with pytest.raises(ValueError, match=f"steps: got {steps}, expected 1 to 16"):
-            saliency.deletion(sums, images, [0], order, steps)
+            saliency_maps.deletion(sums, images, [0], order, steps)
 
 
 def test_ranks_are_places_largest_first_ties_in_order():
-    assert saliency.ranks(np.array([[1.0, 3, 2, 3]])).tolist() == [[3, 0, 2, 1]]
+    assert saliency_maps.ranks(np.array([[1.0, 3, 2, 3]])).tolist() == [[3, 0, 2, 1]]
 
 
 def test_a_grid_is_found_and_a_picture_is_not():
     generator = np.random.default_rng(0)
     tile = generator.random((4, 4))
     noise = generator.random((30, 66, 66))
-    assert saliency.grid(np.tile(tile, (16, 16))[None], 4)[0] == pytest.approx(1)
-    assert abs(saliency.grid(noise, 4).mean()) < 0.003  # 0 on average; unadjusted it would be 0.004
+    assert saliency_maps.grid(np.tile(tile, (16, 16))[None], 4)[0] == pytest.approx(1)
+    assert abs(saliency_maps.grid(noise, 4).mean()) < 0.003  # 0 on average; unadjusted it would be 0.004
     mixed = np.tile(tile - tile.mean(), (16, 16)) / tile.std() + (noise[:, :64, :64] - 0.5) * np.sqrt(12)
-    assert saliency.grid(mixed, 4).mean() == pytest.approx(0.5, abs=0.01)
-    assert saliency.grid(np.zeros((1, 8, 8)), 4)[0] == 0
+    assert saliency_maps.grid(mixed, 4).mean() == pytest.approx(0.5, abs=0.01)
+    assert saliency_maps.grid(np.zeros((1, 8, 8)), 4)[0] == 0
     with pytest.raises(ValueError, match="period: got 5, expected at most half of the map's 8 pixels"):
-        saliency.grid(np.zeros((1, 8, 8)), 5)
+        saliency_maps.grid(np.zeros((1, 8, 8)), 5)
 
 
 # ------------------------------------------------------------------------- the explicit deconvnet, and claim E7
@@ -221,8 +224,8 @@ def test_a_grid_is_found_and_a_picture_is_not():
 
 @pytest.mark.parametrize("family", [name for name in zoo.FAMILIES if name != "convnext"])
 def test_the_explicit_deconvnet_is_the_gradient_with_another_rule(family):
-    images = networks.to_tensor(BATCH.images[:2])
-    found = identity.differences([family], [0], images, BATCH.labels[:2])
+    images = interface.to_tensor(BATCH.images[:2])
+    found = one_rule_differs.differences([family], [0], images, BATCH.labels[:2])
     layers = 3 if family in ("lenet", "alexnet", "vgg") else 2
     assert found["n"] == 2 * layers + 4 and found["value"] < 1e-10 and found["interval"][1] == found["value"]
     for rule in ("deconvnet", "guided"):
@@ -231,21 +234,21 @@ def test_the_explicit_deconvnet_is_the_gradient_with_another_rule(family):
 
 def test_turned_is_the_cosine_distance():
     one = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    assert identity.turned(one, 3 * one) == pytest.approx([0, 0])  # a factor does not matter
-    assert identity.turned(one, -one) == pytest.approx([2, 2])
-    assert identity.turned(one, torch.zeros_like(one)).tolist() == [1, 1]
+    assert one_rule_differs.turned(one, 3 * one) == pytest.approx([0, 0])  # a factor does not matter
+    assert one_rule_differs.turned(one, -one) == pytest.approx([2, 2])
+    assert one_rule_differs.turned(one, torch.zeros_like(one)).tolist() == [1, 1]
 
 
 def test_differences_see_a_wrong_rule(monkeypatch):
-    images = networks.to_tensor(BATCH.images[:2])
-    monkeypatch.setitem(deconv.RULES, "deconvnet", lambda signal, passed: signal.clamp(min=0) * passed)
-    assert identity.differences(["lenet"], [0], images, BATCH.labels[:2])["value"] > 0.1
+    images = interface.to_tensor(BATCH.images[:2])
+    monkeypatch.setitem(three_rules.RULES, "deconvnet", lambda signal, passed: signal.clamp(min=0) * passed)
+    assert one_rule_differs.differences(["lenet"], [0], images, BATCH.labels[:2])["value"] > 0.1
 
 
 def test_positive_networks_have_nothing_to_mask():
-    net = identity.positive(zoo.network("inception", 0))
-    with networks.record(net, ["conv2_pre"]) as maps:
-        net.model(net.preprocess(networks.to_tensor(BATCH.images[:1])))
+    net = one_rule_differs.positive(zoo.network("inception", 0))
+    with interface.record(net, ["conv2_pre"]) as maps:
+        net.model(net.preprocess(interface.to_tensor(BATCH.images[:1])))
     assert maps["conv2_pre"].min() > 0
 
 
@@ -254,18 +257,18 @@ def test_overlapping_windows_add_up_and_stride_leaves_the_rest_at_zero():
     model = nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.Flatten(), nn.Linear(36, 3))
     net, images = network(model.double(), 12, ("a", "b", "c")), torch.rand(2, 3, 12, 12, dtype=torch.float64)
     for layer, channel in ((None, 1), ("1", 2), ("2", 0)):
-        ours = deconvnet.project(net, images, layer, channel)
-        torch.testing.assert_close(ours, deconv.project(net, images, layer, channel, unit="max"))
+        ours = deconvnet_by_layers.project(net, images, layer, channel)
+        torch.testing.assert_close(ours, three_rules.project(net, images, layer, channel, unit="max"))
         assert ours.abs().max() > 0
-    assert (deconvnet.project(net, images, "1", 2)[..., -1] == 0).all()  # the last column was never reached
+    assert (deconvnet_by_layers.project(net, images, "1", 2)[..., -1] == 0).all()  # the last column was never reached
 
 
 def test_the_explicit_deconvnet_refuses_what_it_does_not_know():
     images = torch.rand(1, 3, 64, 64)
     with pytest.raises(ValueError, match="layer: got 'conv9', expected a part of the chain of lenet-0: conv1.conv, "):
-        deconvnet.project(zoo.network("lenet"), images, "conv9", 0)
+        deconvnet_by_layers.project(zoo.network("lenet"), images, "conv9", 0)
     with pytest.raises(ValueError, match="NextBlock|LayerNorm2d: no deconvnet is defined"):
-        deconvnet.project(zoo.network("convnext"), images, None, 0)
+        deconvnet_by_layers.project(zoo.network("convnext"), images, None, 0)
 
 
 # --------------------------------------------------------------------------------- the claims' measurements
@@ -279,11 +282,11 @@ def readings():
 def test_readings_hold_what_the_claims_need(readings):
     assert list(readings) == [("lenet", 0), ("lenet", 1), ("convnext", 0), ("convnext", 1)]
     one, other = readings["lenet", 0], readings["convnext", 1]
-    images = networks.to_tensor(BATCH.images)
-    right = np.flatnonzero(networks.scores(one.net, images).argmax(1).numpy() == BATCH.labels)
+    images = interface.to_tensor(BATCH.images)
+    right = np.flatnonzero(interface.scores(one.net, images).argmax(1).numpy() == BATCH.labels)
     np.testing.assert_array_equal(one.right, right)
-    assert set(one.maps) == set(deconv.RULES) and set(other.maps) == {"gradient"}
-    assert set(one.curves) == {*deconv.RULES, measure.ORDER} and set(other.raised) == {"gradient", measure.RANDOM}
+    assert set(one.maps) == set(three_rules.RULES) and set(other.maps) == {"gradient"}
+    assert set(one.curves) == {*three_rules.RULES, measure.ORDER} and set(other.raised) == {"gradient", measure.RANDOM}
     assert one.maps["guided"].shape == (len(right), 64, 64) and one.curves["guided"].shape == (len(right), 5)
     assert one.raised["guided"].shape == (24,)
     ends = [curve[:, [0, -1]] for curve in one.curves.values()]
@@ -318,14 +321,14 @@ def test_where_all_agree_the_interval_is_wilsons(readings):
 
 
 def test_rows_of_the_figures(readings):
-    names = (*deconv.RULES, measure.RANDOM, measure.ORDER)
-    rows = measure.rows(measure.step, readings, (*deconv.RULES, measure.RANDOM), np.random.default_rng(0))
+    names = (*three_rules.RULES, measure.RANDOM, measure.ORDER)
+    rows = measure.rows(measure.step, readings, (*three_rules.RULES, measure.RANDOM), np.random.default_rng(0))
     assert len(rows) == 2 * 4 + 2 * 2 and {row["group"] for row in rows} == set(names[:4])
     assert len(measure.curve_rows(readings)) == (2 * 4 + 2 * 2) * 5
     rows = measure.mask_rows(readings, BATCH.masks, 2.0, np.random.default_rng(0))
     assert len(rows) == (2 * 3 + 2) * 3
     one, first = readings["lenet", 0], rows[0]
-    table = saliency.pointing(one.maps["gradient"], BATCH.masks[one.right])
+    table = saliency_maps.pointing(one.maps["gradient"], BATCH.masks[one.right])
     off = table[~np.eye(len(table), dtype=bool)]
     assert first["value"] == pytest.approx(np.diagonal(table).mean()) and first["others"] == pytest.approx(off.mean())
     assert set(measure.baseline(BATCH.masks, 2.0)) == {row["measure"] for row in rows}
@@ -333,13 +336,13 @@ def test_rows_of_the_figures(readings):
 
 @pytest.mark.parametrize(("name", "rules"), [("lenet", 3), ("convnext", 1)])
 def test_a_photograph_takes_the_likeliest_of_its_own_classes(name, rules):
-    net, image = zoo.network(name), networks.to_tensor(BATCH.images[:1])[0]
-    scores = networks.scores(net, image[None])[0]
+    net, image = zoo.network(name), interface.to_tensor(BATCH.images[:1])[0]
+    scores = interface.scores(net, image[None])[0]
     worst, second = int(scores.argmin()), int(scores.argsort()[-2])
     found = measure.photograph(net, photos.Photo("p", image, (worst, second), "a", "b", "c", True), 8)
     assert found["class"] == f"class {second}" and (found["network"], found["photo"]) == (net.name, "p")
-    expected = saliency.saliency(saliency.signals(net, image[None], second))
+    expected = saliency_maps.saliency(saliency_maps.signals(net, image[None], second))
     np.testing.assert_allclose(found["maps"]["gradient"], expected[0], rtol=1e-4, atol=1e-6)
-    assert found["grids"]["gradient"] == pytest.approx(saliency.grid(expected, 8)[0], abs=1e-4)
+    assert found["grids"]["gradient"] == pytest.approx(saliency_maps.grid(expected, 8)[0], abs=1e-4)
     assert sum(each is not None for each in found["maps"].values()) == rules
     assert (found["grids"]["guided"] is None) == (rules == 1)

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lib import segnet  # first: it makes `import torchvision` work where it would not
+from lib.networks import segnet  # first: it makes `import torchvision` work where it would not
 
 import torchvision  # isort: skip  # noqa: E402
 

@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from lib import autoencoders, cutouts, networks, paths, segnet, signals, train, tuning, weights, zoo
-from lib import retrain_autoencoders as jobs
-from lib.run import Run
+from lib.base import paths, weights
+from lib.experiments.shared import through_autoencoders
+from lib.networks import interface, segnet, trained_autoencoders, zoo
+from lib.running.run import Run
+from lib.training import autoencoders, classifiers
+from lib.training import make_autoencoders as jobs
+from lib.worlds import cutouts
 
 FAMILIES = ("lenet", "alexnet")
 SHAPE = segnet.Shape((4, 6), (1, 1))
-TINY = tuning.Recipe(epoch=32, validation=32, batch=16, epochs=2, warmup=1)
-FIRST = tuning.PRETRAIN._replace(epoch=32, validation=16, batch=16, epochs=2, warmup=1)
+TINY = autoencoders.Recipe(epoch=32, validation=32, batch=16, epochs=2, warmup=1)
+FIRST = autoencoders.PRETRAIN._replace(epoch=32, validation=16, batch=16, epochs=2, warmup=1)
 
 
 @pytest.fixture(autouse=True)
@@ -49,8 +53,8 @@ def pictures() -> cutouts.Batch:
 
 
 def test_rows_are_autoencoders_and_columns_classifiers(pictures):
-    found = signals.table(FAMILIES, 0, pictures)
-    images = networks.to_tensor(pictures.images)
+    found = through_autoencoders.table(FAMILIES, 0, pictures)
+    images = interface.to_tensor(pictures.images)
     for i, row in enumerate(FAMILIES):
         made = segnet.build(SHAPE)
         base, tuned = segnet.build(SHAPE, 0), segnet.build(SHAPE, i + 1)
@@ -72,57 +76,63 @@ def test_every_picture_is_reconstructed_once_per_autoencoder(pictures, monkeypat
         return reconstruct(made, images, **options)
 
     monkeypatch.setattr(segnet, "reconstruct", counted)
-    signals.table(FAMILIES, 0, pictures)
+    through_autoencoders.table(FAMILIES, 0, pictures)
     assert seen == [("lenet-0", 60), ("alexnet-0", 60)]
-    signals.table(FAMILIES, 0, pictures)  # from the cache
+    through_autoencoders.table(FAMILIES, 0, pictures)  # from the cache
     assert len(seen) == 2
 
 
 def test_the_cache_tells_networks_and_autoencoders_apart(pictures):
     nets = [zoo.network("lenet", 0), zoo.network("lenet", 1)]
-    one, other = signals.answers(signals.tuned("lenet", 0), nets, pictures)
+    one, other = through_autoencoders.answers(through_autoencoders.tuned("lenet", 0), nets, pictures)
     assert not np.allclose(one, other)
-    third = signals.answers(signals.tuned("alexnet", 0), nets[:1], pictures)[0]
+    third = through_autoencoders.answers(through_autoencoders.tuned("alexnet", 0), nets[:1], pictures)[0]
     assert not np.allclose(one, third)
-    assert np.array_equal(one, signals.answers(signals.tuned("lenet", 0), nets[:1], pictures)[0])
+    assert np.array_equal(
+        one, through_autoencoders.answers(through_autoencoders.tuned("lenet", 0), nets[:1], pictures)[0]
+    )
 
 
 def test_readers_of_another_seed_are_other_networks(pictures):
-    across = signals.table(FAMILIES, 0, pictures, readers=1)
-    nets = signals.zoo_of(FAMILIES, 1)
-    assert np.array_equal(across[1], signals.hits(signals.tuned("alexnet", 0), nets, pictures))
+    across = through_autoencoders.table(FAMILIES, 0, pictures, readers=1)
+    nets = through_autoencoders.zoo_of(FAMILIES, 1)
+    assert np.array_equal(
+        across[1], through_autoencoders.hits(through_autoencoders.tuned("alexnet", 0), nets, pictures)
+    )
 
 
 def test_epochs_name_states_on_the_way(pictures):
     write("lenet-0-epoch3", segnet.build(SHAPE, 9), base="pretrained")
-    final = signals.tuned("lenet", 0).digest
-    assert signals.tuned("lenet", 0, epoch=3).digest != final
-    assert signals.tuned("lenet", 0, epoch=0).digest == autoencoders.autoencoder("pretrained").digest
+    final = through_autoencoders.tuned("lenet", 0).digest
+    assert through_autoencoders.tuned("lenet", 0, epoch=3).digest != final
+    assert (
+        through_autoencoders.tuned("lenet", 0, epoch=0).digest == trained_autoencoders.autoencoder("pretrained").digest
+    )
     with pytest.raises(FileNotFoundError, match="lenet-0-epoch1"):
-        signals.tuned("lenet", 0, epoch=1)
+        through_autoencoders.tuned("lenet", 0, epoch=1)
 
 
 def test_a_classifier_of_another_world_is_refused(pictures):
-    other = networks.wrap(zoo.build("lenet", 12), name="twelve", size=64, preprocess=zoo.preprocess)
+    other = interface.wrap(zoo.build("lenet", 12), name="twelve", size=64, preprocess=zoo.preprocess)
     with pytest.raises(ValueError, match="twelve has 12 classes, expected the 10 of the cutouts world"):
-        signals.hits(None, [other], pictures)
+        through_autoencoders.hits(None, [other], pictures)
 
 
 def test_weights_that_do_not_belong_together_are_refused():
     with pytest.raises(
         ValueError, match=r"'pretrained' has widths \(4, 6\) and depths \(1, 1\), expected widths \(8,\)"
     ):
-        autoencoders.autoencoder("pretrained", segnet.Shape((8,), (1,)))
-    assert autoencoders.autoencoder("lenet-0", SHAPE).name == "lenet-0"
+        trained_autoencoders.autoencoder("pretrained", segnet.Shape((8,), (1,)))
+    assert trained_autoencoders.autoencoder("lenet-0", SHAPE).name == "lenet-0"
     write("pretrained", segnet.build(SHAPE, 5))
     with pytest.raises(ValueError, match="'lenet-0' was tuned from another 'pretrained'"):
-        autoencoders.autoencoder("lenet-0")
+        trained_autoencoders.autoencoder("lenet-0")
     with pytest.raises(FileNotFoundError, match="no weights are called 'autoencoders/lenet-7'"):
-        autoencoders.autoencoder("lenet-7")
+        trained_autoencoders.autoencoder("lenet-7")
 
 
 def test_loaded_autoencoders_are_frozen():
-    made = autoencoders.autoencoder("lenet-0")
+    made = trained_autoencoders.autoencoder("lenet-0")
     parts = [*made.encoder.parameters(), *made.decoder.parameters()]
     assert not any(p.requires_grad for p in parts) and not made.encoder.training and not made.decoder.training
 
@@ -163,7 +173,7 @@ def test_all_jobs_train_in_small_and_are_not_done_twice(folders, monkeypatch):
     assert info["-both"]["history"]["steps"] == info[""]["history"]["steps"]
     assert info["-untrained"]["made_by"]["network"] != info[""]["made_by"]["network"]
     assert info["-clean"]["made_by"]["base"] == "pretrained-clean"
-    monkeypatch.setattr(tuning, "tune", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(autoencoders, "tune", lambda *_, **__: pytest.fail("trained again"))
     jobs.tuned(jobs.Job("alexnet", 0), TINY, images=64, keep=(1,))
 
 
@@ -178,27 +188,30 @@ def test_a_notebook_can_train_everything_it_needs_first(folders, monkeypatch):
     assert {"pretrained", "pretrained-clean", "pretrained-small", "alexnet-0", "alexnet-0-epoch2"} <= found
     assert {f"alexnet-0-{how}" for how in ("encoder", "both", "fresh", "untrained", "fast", "clean")} <= found
     assert (folder / "answers/alexnet_x4-0.safetensors").exists()
-    assert signals.tuned("alexnet", 0, epoch=2).digest != autoencoders.autoencoder("pretrained").digest
+    assert (
+        through_autoencoders.tuned("alexnet", 0, epoch=2).digest
+        != trained_autoencoders.autoencoder("pretrained").digest
+    )
 
 
 def test_a_decoder_from_random_weights_keeps_the_encoder(folders):
     jobs.tuned(jobs.Job("alexnet", 0), TINY, images=64, keep=())
     jobs.tuned(jobs.Job("alexnet", 0, "fresh"), TINY._replace(rate=0.0), images=64)
-    made = autoencoders.autoencoder("alexnet-0-fresh")
-    base, fresh = autoencoders.autoencoder("pretrained"), segnet.build(SHAPE, 0)
+    made = trained_autoencoders.autoencoder("alexnet-0-fresh")
+    base, fresh = trained_autoencoders.autoencoder("pretrained"), segnet.build(SHAPE, 0)
     same = lambda one, two: all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))  # noqa: E731
     assert same(made.encoder, base.encoder)
     assert torch.allclose(made.decoder.final.weight, fresh.decoder.final.weight, atol=1e-3)
 
 
 def test_a_widened_network_leaves_its_answers_only(folders, monkeypatch):
-    short = train.Recipe(images=64, epoch=64, epochs=1, validation=64)
+    short = classifiers.Recipe(images=64, epoch=64, epochs=1, validation=64)
     info = jobs.answer("alexnet_x4", 0, short, n_test=50)
     said = weights.load("answers/alexnet_x4-0")[0]["probabilities"]
     assert said.shape == (50, 10) and torch.allclose(said.sum(1), torch.ones(50), atol=2e-3)
     model = zoo.build("alexnet_x4")
     model.load_state_dict(weights.load("large/alexnet_x4-0")[0])
     test = cutouts.batch(cutouts.World(), "test", 50)
-    expected = model.eval()(zoo.preprocess(networks.to_tensor(test.images))).softmax(1)
+    expected = model.eval()(zoo.preprocess(interface.to_tensor(test.images))).softmax(1)
     assert torch.allclose(said, expected, atol=2e-3) and info["parameters"] > 800_000
     assert jobs.answer("alexnet_x4", 0, short, n_test=50)["digest"] == info["digest"]

@@ -4,13 +4,15 @@ import os
 import subprocess
 import sys
 
-from lib import claims, ledger, params, paths
+from lib.base import paths
+from lib.record import claims, ledger
+from lib.running import params
 
 
 def test_the_smoke_profile_runs_from_training_to_review(tmp_path, monkeypatch):
     figures, build = tmp_path / "figures", tmp_path / "build"
     environment = os.environ | {"COMPANION_FIGURES": str(figures), "COMPANION_BUILD": str(build)}
-    command = [sys.executable, "-m", "lib.runner", "run", "--profile", "smoke", "--cores", "2"]
+    command = [sys.executable, "-m", "lib.running.runner", "run", "--profile", "smoke", "--cores", "2"]
     run = subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
     monkeypatch.setenv("COMPANION_FIGURES", str(figures))

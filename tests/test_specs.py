@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib import networks, photos, specs
+from lib.networks import catalogue, interface, reader_spec
+from lib.worlds import photos
 
 SHARED = Path(os.environ.get("COMPANION_DATA") or Path(__file__).resolve().parents[2] / "shared")
 CODE = """
@@ -69,37 +70,37 @@ def test_readers_network(spec):
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
-    net = networks.load(spec(classes="names.txt", layers="{conv1: conv}", mean="[0.5, 0.4, 0.3]", std="[1, 2, 4]"))
+    net = catalogue.load(spec(classes="names.txt", layers="{conv1: conv}", mean="[0.5, 0.4, 0.3]", std="[1, 2, 4]"))
     assert torch.equal(torch.rand(2), expected) and sys.path == search
     assert (net.name, net.size, net.classes) == ("mine", 8, ("ant", "bee", "cat", "dog"))
-    assert networks.module(net, "conv1").out_channels == 5
+    assert interface.module(net, "conv1").out_channels == 5
     scaled = (IMAGES - torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1)) / torch.tensor([1.0, 2, 4]).view(3, 1, 1)
-    assert torch.allclose(networks.scores(net, IMAGES), net.model(scaled), atol=1e-6)
+    assert torch.allclose(interface.scores(net, IMAGES), net.model(scaled), atol=1e-6)
     assert not net.model.training and not any(p.requires_grad for p in net.model.parameters())
 
 
 def test_preprocessing_choices(spec):
-    assert torch.equal(networks.load(spec()).preprocess(IMAGES), IMAGES)
-    assert torch.equal(networks.load(spec(bgr="true")).preprocess(IMAGES), IMAGES[:, [2, 1, 0]])
-    assert torch.equal(networks.load(spec(preprocess="net.py:halve")).preprocess(IMAGES), IMAGES / 2)
+    assert torch.equal(catalogue.load(spec()).preprocess(IMAGES), IMAGES)
+    assert torch.equal(catalogue.load(spec(bgr="true")).preprocess(IMAGES), IMAGES[:, [2, 1, 0]])
+    assert torch.equal(catalogue.load(spec(preprocess="net.py:halve")).preprocess(IMAGES), IMAGES / 2)
 
 
 def test_name_classes_and_seed(spec):
-    assert networks.load(spec(name="bee finder", classes="[a, b, c, 4]"))[0] == "bee finder"
-    assert networks.load(spec(classes="[a, b, c, 4]")).classes == ("a", "b", "c", "4")
-    a, b, c = (networks.load(spec(), seed=seed).digest for seed in (0, 0, 1))
+    assert catalogue.load(spec(name="bee finder", classes="[a, b, c, 4]"))[0] == "bee finder"
+    assert catalogue.load(spec(classes="[a, b, c, 4]")).classes == ("a", "b", "c", "4")
+    a, b, c = (catalogue.load(spec(), seed=seed).digest for seed in (0, 0, 1))
     assert a == b != c
 
 
 def test_module_factory(spec):
-    net = networks.load(spec(factory="torchvision.models:mobilenet_v3_small", size=64, classes="imagenet"))
+    net = catalogue.load(spec(factory="torchvision.models:mobilenet_v3_small", size=64, classes="imagenet"))
     assert net.classes[281] == "tabby"
 
 
 def test_changed_code_is_read_again(spec, tmp_path):
-    assert networks.load(spec()).model.fc.out_channels == 4
+    assert catalogue.load(spec()).model.fc.out_channels == 4
     (tmp_path / "net.py").write_text(CODE.replace("classes=4", "classes=6"))
-    assert networks.load(spec()).model.fc.out_channels == 6
+    assert catalogue.load(spec()).model.fc.out_channels == 6
 
 
 @pytest.mark.parametrize(
@@ -139,13 +140,13 @@ def test_changed_code_is_read_again(spec, tmp_path):
 def test_every_mistake_gets_a_sentence_with_the_file(spec, keys, message):
     search = list(sys.path)
     with pytest.raises(ValueError, match=f"mine.yaml.*(?:{message})") as caught:
-        networks.load(spec(**keys))
+        catalogue.load(spec(**keys))
     assert "\n" not in str(caught.value) and sys.path == search
 
 
 def test_missing_spec_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no spec file .*nobody.yaml"):
-        networks.load(tmp_path / "nobody.yaml")
+        catalogue.load(tmp_path / "nobody.yaml")
 
 
 def test_code_that_fails_is_not_kept(spec, tmp_path):
@@ -153,21 +154,21 @@ def test_code_that_fails_is_not_kept(spec, tmp_path):
     before = set(sys.modules)
     for _ in range(2):
         with pytest.raises(ValueError, match="could not be read: ZeroDivisionError"):
-            networks.load(spec())
+            catalogue.load(spec())
     assert not [name for name in set(sys.modules) - before if name.startswith("spec_")]
 
 
 def test_example_in_the_module_is_itself_valid(tmp_path):
     import textwrap
 
-    example = textwrap.dedent(specs.__doc__.split("\n\n")[1])
+    example = textwrap.dedent(reader_spec.__doc__.split("\n\n")[1])
     (tmp_path / "example.yaml").write_text(example)
     (tmp_path / "names.txt").write_text("")
     (tmp_path / "net.py").write_text(
         "from torchvision.models import alexnet\ndef build():\n    return alexnet(weights=None)\n"
     )
-    net = networks.load(tmp_path / "example.yaml")
-    assert len(net.classes) == 1000 and networks.module(net, "conv5") is net.model.features[10]
+    net = catalogue.load(tmp_path / "example.yaml")
+    assert len(net.classes) == 1000 and interface.module(net, "conv5") is net.model.features[10]
 
 
 def test_strangers_googlenet(tmp_path):
@@ -175,9 +176,9 @@ def test_strangers_googlenet(tmp_path):
         pytest.skip("no nets/bvlc_googlenet.py in COMPANION_DATA or ../shared")
     text = f"factory: {SHARED / 'nets' / 'bvlc_googlenet.py'}:build\nsize: 224\nclasses: imagenet\n"
     (tmp_path / "googlenet.yaml").write_text(text + "layers: {conv5: i5b, fc8: fc}\n")
-    net = networks.load(tmp_path / "googlenet.yaml")
+    net = catalogue.load(tmp_path / "googlenet.yaml")
     cases = photos.shipped(224, ["chelsea", "coffee"])
-    with networks.record(net, ["conv5", "fc8"]) as maps:
-        found = networks.scores(net, photos.stack(cases))
+    with interface.record(net, ["conv5", "fc8"]) as maps:
+        found = interface.scores(net, photos.stack(cases))
     assert photos.right(found, cases).all()
     assert maps["conv5"].shape == (2, 1024, 7, 7) and maps["conv5"].min() == 0 and torch.equal(maps["fc8"], found)

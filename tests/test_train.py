@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from lib import cutouts, paths, retrain, train, weights, zoo
+from lib.base import paths, weights
+from lib.networks import zoo
+from lib.training import classifiers, make_zoo
+from lib.worlds import cutouts
 
-TINY = train.Recipe(images=256, epoch=128, validation=64, batch=32, epochs=4, warmup=2)
+TINY = classifiers.Recipe(images=256, epoch=128, validation=64, batch=32, epochs=4, warmup=2)
 
 SCRIPT = """
 import torch, sys
@@ -31,7 +34,7 @@ def run(build, stop_after=None, epochs=24):
     if stop_after:
         while not (found := list((build / "weights").rglob("*.ckpt"))) and process.poll() is None:
             time.sleep(0.005)
-        while len(train.load_checkpoint(found[0])["history"]["rate"]) < stop_after and process.poll() is None:
+        while len(classifiers.load_checkpoint(found[0])["history"]["rate"]) < stop_after and process.poll() is None:
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -52,7 +55,7 @@ def fit(recipe, data=None, **options):
     batch = cutouts.render(cutouts.World(), "train", range(128))
     model = zoo.build("lenet", seed=recipe.seed)
     data = data or (lambda epoch: (batch.images, batch.labels))
-    return train.fit(model, data, (batch.images[:64], batch.labels[:64]), zoo.preprocess, recipe, **options)
+    return classifiers.fit(model, data, (batch.images[:64], batch.labels[:64]), zoo.preprocess, recipe, **options)
 
 
 def test_training_learns_and_repeats_to_the_bit():
@@ -68,7 +71,7 @@ def test_training_learns_and_repeats_to_the_bit():
 def test_a_loss_that_is_not_finite_is_reported_with_its_step(monkeypatch):
     losses = iter([1.0, 1.0, float("nan")])
     real = torch.nn.functional.cross_entropy
-    monkeypatch.setattr(train.F, "cross_entropy", lambda x, y, **k: real(x, y, **k) * next(losses))
+    monkeypatch.setattr(classifiers.F, "cross_entropy", lambda x, y, **k: real(x, y, **k) * next(losses))
     with pytest.raises(FloatingPointError, match="step 2 "):
         fit(TINY)
 
@@ -85,7 +88,7 @@ def test_the_plateau_rule_by_hand():
         (0.97, (1, 1)),
         (0.5, (0, 1)),
     ]:
-        train.plateau_rule(state, loss, recipe)
+        classifiers.plateau_rule(state, loss, recipe)
         assert (state["waited"], state["plateaus"]) == expected
     assert state["rate"] == pytest.approx(0.1)
 
@@ -109,7 +112,7 @@ def test_a_damaged_or_foreign_checkpoint_is_refused(tmp_path):
 
 def test_shifts_move_pictures_and_nothing_else():
     images = torch.rand(64, 3, 16, 16)
-    moved = train.shifted(images, 4, torch.randint(0, 9, (2, 64), generator=torch.Generator().manual_seed(0)))
+    moved = classifiers.shifted(images, 4, torch.randint(0, 9, (2, 64), generator=torch.Generator().manual_seed(0)))
     offsets = set()
     for before, after in zip(images, moved, strict=True):
         padded = torch.nn.functional.pad(before[None], [4] * 4, mode="reflect")[0]
@@ -123,7 +126,7 @@ def test_evaluation_leaves_the_network_as_it_was():
     model = zoo.build("vgg")
     before = {name: value.clone() for name, value in model.state_dict().items()}
     batch = cutouts.render(cutouts.World(), "test", range(30))
-    _, accuracy = train.evaluate(model, batch.images, batch.labels, zoo.preprocess, batch=7)
+    _, accuracy = classifiers.evaluate(model, batch.images, batch.labels, zoo.preprocess, batch=7)
     assert model.training and all(torch.equal(before[k], v) for k, v in model.state_dict().items())
     model.eval()
     scores = model(zoo.preprocess(torch.from_numpy(batch.images).permute(0, 3, 1, 2).float() / 255))
@@ -131,25 +134,25 @@ def test_evaluation_leaves_the_network_as_it_was():
 
 
 def test_every_network_of_the_zoo_has_its_job():
-    names = [name for name, *_ in retrain.jobs()]
+    names = [name for name, *_ in make_zoo.jobs()]
     assert len(names) == len(set(names)) == 6 * 3 + 3
     batch = cutouts.render(cutouts.World(), "test", range(5))
-    assert np.array_equal(retrain.targets(batch, "hue"), batch.cues[:, 2])
-    assert np.array_equal(retrain.targets(batch, "label"), batch.labels)
+    assert np.array_equal(make_zoo.targets(batch, "hue"), batch.cues[:, 2])
+    assert np.array_equal(make_zoo.targets(batch, "label"), batch.labels)
 
 
 def test_a_network_that_is_there_is_not_trained_again(tmp_path, monkeypatch):
     monkeypatch.setenv("COMPANION_BUILD", str(tmp_path))
     monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path / "weights"))
     recipe = TINY._replace(epochs=1)
-    first = retrain.one("cutouts/lenet-0", "lenet", "label", 0, recipe)
-    monkeypatch.setattr(train, "fit", lambda *a, **k: pytest.fail("trained again"))
-    assert retrain.one("cutouts/lenet-0", "lenet", "label", 0, recipe)["digest"] == first["digest"]
+    first = make_zoo.one("cutouts/lenet-0", "lenet", "label", 0, recipe)
+    monkeypatch.setattr(classifiers, "fit", lambda *a, **k: pytest.fail("trained again"))
+    assert make_zoo.one("cutouts/lenet-0", "lenet", "label", 0, recipe)["digest"] == first["digest"]
     assert weights.info("cutouts/lenet-0")["validation"]["accuracy"] >= 0
 
 
 def test_a_validation_loss_that_is_not_finite_stops_before_the_checkpoint(tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "evaluate", lambda *a, **k: (float("nan"), 0.1))
+    monkeypatch.setattr(classifiers, "evaluate", lambda *a, **k: (float("nan"), 0.1))
     with pytest.raises(FloatingPointError, match=r"validation loss is nan at step 4 .*nothing is kept"):
         fit(TINY, checkpoint=tmp_path / "a.ckpt")
     assert not (tmp_path / "a.ckpt").exists()
@@ -161,8 +164,8 @@ def test_retraining_replaces_only_what_it_trained(tmp_path, monkeypatch):
     foreign = tmp_path / "build/retrained/cutouts/vgg-0.json"
     foreign.parent.mkdir(parents=True)
     foreign.write_text("{}")
-    monkeypatch.setattr(retrain, "RECIPE", TINY._replace(epochs=1))
-    retrain.main(["--families", "lenet", "--seeds", "0", "--processes", "1", "--quiet", "--precision", "32-true"])
+    monkeypatch.setattr(make_zoo, "RECIPE", TINY._replace(epochs=1))
+    make_zoo.main(["--families", "lenet", "--seeds", "0", "--processes", "1", "--quiet", "--precision", "32-true"])
     assert sorted(path.name for path in (tmp_path / "weights/cutouts").iterdir()) == [
         "lenet-0.json",
         "lenet-0.safetensors",

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from lib import networks, segnet, train, tuning, zoo
+from lib.networks import interface, segnet, zoo
+from lib.training import autoencoders, classifiers
 
 SHAPE = segnet.Shape((4, 6), (1, 1))
-RECIPE = tuning.Recipe(epoch=32, validation=16, batch=16, warmup=1, epochs=2)
+RECIPE = autoencoders.Recipe(epoch=32, validation=16, batch=16, warmup=1, epochs=2)
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def parts():
     torch.manual_seed(0)
     made = segnet.build(SHAPE)
     model = zoo.build("resnet", 10)
-    network = networks.wrap(model, name="resnet", size=64, preprocess=zoo.preprocess)
+    network = interface.wrap(model, name="resnet", size=64, preprocess=zoo.preprocess)
     return made, network
 
 
@@ -36,10 +37,10 @@ def same(one: dict, other: dict) -> bool:
 
 
 def run(made, network, part="decoder", recipe=RECIPE, **options):
-    return tuning.tune(made, network, lambda e: pictures(32, e), recipe, pictures(16, 99), part, **options)
+    return autoencoders.tune(made, network, lambda e: pictures(32, e), recipe, pictures(16, 99), part, **options)
 
 
-@pytest.mark.parametrize("part", tuning.PARTS)
+@pytest.mark.parametrize("part", autoencoders.PARTS)
 def test_only_the_chosen_part_moves_with_its_statistics(parts, part):
     made, network = parts
     before = {"encoder": bits(made.encoder), "decoder": bits(made.decoder), "classifier": bits(network.model)}
@@ -83,10 +84,10 @@ def test_the_loss_is_the_classifiers_and_has_no_pixel_term(parts):
     recipe = RECIPE._replace(epochs=1, batch=16, epoch=16, shift=0, rate=0.0)
     made.decoder.train()
     with torch.no_grad():
-        x = networks.to_tensor(images)
+        x = interface.to_tensor(images)
         rebuilt = made.restore(made.decoder(*made.encoder(made.preprocess(x))))
         expected = nn.functional.cross_entropy(network.model(zoo.preprocess(rebuilt)), torch.from_numpy(labels))
-    _, history = tuning.tune(segnet.build(SHAPE), network, lambda e: (images, labels), recipe, (images, labels))
+    _, history = autoencoders.tune(segnet.build(SHAPE), network, lambda e: (images, labels), recipe, (images, labels))
     assert history["train_loss"][0] == pytest.approx(expected.item(), rel=1e-4)
 
 
@@ -94,21 +95,23 @@ def test_tuning_helps_the_classifier_it_was_tuned_on(parts):
     made, network = parts
     data = pictures(64, 1)
     recipe = RECIPE._replace(epochs=12, improvement=0.0, shift=0, rate=5e-3)
-    _, history = tuning.tune(made, network, lambda e: data, recipe, data)
+    _, history = autoencoders.tune(made, network, lambda e: data, recipe, data)
     assert history["validation_loss"][-1] < 0.9 * history["validation_loss"][0]
 
 
 def test_the_rule_stops_where_it_was_written_to():
-    recipe = tuning.Recipe(window=3, improvement=0.01, epochs=40)
-    assert not tuning.finished([], recipe) and not tuning.finished([1.0, 1.0, 1.0], recipe)
-    assert tuning.finished([1.0, 1.0, 1.0, 1.0], recipe)
-    assert not tuning.finished([1.0, 1.1, 1.1, 0.9899], recipe)
-    assert tuning.finished([1.0, 1.1, 1.1, 0.9901], recipe)
-    assert not tuning.finished([2.0, 1.0, 0.999, 0.998, 0.98], recipe)  # compared with the best of three epochs ago
-    assert tuning.finished([2.0, 1.0, 0.999, 0.998, 0.995], recipe)
+    recipe = autoencoders.Recipe(window=3, improvement=0.01, epochs=40)
+    assert not autoencoders.finished([], recipe) and not autoencoders.finished([1.0, 1.0, 1.0], recipe)
+    assert autoencoders.finished([1.0, 1.0, 1.0, 1.0], recipe)
+    assert not autoencoders.finished([1.0, 1.1, 1.1, 0.9899], recipe)
+    assert autoencoders.finished([1.0, 1.1, 1.1, 0.9901], recipe)
+    assert not autoencoders.finished(
+        [2.0, 1.0, 0.999, 0.998, 0.98], recipe
+    )  # compared with the best of three epochs ago
+    assert autoencoders.finished([2.0, 1.0, 0.999, 0.998, 0.995], recipe)
     falling = [0.5**k for k in range(40)]
-    assert tuning.finished(falling, recipe) and not tuning.finished(falling[:39], recipe)
-    assert not tuning.finished([1.0] * 39, recipe._replace(improvement=0.0))
+    assert autoencoders.finished(falling, recipe) and not autoencoders.finished(falling[:39], recipe)
+    assert not autoencoders.finished([1.0] * 39, recipe._replace(improvement=0.0))
 
 
 def test_the_kept_state_has_the_lowest_validation_loss(parts):
@@ -145,7 +148,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been_killed(parts, tmp_path):
         return pictures(32, epoch)
 
     with pytest.raises(Killed):
-        tuning.tune(segnet.build(SHAPE), network, data, recipe, pictures(16, 99), checkpoint=path, keep=(1,))
+        autoencoders.tune(segnet.build(SHAPE), network, data, recipe, pictures(16, 99), checkpoint=path, keep=(1,))
     resumed, after = run(segnet.build(SHAPE), network, recipe=recipe, checkpoint=path, keep=(1,))
     assert same(whole, resumed) and after["validation_loss"] == history["validation_loss"]
     assert same(after["kept"][1], history["kept"][1])
@@ -156,19 +159,19 @@ def test_a_killed_run_ends_as_if_it_had_not_been_killed(parts, tmp_path):
 def test_pretraining_reproduces_pictures_and_leaves_validation_apart():
     made = segnet.build(SHAPE)
     data = pictures(64)[0] // 8 + 100
-    recipe = tuning.PRETRAIN._replace(epoch=64, batch=16, epochs=40, warmup=4, fall=160)
-    state, history = tuning.pretrain(made, lambda e: data, recipe, {"here": data, "there": pictures(16, 7)[0]})
+    recipe = autoencoders.PRETRAIN._replace(epoch=64, batch=16, epochs=40, warmup=4, fall=160)
+    state, history = autoencoders.pretrain(made, lambda e: data, recipe, {"here": data, "there": pictures(16, 7)[0]})
     assert history["train_loss"][-1] < 0.5 * history["train_loss"][0]
     assert history["here"][-1] < history["there"][-1]
-    expected = made.preprocess(networks.to_tensor(data))
-    error = ((made.preprocess(segnet.reconstruct(made, networks.to_tensor(data))) - expected) ** 2).mean().item()
+    expected = made.preprocess(interface.to_tensor(data))
+    error = ((made.preprocess(segnet.reconstruct(made, interface.to_tensor(data))) - expected) ** 2).mean().item()
     assert history["here"][-1] == pytest.approx(error, rel=1e-4)
     assert {key.split(".")[0] for key in state} == {"encoder", "decoder"}
 
 
 def test_augmentation_does_what_the_recipe_says():
-    images, still = torch.rand(400, 3, 8, 8) * 0.2 + 0.4, tuning.Recipe(shift=0)
-    draw = lambda recipe: tuning.augment(images, recipe, torch.Generator().manual_seed(0)) - images  # noqa: E731
+    images, still = torch.rand(400, 3, 8, 8) * 0.2 + 0.4, autoencoders.Recipe(shift=0)
+    draw = lambda recipe: autoencoders.augment(images, recipe, torch.Generator().manual_seed(0)) - images  # noqa: E731
     assert draw(still).abs().max() == 0
     noise = draw(still._replace(noise=0.2))
     size = noise.abs().amax((1, 2, 3))
@@ -184,7 +187,7 @@ def test_what_cannot_be_tuned_is_refused(parts):
     made, network = parts
     with pytest.raises(ValueError, match="part is 'classifier', expected one of decoder, encoder, both"):
         run(made, network, "classifier")
-    few = networks.wrap(zoo.build("resnet", 5), name="five", size=64, preprocess=zoo.preprocess)
+    few = interface.wrap(zoo.build("resnet", 5), name="five", size=64, preprocess=zoo.preprocess)
     with pytest.raises(ValueError, match="five has 5 classes and the pictures have labels up to 8"):
         run(made, few)
 
@@ -204,4 +207,4 @@ def test_checkpoints_are_verified(parts, tmp_path):
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(ValueError, match="damaged"):
-        train.load_checkpoint(path)
+        classifiers.load_checkpoint(path)

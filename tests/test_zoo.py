@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from lib import files, paths, weights, zoo
+from lib.base import files, paths, weights
+from lib.networks import zoo
 
 
 @pytest.mark.parametrize("family", zoo.BUILDERS)

@@ -15,7 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lib import params, paths, processor, runner  # noqa: E402
+from lib.base import paths, processor  # noqa: E402
+from lib.running import params, runner  # noqa: E402
 
 
 def stages() -> list[list[Path]]:

@@ -1,0 +1,202 @@
+"""The figures of notebook 02: plain arrays in, a matplotlib figure out (as lib/drawing/style.py)."""
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
+
+from lib.drawing.style import COLOURS, WIDTH
+from lib.methods.signals.checkerboard import grid
+
+STAYS, MOVES = COLOURS[0], COLOURS[5]
+BOXES = {  # part of the pipeline -> left edge and width, in units of the drawing
+    "picture x": (0.0, 1.2),
+    "encoder": (1.9, 1.5),
+    "decoder": (5.3, 1.5),
+    "reconstruction A(x)": (7.5, 1.2),
+    "classifier j": (9.4, 1.5),
+    "cross-entropy\nwith the label": (11.6, 1.9),
+}
+
+
+def pipeline(picture: np.ndarray, reconstruction: np.ndarray) -> Figure:
+    """Palacio et al. Fig 1 with a picture (H, W, 3) and its reconstruction: what is fixed, what is tuned, how the
+    gradient runs."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 1.7))
+    for name, (left, width) in BOXES.items():
+        if name in ("picture x", "reconstruction A(x)"):
+            shown = picture if name == "picture x" else reconstruction
+            axis.imshow(np.clip(shown, 0, 1), extent=(left, left + 1.2, 1.0, 2.2))
+            axis.text(left + 0.6, 0.85, name.replace(" A", "\nA"), ha="center", va="top")
+            continue
+        kind = {"decoder": MOVES, "encoder": STAYS, "classifier j": STAYS}.get(name, "0.5")
+        axis.add_patch(Rectangle((left, 0.9), width, 1.4, facecolor="white", edgecolor=kind, lw=2))
+        state = {"decoder": "\ntuned", "encoder": "\nfixed", "classifier j": "\nfixed"}.get(name, "")
+        axis.text(left + width / 2, 1.6, name + state, ha="center", va="center", color="black" if not state else kind)
+    forward = ((1.2, 1.9, 1.6), (3.4, 5.3, 1.25), (3.4, 5.3, 1.95), (6.8, 7.5, 1.8), (8.7, 9.4, 1.8), (10.9, 11.6, 1.8))
+    for start, end, y in forward:
+        _arrow(axis, (start, y), (end, y), "black")
+    for end, start, _ in forward[3:]:
+        _arrow(axis, (start, 1.35), (end, 1.35), MOVES, "--")
+    axis.text(4.35, 1.15, "code", ha="center", va="top")
+    axis.text(4.35, 2.05, "places of\nthe maxima", ha="center", va="bottom")
+    axis.text(11.25, 0.8, "gradient", ha="center", va="top", color=MOVES)
+    axis.set(xlim=(-0.1, 13.6), ylim=(0.1, 2.7), aspect="equal")
+    axis.axis("off")
+    return figure
+
+
+def _arrow(axis, start, end, colour: str, line: str = "-") -> None:
+    axis.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=9, color=colour, ls=line))
+
+
+MEASURES = {"train_loss": ("its training pictures", "-"), "stream": ("the stream", "--"), "cutouts": ("cutouts", ":")}
+
+
+def learning(rows: list[dict]) -> Figure:
+    """Mean squared error against pictures seen: a colour for each training set, a line style for each measure. The
+    axis ends at two and a half times the largest final error.
+
+    rows: dicts with training, measure (of MEASURES), seen, error.
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.4))
+    for t, training in enumerate(dict.fromkeys(row["training"] for row in rows)):
+        for measure, (title, line) in MEASURES.items():
+            part = [row for row in rows if (row["training"], row["measure"]) == (training, measure)]
+            seen, error = [row["seen"] / 1000 for row in part], [row["error"] for row in part]
+            axis.plot(seen, error, line, color=(STAYS, MOVES)[t], lw=1.3, label=f"{training}; error on {title}")
+    last = max(row["error"] for row in rows if row["seen"] == max(other["seen"] for other in rows))
+    axis.set(xlabel="pictures seen, thousands", ylabel="mean squared error, normalised units", ylim=(0, 2.5 * last))
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def table_one(rows: list[dict]) -> Figure:
+    """Dots with intervals, a panel for each `way`, a line for each `name`, a dot for each `seed`; `paper` where there
+    is one is a cross.
+
+    rows: dicts with name, way, seed, value, low, high, paper (None where the paper has none); percentage points.
+    """
+    names, ways, seeds = (list(dict.fromkeys(row[key] for row in rows)) for key in ("name", "way", "seed"))
+    figure, axes = plt.subplots(1, len(ways), figsize=(WIDTH, 0.42 * len(names) + 1.3), sharey=True, sharex=True)
+    for axis, way, colour in zip(axes, ways, (STAYS, MOVES), strict=True):
+        axis.axvline(0, color="0.35", lw=1, ls="--")
+        for row in (row for row in rows if row["way"] == way):
+            y = names.index(row["name"]) + 0.18 * (seeds.index(row["seed"]) - (len(seeds) - 1) / 2)
+            axis.plot([row["low"], row["high"]], [y, y], color=colour, lw=1.2)
+            axis.plot(row["value"], y, "o", color=colour, ms=4)
+            if row["paper"] is not None:
+                axis.plot(row["paper"], names.index(row["name"]), "x", color="black", ms=6, zorder=3)
+        axis.set(title=way, xlabel="percentage points")
+    axes[0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    axes[0].plot([], [], "o-", color="0.5", ms=4, lw=1.2, label="here, a dot a seed")
+    axes[0].plot([], [], "x", color="black", ms=6, label="the paper (decoded)")
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def reconstructions(rows: list[dict], histograms: dict[str, dict], ranges: dict) -> Figure:
+    """Palacio et al. Fig 3: a column for each autoencoder; pictures, each with a zoom below it, then the histograms.
+
+    rows: one dict a picture, with images {column: (H, W, 3)} and box (top, left, side) of the zoom; histograms:
+    {column: {channel: shares}}, drawn over those of the first column (grey); ranges: {channel: (low, high)}.
+    """
+    columns, tall = list(histograms), 2 * len(rows)
+    count = tall + len(ranges)
+    heights = [1] * tall + [0.75] * len(ranges)
+    figure, axes = plt.subplots(
+        count, len(columns), figsize=(WIDTH + 1, sum(heights) * 1.02 + 0.4), gridspec_kw={"height_ratios": heights}
+    )
+    figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02)
+    for c, column in enumerate(columns):
+        axes[0, c].set_title(column, loc="center")
+        for r, row in enumerate(rows):
+            top, left, side = row["box"]
+            image = np.clip(row["images"][column], 0, 1)
+            axes[2 * r, c].imshow(image)
+            axes[2 * r, c].add_patch(Rectangle((left - 0.5, top - 0.5), side, side, fill=False, color="white", lw=1))
+            axes[2 * r + 1, c].imshow(image[top : top + side, left : left + side])
+        for axis, (channel, limits) in zip(axes[tall:, c], ranges.items(), strict=True):
+            shares, first = (histograms[name][channel] for name in (column, columns[0]))
+            edges = np.linspace(*limits, len(shares) + 1)
+            axis.stairs(np.sqrt(first), edges, fill=True, color="0.8")
+            axis.stairs(np.sqrt(shares), edges, color=MOVES if c else "0.3", lw=1)
+            axis.set(yticks=[], xlim=limits, xticks=[0, 80] if limits[0] == 0 else [-80, 0, 80])
+            axis.set_ylim(0, 1.05 * max(np.sqrt(histograms[name][channel].max()) for name in columns))
+    for axis in axes[:tall].flat:
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+    for axis, name in zip(axes[:, 0], [*("picture", "zoom") * len(rows), *ranges], strict=True):
+        axis.set_ylabel(name, rotation=90)
+    return figure
+
+
+def checkerboards(spectra: dict[str, np.ndarray], rows: list[dict], lines: dict) -> Figure:
+    """Mean spectra of what tuning changed, the counted frequencies ringed, above the index of each autoencoder.
+
+    spectra: {title: (H, W), zero frequency first}; rows: dicts with name, group, seed, value,
+    low, high; lines: {label: value}.
+    """
+    figure = plt.figure(figsize=(WIDTH, 5.0))
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.9))
+    shares = {name: np.log10(np.maximum(power / power.sum(), 1e-6)) for name, power in spectra.items()}
+    limits = min(part.min() for part in shares.values()), max(part.max() for part in shares.values())
+    axes = top.subplots(1, len(spectra), squeeze=False)[0]
+    for axis, (name, part) in zip(axes, shares.items(), strict=True):
+        height, width = part.shape
+        image = axis.imshow(np.fft.fftshift(part), cmap="magma", vmin=limits[0], vmax=limits[1])
+        for (y, x), _ in grid(part):
+            place = (x + width // 2) % width, (y + height // 2) % height
+            axis.add_patch(plt.Circle(place, 3.5, fill=False, color="white", lw=0.6))
+        axis.set(xticks=[], yticks=[])
+        axis.set_title(name, loc="center")
+    top.colorbar(image, ax=axes, label="share of the\nspectrum, log10", shrink=0.7)
+    _dots(bottom, rows, lines)
+    return figure
+
+
+def _dots(figure, rows: list[dict], lines: dict) -> None:
+    names, groups, seeds = (list(dict.fromkeys(row[key] for row in rows)) for key in ("name", "group", "seed"))
+    axis, groups = figure.subplots(), sorted(groups)
+    for row in rows:
+        g = groups.index(row["group"])
+        x = names.index(row["name"]) + 0.12 * (seeds.index(row["seed"]) - (len(seeds) - 1) / 2)
+        axis.vlines(x, row["low"], row["high"], color=COLOURS[g], lw=1.4)
+        axis.plot(x, row["value"], "os^Dv"[g % 5], color=COLOURS[g], ms=5)
+    for g, group in enumerate(groups):
+        axis.plot([], [], "os^Dv"[g % 5], color=COLOURS[g], ms=5, label=group)
+    for k, (label, value) in enumerate(lines.items()):
+        axis.axhline(value, color="0.35", lw=1, ls=("--", ":", "-.")[k % 3], label=label)
+    axis.set(xticks=range(len(names)), xticklabels=names, ylabel="checkerboard index")
+    figure.legend(loc="outside upper center", ncols=3)
+
+
+def halves(histories: dict[int, dict[str, list]], rows: list[dict], lines: dict) -> Figure:
+    """The supplement's Table 1: validation accuracy by epoch (left, a line a seed) and final test accuracy (right), the
+    latter only of the ways that do not start afresh, on an axis of its own.
+
+    histories: {seed: {way: accuracies}}; rows: dicts with name (the way), seed, value, low, high; lines: {label: value}
+    drawn across the right panel.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.4), width_ratios=(1.5, 1))
+    names, seeds = (list(dict.fromkeys(row[key] for row in rows)) for key in ("name", "seed"))
+    for ways in histories.values():
+        for k, name in enumerate(names):
+            left.plot(
+                range(1, len(ways[name]) + 1), ways[name], ("-", "--", ":", "-.")[k % 4], color=COLOURS[k], lw=1.2
+            )
+    close = [name for name in names if "fresh" not in name]
+    for row in (row for row in rows if row["name"] in close):
+        k = names.index(row["name"])
+        x = k + 0.15 * (seeds.index(row["seed"]) - (len(seeds) - 1) / 2)
+        right.vlines(x, row["low"], row["high"], color=COLOURS[k], lw=1.4)
+        right.plot(x, row["value"], "os^D"[k % 4], color=COLOURS[k], ms=5)
+    for k, (label, value) in enumerate(lines.items()):
+        right.axhline(value, color="0.35", lw=1, ls=("--", ":")[k % 2], label=label)
+    for k, name in enumerate(names):
+        left.plot([], [], ("-", "--", ":", "-.")[k % 4], color=COLOURS[k], marker="os^D"[k % 4], label=name)
+    left.set(xlabel="epochs of tuning", ylabel="accuracy", title="validation pictures")
+    left.xaxis.get_major_locator().set_params(integer=True)
+    right.set(xticks=range(len(close)), xticklabels=close, title="test pictures, three ways", ylabel="accuracy")
+    figure.legend(loc="outside upper center", ncols=6)
+    return figure

@@ -1,0 +1,187 @@
+"""Drawing the total order (notebook 03): tables of accuracies, sorted RRCs (Fig 6 of Palacio et al. 2018), what goes
+with the order. Every function takes plain values and returns a figure or the rows behind it.
+"""
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from scipy.stats import sem
+
+from lib.drawing.style import COLOURS, WIDTH
+from lib.methods.signals import total_order
+from lib.networks import zoo
+
+
+def signal_names(families) -> list[str]:
+    """A_L, A_A, ... as mathematical text."""
+    return [f"$A_{{{zoo.LETTERS[family]}}}$" for family in families]
+
+
+def letters(families) -> list[str]:
+    return [zoo.LETTERS[family] for family in families]
+
+
+# ------------------------------------------------------------------------------------------------------- tables
+
+
+def half_widths(values) -> np.ndarray:
+    """Half the 95 % interval of means over n pictures, by the normal approximation: (..., n) -> (...)."""
+    return 1.96 * sem(np.asarray(values, dtype=np.float64), axis=-1)
+
+
+def heat(axis, values, texts, families) -> None:
+    """A table (k, k) as colours with a text in every cell: signals A_i down, classifiers j across."""
+    picture = axis.imshow(values, aspect="auto")
+    for (i, j), text in np.ndenumerate(texts):
+        dark = np.dot(picture.cmap(picture.norm(values[i, j]))[:3], (0.3, 0.59, 0.11)) < 0.5
+        axis.text(j, i, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
+    axis.set(xticks=range(len(families)), xticklabels=letters(families), xlabel="classifier j")
+    axis.set(yticks=range(len(families)), yticklabels=signal_names(families), ylabel="signal")
+    axis.spines[:].set_visible(False)
+    axis.tick_params(length=0)
+
+
+def table(tables, families) -> Figure:
+    """Table 2: accuracies averaged over seeds with half the 95 % interval over pictures; tables (S, k, k, n) bool."""
+    figure, axis = plt.subplots(figsize=(0.8 * WIDTH, 0.48 * len(families) + 0.8))
+    pooled = tables.mean(0)
+    values, half = pooled.mean(-1), half_widths(pooled)
+    texts = [[f"{v:.3f} ± {h:.3f}" for v, h in zip(*row, strict=True)] for row in zip(values, half, strict=True)]
+    heat(axis, values, texts, families)
+    return figure
+
+
+def table_rows(tables, families, seeds) -> list[dict]:
+    """The numbers behind `table`, each seed alone as well."""
+    parts = [("mean", tables.mean(0)), *zip(seeds, tables, strict=True)]
+    return [
+        {"seed": seed, "signal": signal, "classifier": reader, "accuracy": value, "half_width": half}
+        for seed, part in parts
+        for signal, values, halves in zip(letters(families), part.mean(-1), half_widths(part), strict=True)
+        for reader, value, half in zip(letters(families), values, halves, strict=True)
+    ]
+
+
+def families_apart(across, apart, families) -> tuple[Figure, list[dict]]:
+    """Left: accuracies across seeds, across (S, S - 1, k, k, n); right: distances of reconstructions by decoders of
+    different seeds, apart (S, k, S, k, n). Returns the figure and its rows."""
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.45 * len(families) + 1.1))
+    seeds = np.arange(len(apart))
+    other = (seeds[:, None] != seeds)[:, None, :, None, None]
+    far = (apart * other).sum((0, 2)) / other.sum()  # mean over ordered pairs of different seeds
+    panels = (across.mean((0, 1, -1)), far.mean(-1))
+    titles = ("accuracy of j of one seed on $A_i$ of another", "distance between reconstructions, two seeds")
+    for axis, values, title in zip(axes, panels, titles, strict=True):
+        heat(axis, values, [[f"{v:.3f}" for v in row] for row in values], families)
+        axis.set_title(title)
+    axes[1].set(xlabel="signal, other seed", xticklabels=signal_names(families))
+    names = letters(families)
+    rows = [
+        {"signal": names[i], "other": names[j], "accuracy": panels[0][i, j], "distance": panels[1][i, j]}
+        for i in range(len(names))
+        for j in range(len(names))
+    ]
+    return figure, rows
+
+
+# -------------------------------------------------------------------------------------------------------- Fig 6
+
+
+def sorted_rrc(panels: dict[str, np.ndarray], families) -> Figure:
+    """Fig 6: all RRCs (k, k) sorted, one panel for each title; shaded: the two widest gaps up to 1."""
+    figure, axes = plt.subplots(len(panels), 1, figsize=(WIDTH, 2.5 * len(panels) + 0.2), squeeze=False)
+    for axis, (title, rrc) in zip(axes[:, 0], panels.items(), strict=True):
+        ranked = np.argsort(rrc, axis=None, kind="stable")
+        rows, columns = np.unravel_index(ranked, rrc.shape)
+        own, ranks, values = rows == columns, np.arange(len(ranked)), rrc.ravel()[ranked]
+        gaps = total_order.gaps(rrc)
+        for low, high in gaps:
+            axis.axhspan(low, high, color="0.85", lw=0)
+        axis.plot(ranks[~own], values[~own], "o", color=COLOURS[0], ms=4, label="another's signal")
+        axis.plot(ranks[own], values[own], "s", color=COLOURS[1], ms=4, label="its own signal")
+        names, readers = signal_names(families), letters(families)
+        axis.set_xticks(ranks, [f"{names[i]}∘{readers[j]}" for i, j in zip(rows, columns, strict=True)], rotation=90)
+        axis.set(ylabel="RRC", title=f"{title}; gaps " + " and ".join(f"{low:.3f} to {high:.3f}" for low, high in gaps))
+        margin = 0.08 * np.ptp(values)
+        axis.set(xlim=(-1, len(ranked)), ylim=(0 if values[0] < 0.5 else values[0] - margin, values[-1] + margin))
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def rrc_rows(panels: dict[str, np.ndarray], families) -> list[dict]:
+    """The numbers behind `sorted_rrc`."""
+    names = letters(families)
+    return [
+        {"accuracies": title, "signal": names[i], "classifier": names[j], "rrc": value}
+        for title, rrc in panels.items()
+        for (i, j), value in np.ndenumerate(rrc)
+    ]
+
+
+# ----------------------------------------------------------------------------------------- what goes with the order
+
+
+def against(readings: dict[str, np.ndarray], readable, families) -> Figure:
+    """Readability of every signal (S, k) against readings of the classifiers {name: (S, k) or (k,)}: a small mark for
+    each seed, a large one for the mean."""
+    figure, axes = plt.subplots(1, len(readings), figsize=(WIDTH, 2.9), sharey=True, squeeze=False)
+    for axis, (name, values) in zip(axes[0], readings.items(), strict=True):
+        values = np.broadcast_to(values, readable.shape)
+        for k, signal in enumerate(signal_names(families)):
+            style = {"marker": "os^DvP"[k % 6], "color": COLOURS[k], "ls": "none"}
+            axis.plot(values[:, k], readable[:, k], ms=3, alpha=0.6, **style)
+            axis.plot(values[:, k].mean(), readable[:, k].mean(), ms=8, markeredgecolor="white", label=signal, **style)
+        axis.set_xlabel(name)
+        axis.xaxis.set_major_locator(MaxNLocator(4))
+        axis.margins(0.15)
+    axes[0, 0].set_ylabel("readability for the others")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(families))
+    return figure
+
+
+def against_rows(readings: dict[str, np.ndarray], readable, families, seeds) -> list[dict]:
+    """The numbers behind `against`."""
+    return [
+        {"seed": seed, "signal": letter, "readability": readable[s, k]}
+        | {name: np.broadcast_to(values, readable.shape)[s, k] for name, values in readings.items()}
+        for s, seed in enumerate(seeds)
+        for k, letter in enumerate(letters(families))
+    ]
+
+
+def growth(grown: list[dict], swept: list[dict]) -> Figure:
+    """Readability and widest range by epochs of tuning; readability and checkerboard index by the stride of a stem.
+
+    Stars: the default decoders, which the stopping rule chose; dashed, to a cross: tuning at ten times the rate.
+    """
+    panels = [(grown, "epoch", key, "epochs of tuning") for key in ("readability", "widest")]
+    panels += [(swept, "stride", key, "stride of VGG's stem") for key in ("readability", "checkerboard") if swept]
+    labels = {"readability": "mean readability", "widest": "widest chain range", "checkerboard": "checkerboard index"}
+    figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 2.7))
+    for axis, (rows, x, y, label) in zip(axes, panels, strict=True):
+        for k, name in enumerate(dict.fromkeys(row["seed"] for row in rows)):
+            colour, width = ("black", 2) if name == "mean" else (COLOURS[k], 1)
+            mine = [row for row in rows if row["seed"] == name]
+            line = sorted((row[x], row[y]) for row in mine if row.get("state", "kept") == "kept")
+            title = str(name) if name == "mean" else f"seed {name}"
+            axis.plot(*zip(*line, strict=True), marker="os^Dv"[k % 5], ms=4, color=colour, lw=width, label=title)
+            stars = [(row[x], row[y]) for row in mine if row.get("state") == "default"]
+            bold = [(row[x], row[y]) for row in mine if row.get("state") == "fast"]
+            if bold:
+                axis.plot(*zip(line[0], bold[0], strict=True), "--X", ms=6, markevery=[1], color=colour, lw=width)
+            if stars:
+                axis.plot(*stars[0], "*", ms=10, color=colour, markeredgecolor="white")
+        axis.set(xlabel=label, ylabel="readability of its signal" if (x, y) == ("stride", "readability") else labels[y])
+        if x == "stride":
+            axis.set_xticks([1, 2, 4])
+        if y == "widest":
+            axis.set_ylim(-0.002, max(0.05, axis.get_ylim()[1]))
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
+    return figure
+
+
+def growth_rows(grown: list[dict], swept: list[dict]) -> list[dict]:
+    """The numbers behind `growth`, in one table: of tuning, and of VGG with another stem."""
+    keys = ("seed", "state", "epoch", "stride", "readability", "widest", "summed", "checkerboard")
+    return [{key: row.get(key) for key in keys} for row in [*grown, *swept]]

@@ -1,0 +1,381 @@
+"""What notebook 04 does with the numbers of lib/experiments/n04_information/counted.py: claims C6 and C7, and rows for
+its figures and tables.
+
+`found` is what `information.collect` returns, {(name, seed): Information}; `read` gives one number of an Information.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from lib.base import weights
+from lib.experiments.n04_information import counted
+from lib.experiments.shared import through_autoencoders
+from lib.experiments.shared.through_autoencoders import fast
+from lib.methods.signals import mutual_information, total_order
+from lib.networks import interface, segnet, trained_autoencoders, zoo
+from lib.record import tables, uncertainty
+from lib.training import make_autoencoders as training
+from lib.worlds import cutouts
+
+PAPER = {  # Figure 9, read off the page by pixel measure, +-0.01: (intra, inter); the originals have an inter only
+    "none": (None, 0.06),
+    "A_S": (0.40, 0.057),
+    "lenet": (0.22, 0.057),
+    "alexnet": (0.08, 0.132),
+    "vgg": (0.27, 0.056),
+    "resnet": (0.13, 0.127),
+    "inception": (0.14, 0.066),
+}
+COARSE = ("alexnet", "resnet", "convnext")  # families whose first convolution steps over two or four pixels
+HEAD = (
+    "",
+    "intra, largest first",
+    "tau with signals (seeds)",
+    "inter, largest first",
+    "tau with checkerboards (seeds)",
+)
+
+
+def mean(scores: mutual_information.Scores) -> float:
+    """Mean over pictures of the mean over channels; constant channels, whose nMI is undefined, are left out."""
+    return float(mutual_information.per_picture(scores, constant="omit").mean())
+
+
+def intra(bins: int):
+    """Information -> mean intra nMI at this number of bins."""
+    return lambda one: mean(one.intra[bins])
+
+
+def inter(bins: int):
+    """Information -> mean inter nMI at this number of bins."""
+    return lambda one: mean(one.inter[bins])
+
+
+def first(one: counted.Information, n: int) -> counted.Information:
+    """What concerns the first n pictures: n intra scores, n // 2 inter scores."""
+
+    def cut(pair: dict, m: int) -> dict:
+        return {bins: mutual_information.Scores(*(part[:m] for part in scores)) for bins, scores in pair.items()}
+
+    return one._replace(intra=cut(one.intra, n), inter=cut(one.inter, n // 2))
+
+
+def title(name: str) -> str:
+    """How figures call a key of `collect`: none, A_S, or A with the family's letter."""
+    return name if name in ("none", "A_S") else f"A_{zoo.LETTERS[name]}"
+
+
+# ----------------------------------------------------------------------------------------- C6 and C7
+
+
+def relative(families, seeds, pictures: cutouts.Batch, epoch=None, device="cpu") -> dict[int, np.ndarray]:
+    """RRC of every A_i and reader of each seed (lib/methods/signals/total_order.py): {seed: (k, k)}, rows A_i, columns
+    readers.
+
+    epoch: A_i after so many epochs of tuning; None: as the stopping rule chose it.
+    """
+    return {
+        s: total_order.rrc(through_autoencoders.table(families, s, pictures, epoch=epoch, device=device).mean(-1))
+        for s in seeds
+    }
+
+
+def by_seed(found: dict, families, read) -> dict[int, np.ndarray]:
+    """read(Information) -> number, of each family's A_i: {seed: (families,)}."""
+    seeds = sorted({seed for name, seed in found if name in families})
+    return {seed: np.array([read(found[family, seed]) for family in families]) for seed in seeds}
+
+
+def preserved(found: dict, families, rrc: dict[int, np.ndarray], read, threshold: float = 0.8) -> dict:
+    """Claim C6, for `claims.record`: tau-b over the zoo between the order of the signals and what read(Information)
+    gives, mean intra nMI (`intra`).
+
+    rrc: {seed: (k, k)}, rows A_i, columns readers, as `families`. The value is that of both averaged over seeds. named:
+    tau-b with the number of readers at `threshold`, where the lattice there is a chain.
+    """
+    mean_rrc, kept = np.mean(list(rrc.values()), 0), by_seed(found, families, read)
+    order_of = {seed: total_order.readability(one) for seed, one in rrc.items()}
+    result = agreement(order_of, kept, total_order.readability(mean_rrc))
+    if (readers := chain(mean_rrc, threshold)) is not None:
+        tau = uncertainty.tau_exact(readers, np.mean(list(kept.values()), 0))
+        result["named"] = {f"tau with the chain at t = {threshold}": (tau.value, tau.low, tau.high)}
+    return result
+
+
+def chain(rrc: np.ndarray, threshold: float) -> np.ndarray | None:
+    """How many classifiers read each signal at a threshold (k,), if the concept lattice is a chain and some differ."""
+    context = total_order.context(rrc, threshold)
+    readers = context.sum(0)
+    return readers if total_order.is_chain(total_order.concepts(context)) and np.ptp(readers) else None
+
+
+def patterns(found: dict, families, read) -> dict:
+    """Claim C7, for `claims.record`: tau-b over the zoo between the checkerboard index of A_i and what
+    read(Information) gives, mean inter nMI (`inter`). The value is that of both averaged over seeds."""
+    index = by_seed(found, families, lambda one: one.checkerboard)
+    return agreement(index, by_seed(found, families, read))
+
+
+def agreement(one: dict[int, np.ndarray], two: dict[int, np.ndarray], overall: np.ndarray | None = None) -> dict:
+    """Exact tau-b between two readings {seed: (k,)} of the same k classifiers: of each seed, and of the means over
+    seeds (`overall` in place of the mean of the first). Null: every permutation of the classifiers."""
+    if one.keys() != two.keys():
+        raise ValueError(f"agreement: seeds {sorted(one)} and {sorted(two)}, expected the same in both readings")
+
+    def tau(a: np.ndarray, b: np.ndarray) -> dict:
+        found = uncertainty.tau_exact(a, b)
+        return {"value": found.value, "interval": found.interval, "null": found.null, "n": found.n}
+
+    overall = np.mean([one[seed] for seed in sorted(one)], 0) if overall is None else overall
+    seeds = [{"seed": seed} | tau(one[seed], two[seed]) for seed in sorted(one)]
+    return tau(overall, np.mean(list(two.values()), 0)) | {"seeds": seeds}
+
+
+def paper() -> dict[str, float]:
+    """C6 on the paper's own values: tau-b of intra nMI (Figure 9) with both orders that its Table 2 gives."""
+    rrc, kept = total_order.rrc(total_order.PAPER_TABLE), [PAPER[family][0] for family in total_order.PAPER]
+    orders = {"readability": total_order.readability(rrc), "the chain at t = 0.8": chain(rrc, 0.8)}
+    return {f"tau with {name}": round(uncertainty.tau_exact(values, kept).value, 3) for name, values in orders.items()}
+
+
+# ------------------------------------------------------------------------------------ figures and tables
+
+
+def pairs(families, seed: int, pictures: np.ndarray, bins: int, device="cpu") -> list[dict]:
+    """Figure 8: two pictures (2, H, W, 3) uint8 and what A_i of each family makes of them, with intra and inter nMI."""
+    originals, groups = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)), []
+    for family in families:
+        images = segnet.reconstruct(
+            through_autoencoders.tuned(family, seed, device=device), interface.to_tensor(pictures)
+        )
+        made = counted.eight_bit(images)
+        kept = mutual_information.per_picture(
+            mutual_information.intra(originals, made, bins), constant="refuse"
+        ).tolist()
+        alike = float(mutual_information.per_picture(mutual_information.inter(made, bins), constant="refuse")[0])
+        made = made.transpose(0, 2, 3, 1)
+        groups.append({"title": title(family), "pictures": pictures, "made": made, "intra": kept, "inter": alike})
+    return groups
+
+
+def partners(pictures: np.ndarray, bins: int, generator: np.random.Generator) -> list[dict]:
+    """The first of `pictures` (2 or more, 3, H, W) uint8 beside others that share all, some or none of its information,
+    each with its nMI and the joint histogram of the two green channels."""
+    one = pictures[0]
+    others = {"itself": one, "its negative": 255 - one, "levels dealt anew": recoloured(one, generator, bins)}
+    others["moved by a pixel"] = np.roll(one, 1, axis=2)
+    others["pixels shuffled"] = mutual_information.shuffled(one[None], generator)[0]
+    others["another picture"] = pictures[1]
+    shown = []
+    for name, other in others.items():
+        value = float(
+            mutual_information.per_picture(
+                mutual_information.of_pictures(one[None], other[None], bins), constant="refuse"
+            )[0]
+        )
+        joint = mutual_information.joint(one[1].reshape(1, -1), other[1].reshape(1, -1), bins)[0]
+        shown.append({"name": name, "picture": other.transpose(1, 2, 0), "joint": joint, "value": value})
+    return shown
+
+
+def recoloured(picture: np.ndarray, generator: np.random.Generator, bins: int = 32) -> np.ndarray:
+    """A picture (C, H, W) uint8 whose levels are dealt anew in each channel, one to one: nothing is lost, and neither
+    at `bins` bins nor at 256 does nMI notice."""
+    width = 256 // bins
+    dealt = [generator.permutation(bins)[channel // width] * width + channel % width for channel in picture]
+    return np.stack(dealt).astype(np.uint8)
+
+
+def baselines(pictures: np.ndarray, bins, generator: np.random.Generator) -> list[dict]:
+    """nMI and adjusted mutual information of pictures (N, 3, H, W) uint8 with themselves, with themselves after their
+    pixels were shuffled, and with the next picture, for each number of bins: rows of name, bins, group, value, sd."""
+    partners = {"identical": pictures, "pixels shuffled": mutual_information.shuffled(pictures, generator)}
+    partners["another picture"] = np.roll(pictures, -1, 0)
+    rows = []
+    for name, others in partners.items():
+        for n in bins:
+            for group, score in (("nMI", mutual_information.of_pictures), ("adjusted", mutual_information.adjusted)):
+                each = mutual_information.per_picture(score(pictures, others, n), constant="omit")
+                rows.append({"name": name, "bins": n, "group": group, "value": each.mean(), "sd": each.std()})
+    return rows
+
+
+def levels(found: dict, bins: int) -> list[dict]:
+    """Rows for Figure 9: mean and sd over pictures of intra and inter nMI, and how many channels were left out."""
+    rows = []
+    for (name, seed), one in found.items():
+        for kind in ("intra", "inter"):
+            scores = getattr(one, kind)[bins]
+            each = mutual_information.per_picture(scores, constant="omit")
+            row = {
+                "name": title(name),
+                "group": kind,
+                "seed": seed,
+                "value": float(each.mean()),
+                "sd": float(each.std()),
+            }
+            rows.append(row | {"n": len(each), "constant": int((~scores.defined).sum())})
+    return rows
+
+
+def summary(found: dict, families, bins: int) -> list[tuple[str, ...]]:
+    """Rows of a table for the originals, A_S and every A_i: intra nMI, that of red, green and blue alone, inter nMI
+    (means over pictures and seeds), and what the paper found."""
+    rows = []
+    for name in ("none", "A_S", *families):
+        every = [one for (key, _), one in found.items() if key == name]
+        kept = [one.intra[bins] for one in every]
+        parts = [
+            [mutual_information.Scores(part.values[:, [c]], part.defined[:, [c]]) for part in kept] for c in range(3)
+        ]
+        values = [np.mean([mean(part) for part in some]) for some in (kept, *parts)]
+        values += [np.mean([inter(bins)(one) for one in every]), *PAPER.get(name, (None, None))]
+        rows.append((title(name), *("" if value is None else tables.number(value) for value in values)))
+    return rows
+
+
+def measures(found: dict, families, rrc: dict, bins: int) -> list[tuple[str, ...]]:
+    """Rows of a table, one for each way to measure information: its `compared`."""
+    ways = {f"nMI, {n} bins": (intra(n), inter(n)) for n in counted.both(bins)}
+    few = len(next(iter(found.values())).adjusted["intra"].values)
+    ways[f"nMI, {bins} bins, {few} pictures"] = tuple(
+        lambda one, read=read: read(first(one, few)) for read in (intra(bins), inter(bins))
+    )
+    ways[f"adjusted, {bins} bins, {few} pictures"] = tuple(
+        lambda one, kind=kind: mean(one.adjusted[kind]) for kind in ("intra", "inter")
+    )
+    return [(name, *compared(found, families, rrc, *way)) for name, way in ways.items()]
+
+
+class State(NamedTuple):
+    """All A_i after the same tuning."""
+
+    name: str
+    epoch: int
+    found: dict  # as `information.collect` gives
+    rrc: dict[int, np.ndarray]
+
+
+def states(families, seeds, pictures: cutouts.Batch, bins: int, device="cpu") -> list[State]:
+    """The A_i after 2, 6 and 20 epochs, and after 20 epochs at ten times the rate for the seeds that have it."""
+    states = []
+    for epoch in training.KEPT:
+        found = counted.collect(families, seeds, pictures, (bins,), 2, epoch=epoch, device=device)
+        states.append(State(f"{epoch} epochs", epoch, found, relative(families, seeds, pictures, epoch, device)))
+    if bold := counted.bold(families, seeds):
+        found = counted.collect(families, bold, pictures, (bins,), 2, how="fast", device=device)
+        rrc = {seed: total_order.rrc(table.mean(-1)) for seed, table in fast(families, bold, pictures, device).items()}
+        states.append(State(f"{epoch} epochs, ten times the rate", epoch, found, rrc))
+    return states
+
+
+def stages(found: dict, rrc: dict, later: list[State], families, bins: int) -> list[tuple[str, ...]]:
+    """Rows of a table, one for each of the `states` and one for what the rule chose: its `compared`."""
+    every = [*later, State("as the rule chose", 0, found, rrc)]
+    return [(s.name, *compared(s.found, families, s.rrc, intra(bins), inter(bins))) for s in every]
+
+
+def compared(found: dict, families, rrc: dict, kept, alike) -> tuple[str, ...]:
+    """The order of the families by kept(Information), its tau-b with the order of the signals, the order by
+    alike(Information), its tau-b with the checkerboard index; behind each tau-b those of the seeds."""
+    texts = []
+    for read, result in ((kept, preserved(found, families, rrc, kept)), (alike, patterns(found, families, alike))):
+        seeds = ", ".join(f"{one['value']:.2f}" for one in result["seeds"])
+        texts += [ranked(found, families, read), f"{result['value']:.2f} ({seeds})"]
+    return tuple(texts)
+
+
+def lengths(families, seeds) -> dict[int, np.ndarray]:
+    """After how many epochs of tuning A_i was chosen, the lowest validation loss until the rule ended: {seed: (k,)}."""
+    histories = {s: [weights.info(f"autoencoders/{family}-{s}")["history"] for family in families] for s in seeds}
+    return {
+        s: np.array([1 + np.argmin(h["validation_loss"][: h["epochs"]]) for h in some]) for s, some in histories.items()
+    }
+
+
+def by_length(found: dict, families, bins: int) -> str:
+    """Whether intra nMI goes with the length of tuning, in words: tau-b of the means over seeds, and of each seed."""
+    kept = by_seed(found, families, intra(bins))
+    epochs = lengths(families, kept)
+    if any(np.ptp(one) == 0 for one in [*epochs.values(), np.sum(list(epochs.values()), 0)]):
+        return "every decoder was tuned equally long"
+    result = agreement(epochs, kept)
+    seeds = ", ".join(f"{one['value']:.2f}" for one in result["seeds"])
+    return f"tau of intra nMI with the epochs of tuning: {result['value']:.2f} (seeds: {seeds})"
+
+
+def growth(found: dict, later: list[State], families, bins: int) -> list[dict]:
+    """Rows of mean nMI against the length of tuning: family, seed, state, epoch, intra, inter.
+
+    later: `states` on the first pictures of `found`. state: "kept" after so many epochs (0 is A_S), "fast" at ten times
+    the rate, "default" as the stopping rule chose it, at the epoch of the lowest validation loss.
+    """
+    rows, seeds = [], sorted({seed for name, seed in found if name in families})
+    epochs, n = lengths(families, seeds), len(later[0].found["A_S", 0].intra[bins].values)
+    for k, family in enumerate(families):
+        for seed in seeds:
+            every = [("kept", 0, found["A_S", 0]), ("default", int(epochs[seed][k]), found[family, seed])]
+            for state in later:
+                if (family, seed) in state.found:
+                    every.append(("fast" if "rate" in state.name else "kept", state.epoch, state.found[family, seed]))
+            for state, epoch, one in every:
+                row = {"family": family, "seed": seed, "state": state, "epoch": epoch}
+                rows.append(row | {"intra": intra(bins)(first(one, n)), "inter": inter(bins)(first(one, n))})
+    return rows
+
+
+def stamped(pictures: np.ndarray, amplitudes, bins: int, device="cpu") -> list[dict]:
+    """What inter nMI says of a checkerboard that is there for certain: rows of amplitude, value, sd.
+
+    pictures: (N, H, W, 3) uint8. To what A_S makes of each, squares of two by two pixels are added that are lighter and
+    darker in turn, by `amplitude` steps of 8-bit values.
+    """
+    images = segnet.reconstruct(
+        trained_autoencoders.autoencoder("pretrained", device=device), interface.to_tensor(pictures)
+    )
+    y, x = (torch.arange(side) // 2 for side in images.shape[2:])
+    board, rows = 1 - 2.0 * ((y[:, None] + x) % 2), []
+    for amplitude in amplitudes:
+        scores = mutual_information.inter(counted.eight_bit(images + amplitude / 255 * board), bins)
+        each = mutual_information.per_picture(scores, constant="omit")
+        rows.append({"amplitude": amplitude, "value": float(each.mean()), "sd": float(each.std())})
+    return rows
+
+
+def grids(found: dict, later: list[State], families, bins: int) -> list[dict]:
+    """How strong the regular part of what tuning added is, and inter nMI, of every A_i: rows of letter, seed, state,
+    amplitude, value. amplitude: root mean square in 8-bit steps, that of the whole change times the root of its
+    checkerboard index."""
+    rows = []
+    for name, some in (("default", found), *(("fast", state.found) for state in later if "rate" in state.name)):
+        for family, seed in (key for key in some if key[0] in families):
+            one = some[family, seed]
+            row = {"letter": zoo.LETTERS[family], "seed": seed, "state": name}
+            rows.append(row | {"amplitude": one.strength * max(one.checkerboard, 0) ** 0.5, "value": inter(bins)(one)})
+    return rows
+
+
+def ranked(found: dict, families, read) -> str:
+    """The families' letters by what read(Information) gives, averaged over seeds, largest first: 'V > L > A'."""
+    values = np.mean(list(by_seed(found, families, read).values()), 0)
+    return " > ".join(zoo.LETTERS[families[k]] for k in np.argsort(-values, kind="stable"))
+
+
+def points(found: dict, families, rrc: dict[int, np.ndarray], bins: int) -> list[dict]:
+    """The four readings behind C6 and C7 of every A_i, for each seed and for all together (seed "all"), as rows."""
+    index = by_seed(found, families, lambda one: one.checkerboard)
+    kept, alike = (by_seed(found, families, read(bins)) for read in (intra, inter))
+    readable = {seed: total_order.readability(one) for seed, one in rrc.items()}
+    columns = {"readability": readable, "intra": kept, "checkerboard": index, "inter": alike}
+    every = {name: np.mean(list(column.values()), 0) for name, column in columns.items()}
+    every["readability"] = total_order.readability(np.mean(list(rrc.values()), 0))
+    rows = []
+    for k, family in enumerate(families):
+        for seed in [*rrc, "all"]:
+            values = {
+                name: float((every[name] if seed == "all" else column[seed])[k]) for name, column in columns.items()
+            }
+            rows.append({"letter": zoo.LETTERS[family], "seed": seed, "coarse": family in COARSE} | values)
+    return rows

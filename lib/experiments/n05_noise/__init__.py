@@ -1,0 +1,1 @@
+"""What notebook 05 measures, claims and draws."""

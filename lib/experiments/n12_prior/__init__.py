@@ -1,0 +1,1 @@
+"""What notebook 12 measures, claims and draws."""

@@ -1,0 +1,290 @@
+"""The claims on the generator prior (notebook 12): G1 to G4, G9 and G10. Its judges are
+lib.experiments.n12_prior.judges.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats as scipy_stats
+
+from lib.experiments.n12_prior import judges, searches
+from lib.experiments.n12_prior.judges import DISTANCE, FAMILIES, LATE, OBJECT, PRIMARY, Judged, Judges
+from lib.experiments.n12_prior.searches import FOURIER, RATES, Setting
+from lib.experiments.shared import class_images
+from lib.experiments.shared.class_images import EVALUATION, GRID, SELECTION, Made
+from lib.experiments.shared.recognised import by_class
+from lib.record import uncertainty
+from lib.record.tables import Table
+
+EARLY, LATEST = "conv3", "fc7"  # other layers whose codes priors invert; the last for seed 0 alone
+BEYOND, FOURIER_BEYOND = (1.5, 3.0), (0.2, 0.4)  # larger rates, tried after G1's result was known; they decide nothing
+
+
+# ------------------------------------------------------------------------------------------- what was made
+
+
+class Through(NamedTuple):
+    """Images through priors. Rates were chosen by the primary judge on starts that nothing is reported from."""
+
+    tried: dict[str, dict[float, float]]  # by layer: rate -> primary judge's score on the starts for choosing
+    rates: dict[str, float]  # by layer
+    made: dict[str, dict[int, Judged]]  # by setting of prior_runs.settings, and by layer: training seed -> images
+    choosing: dict[int, list[Judged]]  # the images through fc6 from the starts for choosing, all rates
+
+
+def through_priors(nets: dict, n_choose: int, n_starts: int, steps: int, seed: int, device="cpu") -> Through:
+    """Choose the rate of each layer's prior, then make the images of every setting from the other starts.
+
+    nets: {training seed: AlexNet}."""
+    pairs, made = {}, {}
+    for layer in (LATE, EARLY, LATEST):
+        own = [0] if layer == LATEST else list(nets)
+        pairs[layer] = {s: searches.pair(f"alexnet-{s}-{layer}", nets[s], device) for s in own if s in nets}
+    options, others = (n_choose, steps, seed, device), (n_starts, steps, seed, device)
+    tried = {layer: searches.tried(list(of.values()), RATES, *options) for layer, of in pairs.items() if of}
+    rates = {layer: searches.best(found) for layer, found in tried.items()}
+    wanted = {name: (LATE, setting) for name, setting in searches.settings(rates[LATE]).items()}
+    wanted |= {layer: (layer, Setting(rates[layer])) for layer in tried}
+    for name, (layer, setting) in wanted.items():
+        found = {s: searches.make(one, setting, EVALUATION, *others) for s, one in pairs[layer].items()}
+        made[name] = {s: _judged(one) for s, one in found.items()}
+    choosing = {
+        s: [_judged(searches.make(one, Setting(rate), SELECTION, *options)) for rate in RATES]
+        for s, one in pairs[LATE].items()
+    }
+    return Through(tried, rates, made, choosing)
+
+
+class Pixels(NamedTuple):
+    """Images without a generator, at equal network passes."""
+
+    tried: dict[class_images.Recipe, float]  # primary judge's score on the starts for choosing
+    made: dict[str, dict[int, Judged]]  # "regularised pixels" (the best of notebook 11) and "Fourier, jitter"
+    best: str  # which of the two is the baseline of G1
+
+
+def modern(nets: dict, n_choose: int, n_starts: int, steps: int, seed: int, device="cpu") -> Pixels:
+    """Fourier coefficients with jitter, at the best of three rates."""
+    tried = {one: _tried(nets, one, n_choose, steps, seed, device) for one in FOURIER}
+    made = _made(nets, searches.best(tried), n_starts, steps, seed, device)
+    return Pixels(tried, {"Fourier, jitter": made}, "Fourier, jitter")
+
+
+def pixels(nets: dict, n_choose: int, n_starts: int, steps: int, seed: int, device="cpu") -> Pixels:
+    """`modern`, and the best of all settings of notebook 11; which of them scored more on the starts for choosing."""
+    new, grid = modern(nets, n_choose, n_starts, steps, seed, device), {}
+    for recipe in GRID:
+        grid[recipe] = _tried(nets, recipe, n_choose, steps, seed, device)
+    best = searches.best(grid)
+    made = {"regularised pixels": _made(nets, best, n_starts, steps, seed, device)} | new.made
+    winner = "Fourier, jitter" if max(new.tried.values()) >= grid[best] else "regularised pixels"
+    return Pixels(grid | new.tried, made, winner)
+
+
+class Beyond(NamedTuple):
+    """Both sides of G1 again with larger rates among those tried, added after its result was known."""
+
+    tried: dict[str, dict[float, float]]  # "G for fc6" and the Fourier baseline: larger rate -> score
+    rates: dict[str, float]  # the best of all rates tried
+    made: dict[str, dict[int, Judged]]  # training seed -> images at that rate
+
+
+def beyond(
+    nets: dict, through: Through, without: Pixels, n_choose: int, n_starts: int, steps: int, seed: int, device="cpu"
+) -> Beyond:
+    """Choose again among all rates, BEYOND and FOURIER_BEYOND with the others; then images from the other starts."""
+    options, others = (n_choose, steps, seed, device), (n_starts, steps, seed, device)
+    pairs = {s: searches.pair(f"alexnet-{s}-{LATE}", net, device) for s, net in nets.items()}
+    code = searches.tried(list(pairs.values()), BEYOND, *options)
+    pixel = {rate: _tried(nets, FOURIER[0]._replace(rate=rate), *options) for rate in FOURIER_BEYOND}
+    before = {one.rate: without.tried[one] for one in FOURIER}
+    rates = {
+        f"G for {LATE}": searches.best(through.tried[LATE] | code),
+        FOURIER[0].name: searches.best(before | pixel),
+    }
+    late, fourier = rates.values()
+    made = {s: _judged(searches.make(one, Setting(late), EVALUATION, *others)) for s, one in pairs.items()}
+    flat = _made(nets, FOURIER[0]._replace(rate=fourier), *others)
+    tried = dict(zip(rates, (code, pixel), strict=True))
+    return Beyond(tried, rates, dict(zip(rates, (made, flat), strict=True)))
+
+
+def _tried(nets: dict, recipe, *options) -> float:
+    made = (class_images.make(net, recipe, SELECTION, *options) for net in nets.values())
+    return float(np.mean([searches.score(one) for one in made]))
+
+
+def _made(nets: dict, recipe, *options) -> dict[int, Judged]:
+    return {s: _judged(class_images.make(net, recipe, EVALUATION, *options)) for s, net in nets.items()}
+
+
+def _judged(made: Made) -> Judged:
+    return judges.judged(made.pictures, made.targets, made.after)
+
+
+def choices(through: Through, without: Pixels, more: Beyond) -> Table:
+    """What was tried on the starts for choosing, and the primary judge's score of each; last, what was tried later."""
+    rows = []
+    for layer, found in through.tried.items():
+        text = ", ".join(f"{rate:g}: {value:.2f}" for rate, value in found.items())
+        rows.append((f"G for {layer}", text, f"rate {through.rates[layer]:g}"))
+    fourier = {one: without.tried[one] for one in FOURIER}
+    text = ", ".join(f"{one.rate:g}: {value:.2f}" for one, value in fourier.items())
+    rows.append((FOURIER[0].name, text, f"rate {searches.best(fourier).rate:g}"))
+    grid = {one: without.tried[one] for one in GRID}
+    best = searches.best(grid)
+    text = f"{len(grid)} settings: {min(grid.values()):.2f} to {grid[best]:.2f}"
+    rows.append(("regularised pixels", text, f"{best.name} by {best.progress:g}"))
+    for name, found in more.tried.items():
+        text = ", ".join(f"{rate:g}: {value:.2f}" for rate, value in found.items())
+        rows.append((f"afterwards: {name}", text, f"rate {more.rates[name]:g}"))
+    return Table(("images", "tried, and the score", f"chosen (baseline: {without.best})"), rows)
+
+
+def judge_rows(found: dict[str, dict[int, Judged]], of: Judges, generator: np.random.Generator) -> list[dict]:
+    """Every judge's reading of every row of images, mean over training seeds, with intervals over classes."""
+    rows = []
+    for name, made in found.items():
+        measured = {
+            PRIMARY: [by_class(judges.hits(one), one.targets) for one in made.values()],
+            FAMILIES: [judges.family_shares(of, one, s) for s, one in made.items()],
+            OBJECT: [by_class(judges.one_object(of, one), one.targets) for one in made.values()],
+            DISTANCE: [judges.distances(of, one, s) for s, one in made.items()],
+        }
+        for group, values in measured.items():
+            rows.append({"name": name, "group": group} | _mean(np.mean(values, 0), generator)._asdict())
+    return rows
+
+
+def everything(through: Through, without: Pixels, references: dict) -> dict[str, dict[int, Judged]]:
+    """All rows of images that judges are asked about, from test pictures down to random codes."""
+    layers = {f"G, {layer}": through.made[layer] for layer in through.tried}
+    rows = {name: references[name] for name in ("test pictures", "G, codes of test pictures")}
+    return rows | layers | without.made | {"G, random codes": references["G, random codes"]}
+
+
+def setting_rows(through: Through, of: Judges, generator: np.random.Generator) -> list[dict]:
+    """The primary judge's score and that of other families for every setting, each training seed by itself."""
+    rows = []
+    for s, name in ((s, name) for s in through.choosing for name in searches.settings(0)):
+        one = through.made[name][s]
+        shares = {PRIMARY: by_class(judges.hits(one), one.targets), FAMILIES: judges.family_shares(of, one, s)}
+        for group, values in shares.items():
+            rows.append({"name": name, "group": group, "seed": s} | _mean(values, generator)._asdict())
+    return rows
+
+
+# ------------------------------------------------------------------------------------------- the claims
+
+
+def prior_gain(
+    through: Through, without: Pixels, of: Judges, generator: np.random.Generator, more: Beyond | None = None
+) -> dict:
+    """Claim G1, for claims.record: the primary judge's score with G minus that of the pixel baseline, over classes;
+    named, among others: G minus Fourier at the best of all rates, with the larger ones of `more`."""
+    one, other = through.made[LATE], without.made[without.best]
+    rivals = {f"primary judge, minus {name}": _gains(one, made) for name, made in without.made.items()}
+    named = {
+        FAMILIES: {s: judges.family_shares(of, one[s], s) - judges.family_shares(of, other[s], s) for s in one}
+    } | rivals
+    result = _claim(_gains(one, other), generator, named) | {
+        "note": f"Baseline, chosen on other starts: {without.best}."
+    }
+    if more:  # with draws of its own, so that nothing else moves
+        gains = np.mean(list(_gains(*more.made.values()).values()), 0)
+        result["named"]["larger rates tried too, minus Fourier"] = _mean(gains, generator.spawn(1)[0])[:3]
+    return result
+
+
+def layer_gain(through: Through, of: Judges, generator: np.random.Generator) -> dict:
+    """Claim G2: fc6 minus conv3; named: the repetition index, conv3 minus fc6."""
+    late, early = through.made[LATE], through.made[EARLY]
+    index = {s: by_class(judges.repetition(early[s].pictures), early[s].targets) for s in late}
+    index = {s: index[s] - by_class(judges.repetition(late[s].pictures), late[s].targets) for s in late}
+    families = {s: judges.family_shares(of, late[s], s) - judges.family_shares(of, early[s], s) for s in late}
+    return _claim(_gains(late, early), generator, {"repetition index, early minus late": index, FAMILIES: families})
+
+
+def clipping_gain(through: Through, of: Judges, generator: np.random.Generator) -> dict:
+    """Claim G3: clipped at 3 sd minus not clipped, same starts; named: at 1 and 2 sd, minus not clipped."""
+    others = ("clipped at 1 sd", "clipped at 2 sd")
+    return _setting_gain(through, "clipped at 3 sd", "not clipped", of, others, generator)
+
+
+def decay_gain(through: Through, of: Judges, generator: np.random.Generator) -> dict:
+    """Claim G4: with the released code's decay minus without, both clipped at 3 sd, same starts."""
+    return _setting_gain(through, "clipped at 3 sd", "3 sd, no decay", of, (), generator)
+
+
+def _setting_gain(through: Through, name: str, reference: str, of: Judges, others, generator) -> dict:
+    made = through.made
+    named = {f"{other} minus {reference}": _gains(made[other], made[reference]) for other in others}
+    shares = {
+        kind: {s: judges.family_shares(of, one, s) for s, one in made[kind].items()} for kind in (name, reference)
+    }
+    named[FAMILIES] = {s: shares[name][s] - shares[reference][s] for s in made[name]}
+    return _claim(_gains(made[name], made[reference]), generator, named)
+
+
+def pooled(through: Through) -> dict[int, dict[str, list[Judged]]]:
+    """All images through fc6 of each training seed, in three groups: the default, other settings, other rates."""
+    default, *others = searches.settings(0)
+    return {
+        s: {
+            "default setting": [through.made[default][s]],
+            "other clipping or decay": [through.made[name][s] for name in others],
+            "rates tried": of,
+        }
+        for s, of in through.choosing.items()
+    }
+
+
+def activation_order(through: Through, generator: np.random.Generator) -> dict:
+    """Claim G9: Kendall's tau-b within each class between the final activation and the probability that the primary
+    judge gives to the class, over the images of all settings and rates; named: over those of the default alone."""
+    groups = pooled(through)
+    taus = {s: order([one for of in own.values() for one in of]) for s, own in groups.items()}
+    alone = {s: order(own["default setting"]) for s, own in groups.items()}
+    return _claim(taus, generator, {"the default setting alone": alone})
+
+
+def order(of: list[Judged]) -> np.ndarray:
+    """Kendall's tau-b within each class (classes,) between activation and probability; 0 where a reading is tied."""
+    targets, after = (np.concatenate([getattr(one, field) for one in of]) for field in ("targets", "after"))
+    probability = np.concatenate([judges.certainty(one) for one in of])
+    found = []
+    for label in np.unique(targets):
+        own = targets == label
+        found.append(scipy_stats.kendalltau(after[own], probability[own], variant="b").statistic)
+    return np.nan_to_num(np.array(found))
+
+
+def diversity(through: Through, without: Pixels, of: Judges, generator: np.random.Generator) -> dict:
+    """Claim G10: `spreads` of the images through fc6; named: of the images made without a generator."""
+    made = {s: judges.spreads(of, one, s) for s, one in through.made[LATE].items()}
+    named = {name: {s: judges.spreads(of, one, s) for s, one in row.items()} for name, row in without.made.items()}
+    return _claim(made, generator, named)
+
+
+def _gains(one: dict[int, Judged], other: dict[int, Judged]) -> dict[int, np.ndarray]:
+    return {
+        s: by_class(judges.hits(one[s]), one[s].targets) - by_class(judges.hits(other[s]), other[s].targets)
+        for s in one
+    }
+
+
+def _mean(values: np.ndarray, generator: np.random.Generator) -> uncertainty.Estimate:
+    found = uncertainty.bootstrap_mean(values, generator=generator)
+    return uncertainty.Estimate(*(round(number, 9) + 0.0 for number in found[:3]), found.n)  # no -1e-17 for a zero
+
+
+def _claim(values: dict[int, np.ndarray], generator: np.random.Generator, named: dict) -> dict:
+    """Mean over training seeds of a number by class, each seed's own, and the same of the named quantities."""
+
+    def result(by_seed: np.ndarray) -> dict:
+        found = _mean(by_seed, generator)
+        return {"value": found.value, "interval": found.interval, "n": found.n}
+
+    whole = result(np.mean(list(values.values()), 0))
+    whole["seeds"] = [{"seed": s} | result(one) for s, one in values.items()]
+    return whole | {"named": {k: _mean(np.mean(list(v.values()), 0), generator)[:3] for k, v in named.items()}}

@@ -1,0 +1,124 @@
+"""Images made through a generator prior under many settings, and what the primary judge reads in them: what notebooks
+12 and 13 measure.
+
+`python -m lib.jobs.prior_images --profile embedded` is the job that fills the cache before notebook 12 runs; a notebook
+that finds it empty computes the same pictures itself.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from lib.base import files
+from lib.experiments.shared import answers, class_images
+from lib.experiments.shared.class_images import EVALUATION, MODERN, SELECTION, Made
+from lib.methods.ascent import generator_prior, maximise, objectives
+from lib.networks import interface, single_cue_readers, zoo
+from lib.training import generators
+from lib.worlds import cutouts
+
+RATES = (0.1, 0.3, 0.7)  # tried for every layer, on the starts for choosing
+FOURIER = tuple(MODERN._replace(rate=rate) for rate in (0.02, 0.05, 0.1))  # tried for the pixel baseline
+
+
+class Setting(NamedTuple):
+    """How code_prior.search runs; the defaults are the released code's, the rate as a share of the mean upper bound."""
+
+    rate: float = 0.3
+    sds: float | None = 3.0  # None: no clipping
+    decay: float = 0.01
+
+
+def settings(rate: float) -> dict[str, Setting]:
+    """The settings that claims G3 and G4 compare, all at one rate; the first is the paper's."""
+    return {
+        "clipped at 3 sd": Setting(rate),
+        "clipped at 2 sd": Setting(rate, 2.0),
+        "clipped at 1 sd": Setting(rate, 1.0),
+        "not clipped": Setting(rate, None),
+        "3 sd, no decay": Setting(rate, decay=0.0),
+    }
+
+
+class Pair(NamedTuple):
+    """A generator prior and the network whose units it is to excite."""
+
+    prior: generator_prior.Prior
+    net: interface.Network
+
+
+def pair(name: str, net: interface.Network, device="cpu") -> Pair:
+    """The prior `name` (e.g. "alexnet-0-fc6") for a network; ValueError if the network reads images of another size."""
+    if net.size != zoo.SIZE:
+        found = f"{net.name} reads images of {net.size} pixels"
+        raise ValueError(f"{found}, expected {zoo.SIZE}: the generators make images of {zoo.SIZE} pixels")
+    return Pair(generator_prior.load(name, device), net)
+
+
+def make(
+    pair: Pair, setting: Setting, stream: str, starts: int, steps: int, seed: int, device="cpu", classes=None
+) -> Made:
+    """`starts` images of every class of the network (or of `classes`, numbers of its scores), kept by content.
+
+    The starts depend on stream and seed alone. The scores before and after are those of the network that is excited.
+    """
+    prior, net = pair
+    targets = np.repeat(np.arange(len(net.classes)) if classes is None else np.asarray(classes), starts)
+
+    def compute() -> dict[str, np.ndarray]:
+        draws = torch.Generator().manual_seed(2 * seed + (stream == EVALUATION))
+        start = generator_prior.form(prior).start(len(targets), draws).to(device)
+        made = maximise.in_batches(partial(run, pair, setting, steps), start, targets.tolist())
+        with torch.no_grad():  # not networks.scores, which refuses what codes without bounds lead to
+            shown = (prior.generator(start), made.images)
+            before, after = (net.model(net.preprocess(images)).cpu().numpy() for images in shown)
+        return {"pictures": interface.to_pictures(made.images), "before": before, "after": after}
+
+    key = {"prior": prior.digest, "network": net.digest, "layers": files.sha256(repr(net.model).encode())}
+    key |= {"setting": setting._asdict(), "stream": stream, "starts": starts, "steps": steps, "seed": seed}
+    key |= {"targets": targets, "device": str(device), "torch": torch.__version__}
+    parts = (class_images, generator_prior, generators, maximise, objectives, interface, zoo)
+    key["code"] = [files.file_digest(part.__file__) for part in parts] + [files.file_digest(__file__)]
+    found = files.cached("prior_runs", key, compute)
+    return Made(found["pictures"], targets, found["before"], found["after"])
+
+
+def run(pair: Pair, setting: Setting, steps: int, start: torch.Tensor, units: Sequence[int]) -> maximise.Maximised:
+    """One batch: row k of the codes `start` raises the unnormalised score of class units[k]."""
+    objective = objectives.score(pair.net, units)
+    return generator_prior.search(pair.prior, objective, start, steps=steps, **setting._asdict())
+
+
+def read(pictures: np.ndarray) -> np.ndarray:
+    """What the three single-cue networks say about pictures (n, 64, 64, 3) uint8: probabilities (3, n, 10), in the
+    order of cutouts.CUES, kept by content."""
+    readers = [single_cue_readers.reader(cue) for cue in cutouts.CUES]
+    key = {"pictures": files.sha256(pictures.tobytes()), "readers": [one.digest for one in readers]}
+    key |= {"layers": [files.sha256(repr(one.model).encode()) for one in readers], "torch": torch.__version__}
+    key["code"] = [files.file_digest(part.__file__) for part in (interface, answers, zoo)]
+
+    def compute() -> dict[str, np.ndarray]:
+        images = interface.to_tensor(pictures)
+        return {"read": np.stack([interface.scores(one, images).softmax(1).numpy() for one in readers])}
+
+    return files.cached("prior_readings", key, compute)["read"]
+
+
+def score(made: Made) -> float:
+    """Share of images that the three single-cue networks assign to the target class: the primary judge (claim G1)."""
+    return float((read(made.pictures).argmax(2) == made.targets).mean())
+
+
+def tried(pairs: Sequence[Pair], rates: Sequence[float], *options) -> dict[float, float]:
+    """{rate: the primary judge's score on the starts for choosing, mean over pairs}; options: starts, steps, seed,
+    device."""
+    made = {rate: [make(one, Setting(rate), SELECTION, *options) for one in pairs] for rate in rates}
+    return {rate: float(np.mean([score(one) for one in all_of])) for rate, all_of in made.items()}
+
+
+def best(found: dict) -> float:
+    """The key with the largest value, the first of equals."""
+    return max(found, key=found.get)

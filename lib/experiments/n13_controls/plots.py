@@ -1,0 +1,130 @@
+"""Drawing of notebook 13: images side by side, and who recognises what; computing is elsewhere."""
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from lib.drawing import style
+from lib.experiments.n11_ascent import plots
+from lib.experiments.n13_controls.modified_classes import Shown, Units
+from lib.experiments.n13_controls.varied_classes import Posed, Seen
+from lib.experiments.shared.recognised import Judged
+from lib.networks import zoo
+from lib.worlds import cutouts
+
+MARKS = "os^D"
+
+
+def firsts(values: np.ndarray, targets: np.ndarray, classes, keep=None) -> np.ndarray:
+    """The first of values (n, ...) of each of `classes`; `keep` (n,) bool leaves some out."""
+    allowed = np.ones(len(targets), bool) if keep is None else keep
+    return values[[np.flatnonzero(allowed & (targets == k))[0] for k in classes]]
+
+
+def examples() -> np.ndarray:
+    """One test picture of each class, all cues right: (10, 64, 64, 3) uint8."""
+    batch = cutouts.batch(cutouts.World(), "test", 500)
+    return firsts(batch.images, batch.labels, range(cutouts.CLASSES), (batch.cues == batch.labels[:, None]).all(1))
+
+
+def architectures(found: dict[tuple, Judged], classes, titles, side: float = 0.64) -> tuple[Figure, list[dict]]:
+    """A row for each encoder and class, a column for each family of targets (seed 0), with the scores of the target."""
+    families = list(dict.fromkeys(family for _, family, seed in found if seed == 0))
+    rows, data = {}, []
+    for encoder in dict.fromkeys(key[0] for key in found):
+        for k, title in zip(classes, titles, strict=True):
+            of = [found[encoder, family, 0] for family in families]
+            own = [np.flatnonzero(one.targets == k)[0] for one in of]
+            rows[f"prior of {zoo.TITLES[encoder]}:\n{title}"] = np.array(
+                [one.pictures[i] for one, i in zip(of, own, strict=True)]
+            )
+            parts = zip(families, of, own, strict=True)
+            data += [{"prior": encoder, "class": k, "target": f, "score": float(o.after[i, k])} for f, o, i in parts]
+    figure, _ = plots.images(rows, [zoo.TITLES[family] for family in families], side, 5)
+    return figure, data
+
+
+def modified(found: dict[str, Units], real: dict[str, Shown], classes, side: float = 0.5) -> tuple[Figure, list[dict]]:
+    """Columns: the classes of each modification; rows: images of original and of modified units, the latter without a
+    prior as well, a modified picture, and what the generator makes of its code; and what the detectors say of all."""
+    late = [10 + k for k in classes]
+    rows = {
+        "original unit": [(one.prior, classes, None) for one in found.values()],
+        "modified unit": [(one.prior, late, None) for one in found.values()],
+        "modified unit,\nno prior": [(one.bare, late, None) for one in found.values()],
+        "modified\npicture": [(real[name].pictures, late, real[name].clear) for name in found],
+        "made from\nits code": [(real[name].codes, late, real[name].clear) for name in found],
+    }
+    shown = {
+        row: np.concatenate([firsts(one.pictures, one.targets, *which) for one, *which in parts])
+        for row, parts in rows.items()
+    }
+    titles = [name if k == len(classes) // 2 else "" for name in found for k in range(len(classes))]
+    figure, _ = plots.images(shown, titles, side, 5)
+    data = [
+        {"row": row.replace("\n", " "), "modification": name, "class": k % 10, "fires": bool(fires)}
+        for row, parts in rows.items()
+        for name, (one, which, keep) in zip(found, parts, strict=True)
+        for k, fires in zip(which, firsts(one.fires, one.targets, which, keep), strict=True)
+    ]
+    return figure, data
+
+
+def poses(found: dict[str, Posed], seen: dict[str, Seen], titles, side: float = 0.55) -> tuple[Figure, list[dict]]:
+    """For each world a row of real pictures, all cues right, and a row of images; one column a class."""
+    rows, data, classes = {}, [], range(len(titles))
+    for world, one in found.items():
+        title, real = world.replace("_", " "), seen[world]
+        rows[f"{title}:\npictures"] = firsts(real.pictures, real.labels, classes, real.clear)
+        rows[f"{title}:\nimages"] = firsts(one.made.pictures, one.made.targets, classes)
+        own = [np.flatnonzero(one.made.targets == k)[0] for k in classes]
+        data += [
+            {"world": world, "class": k, "score": float(one.made.after[i, k]), "distance": float(one.distances[i])}
+            for k, i in zip(classes, own, strict=True)
+        ]
+    return plots.images(rows, titles, side)[0], data
+
+
+def rates(rows: list[dict], xlabel: str, width: float = style.WIDTH) -> Figure:
+    """A panel for each `panel`, a line for each `name`, a mark for each `group`: dicts with value, low, high."""
+    panels, names, groups = (list(dict.fromkeys(row[key] for row in rows)) for key in ("panel", "name", "group"))
+    figure, axes = plt.subplots(1, len(panels), sharey=True, squeeze=False, figsize=(width, 0.42 * len(names) + 1.3))
+    for row in rows:
+        g = groups.index(row["group"])
+        y = names.index(row["name"]) + 0.28 * (g - (len(groups) - 1) / 2)
+        axis = axes[0, panels.index(row["panel"])]
+        axis.plot([row["low"], row["high"]], [y, y], color=style.COLOURS[g], lw=1.4)
+        axis.plot(row["value"], y, MARKS[g], color=style.COLOURS[g], ms=5)
+    for axis, panel in zip(axes[0], panels, strict=True):
+        axis.set(title=panel, xlim=(-0.03, 1.03), xticks=[0, 0.5, 1], ylim=(len(names) - 0.5, -0.5))
+        axis.set(yticks=range(len(names)), yticklabels=names)
+    figure.supxlabel(xlabel, fontsize="medium")
+    for g, group in enumerate(groups):
+        axes[0, 0].plot([], [], MARKS[g], color=style.COLOURS[g], ms=5, label=f"{group} classes")
+    figure.legend(loc="outside upper center", ncols=len(groups))
+    return figure
+
+
+def canonical(rows: list[dict], width: float = style.WIDTH) -> Figure:
+    """Left: shares of the judges by world, images filled and real pictures hollow; right: distances to the nearest
+    mode. rows: dicts with name, group (the last: distance), what, value, low, high."""
+    names, groups, whats = (list(dict.fromkeys(row[key] for row in rows)) for key in ("name", "group", "what"))
+    figure, axes = plt.subplots(
+        1, 2, sharey=True, figsize=(width, 0.95 * len(names) + 1.4), gridspec_kw={"width_ratios": (3, 2)}
+    )
+    for row in rows:
+        g, right, w = groups.index(row["group"]), row["group"] == groups[-1], whats.index(row["what"])
+        colour = "black" if right else style.COLOURS[g]
+        y = names.index(row["name"]) + (0.2 * w if right else 0.19 * (g - 1.5) + 0.08 * w)
+        axis, fill = axes[int(right)], colour if w == 0 else "white"
+        axis.plot([row["low"], row["high"]], [y, y], color=colour, lw=1.2)
+        axis.plot(row["value"], y, MARKS[g % 4], color=colour, mfc=fill, ms=5)
+    for g, group in enumerate(groups[:-1]):
+        axes[0].plot([], [], MARKS[g], color=style.COLOURS[g], ms=5, label=group)
+    axes[0].plot([], [], "o", color="0.35", mfc="white", ms=5, label="hollow: real pictures")
+    axes[0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5), xlim=(-0.03, 1.03))
+    axes[0].set_xlabel("share assigned to the class")
+    axes[1].set(xlabel="distance to the nearest mode", xlim=(0, None))
+    axes[1].axvline(1, color="0.35", lw=1, ls=":")
+    figure.legend(loc="outside upper center", ncols=5)
+    return figure

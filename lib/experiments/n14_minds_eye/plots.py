@@ -1,0 +1,164 @@
+"""Drawing of notebook 14: facets with their images, strips, curves of both terms."""
+
+import numpy as np
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from PIL import Image
+
+from lib.drawing import style
+from lib.experiments.n14_minds_eye.image_sets import ACTIVATION, BOTH, DISTANCE, WAYS, Photographs
+from lib.methods.minds_eye import facets
+from lib.methods.minds_eye.synthesis import Curves
+from lib.networks import interface
+from lib.networks.interface import to_pictures
+from lib.worlds import cutouts, photos
+
+LEVELS = 12  # levels of a picture's colours, so that files stay small
+
+
+def planes(panels: dict[str, tuple[np.ndarray, np.ndarray]], width: float = style.WIDTH) -> tuple[Figure, list[dict]]:
+    """Points (m, 2) coloured by facet (m,), a panel for each entry; and the numbers behind it."""
+    figure, axes = plt.subplots(1, len(panels), figsize=(width, 0.5 * width), squeeze=False)
+    rows = []
+    for axis, (title, (points, labels)) in zip(axes[0], panels.items(), strict=True):
+        for facet in np.unique(labels):
+            x, y = points[labels == facet].T
+            colour = style.COLOURS[facet % len(style.COLOURS)]
+            axis.plot(x, y, "os^Dv"[facet % 5], color=colour, ms=4, ls="", label=f"facet {facet + 1}")
+        axis.set(title=title, xticks=[], yticks=[])
+        rows += [{"panel": title, "x": x, "y": y, "facet": f + 1} for (x, y), f in zip(points, labels, strict=True)]
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=8)
+    return figure, rows
+
+
+def curves(found: dict[str, list[Curves]], width: float = style.WIDTH) -> tuple[Figure, list[dict]]:
+    """Both terms before every step, medians over all facets, and the mean of these over networks; a line for each
+    condition, a thin one for each network."""
+    figure, axes = plt.subplots(1, 2, figsize=(width, 3.0))
+    rows = []
+    for c, (name, parts) in enumerate(found.items()):
+        for axis, term in zip(axes, ("activation", "distance"), strict=True):
+            lines = np.array([np.median(getattr(part, term), axis=1) for part in parts])
+            for line in lines:
+                axis.plot(line, color=style.COLOURS[c], lw=0.6, alpha=0.6)
+            axis.plot(lines.mean(0), color=style.COLOURS[c], ls=("-", "-.", "--", ":")[c % 4], lw=2, label=name)
+            rows += [{"condition": name, "term": term, "step": k, "value": v} for k, v in enumerate(lines.mean(0))]
+    axes[0].axhline(1, color="0.5", lw=0.8)
+    axes[0].set(title="activation term (1: as at the target)", xlabel="step", yscale="log")
+    axes[1].set(title="distance to the target (rms, in units of the features)", xlabel="step", yscale="log")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    return figure, rows
+
+
+def judged(rows: list[dict], chance: float, width: float = style.WIDTH) -> Figure:
+    """Shares with intervals, a line of the plot for each `name`, a colour for each `group`; `chance` is marked beside
+    the first name, the only one that it holds for. rows: dicts with name, group, value, low, high."""
+    names, groups = (list(dict.fromkeys(row[key] for row in rows)) for key in ("name", "group"))
+    figure, axis = plt.subplots(figsize=(width, 0.7 * len(names) + 1.2))
+    for g, group in enumerate(groups):
+        own = [row for row in rows if row["group"] == group]
+        y = [names.index(row["name"]) + 0.7 * (g - (len(groups) - 1) / 2) / len(groups) for row in own]
+        axis.hlines(y, *([row[key] for row in own] for key in ("low", "high")), color=style.COLOURS[g], lw=1.2)
+        axis.plot([row["value"] for row in own], y, "os^DvP"[g], color=style.COLOURS[g], ms=4, ls="", label=group)
+    axis.vlines(chance, -0.5, 0.5, color="0.35", lw=1, ls="--", label="chance, of its class")
+    axis.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5), xlim=(0, 1))
+    axis.set_xlabel("share of images")
+    figure.legend(loc="outside upper center", ncols=4)
+    return figure
+
+
+def facet_rows(tried, label: int, nearest: int = 4) -> tuple[Figure, list[dict]]:
+    """A row a facet of one class of lib.experiments.n14_minds_eye.image_sets.Tried: nearest images, their weighted
+    mean, and the images made in every way."""
+    sets, names = tried.sets, WAYS
+    members, found, first = sets.members[label], sets.facets[label], int(np.flatnonzero(sets.groups == label)[0])
+    rows, numbers, titles = [], [], []
+    for facet in range(found.distances.shape[1]):
+        picked, place = members[facets.pick(found, facet, nearest)], first + facet
+        real = list(sets.pictures[picked])
+        mean = to_pictures(
+            facets.aim(sets.rows[members], interface.to_tensor(sets.pictures[members]), found).starts[[facet]]
+        )[0]
+        rows.append([*real, *[None] * (nearest - len(real)), mean, *(tried.seen[n].pictures[place] for n in names)])
+        titles.append(f"facet {facet + 1}\n{(found.labels == facet).sum()} images")
+        last = {name: float(tried.seen[name].curves.distance[-1, place]) for name in names}
+        numbers.append({"facet": facet + 1, "images": int((found.labels == facet).sum())} | last)
+    heads = ["nearest", *[""] * (nearest - 1), "mean", *(name.replace(" ", "\n") for name in names)]
+    return grid(rows, titles, heads), numbers
+
+
+def strips(tried, chosen) -> tuple[Figure, list[dict]]:
+    """The steps kept, a row for each of the facets `chosen` and each of the three objectives."""
+    rows, titles, numbers = [], [], []
+    for place in chosen:
+        for name in (BOTH, ACTIVATION, DISTANCE):
+            seen = tried.seen[name]
+            rows.append([seen.strip[step][place] for step in seen.strip])
+            titles.append(f"{_title(tried.sets.groups[place])}, {name}")
+            for step in seen.strip:
+                at = min(step, len(seen.curves.distance) - 1)
+                terms = {term: float(getattr(seen.curves, term)[at, place]) for term in ("activation", "distance")}
+                numbers.append({"facet": int(place), "objective": name, "step": step} | terms)
+    return grid(rows, titles, [f"step {step}" for step in seen.strip], side=0.75), numbers
+
+
+def rows(pictures: dict[str, np.ndarray], classes) -> tuple[Figure, list[dict]]:
+    """A row of pictures (n, S, S, 3) for each entry, a column for each of n classes; numbers: mean and sd of pixels."""
+    numbers = [
+        {"row": name, "class": _title(c), "mean": float(one.mean()), "sd": float(one.std())}
+        for name, part in pictures.items()
+        for c, one in zip(classes, part, strict=True)
+    ]
+    return grid(list(pictures.values()), list(pictures), [_title(c) for c in classes]), numbers
+
+
+def photographs(found: Photographs) -> tuple[Figure, list[dict]]:
+    """A row a facet: its two nearest tiles, the start, and the image at each rate; above a column, how many of its
+    images are nearest to their own facet for the network that took no part."""
+    shown, titles, numbers = [], [], []
+    start = next(iter(found.seen.values())).strip[0]
+    for facet in range(len(start)):
+        picked = facets.pick(found.found, facet, 2)
+        real = [_small(one) for one in to_pictures(torch.from_numpy(found.tiles[picked]))]
+        made = [start[facet], *(one.pictures[facet] for one in found.seen.values())]
+        shown.append([*real, *[None] * (2 - len(real)), *map(_small, made)])
+        counts = np.bincount(found.origin[found.found.labels == facet], minlength=len(photos.SHIPPED))
+        named = dict(zip(photos.SHIPPED, counts.tolist(), strict=True))
+        titles.append("\n".join(f"{count} {name}" for name, count in named.items() if count))
+        for name, one in found.seen.items():
+            terms = {"activation": float(one.curves.activation[-1, facet])}
+            terms |= {"distance": float(one.curves.distance[-1, facet])}
+            numbers.append({"facet": facet + 1, "image": name} | terms | {"own": bool(found.near[name][facet])} | named)
+    heads = [f"{name}\n({part.sum()} of {len(part)})" for name, part in found.near.items()]
+    return grid(shown, titles, [heads[-1], "", *heads[:-1]], side=1.0, levels=24), numbers
+
+
+def grid(rows: list, titles: list[str], heads: list[str], side: float = 0.72, levels: int = LEVELS) -> Figure:
+    """Pictures in rows of one size, `side` inches, in so many levels of each colour; None leaves a place empty."""
+    label = 0.2 + 0.075 * max(len(line) for title in titles for line in title.split("\n"))
+    step = 255 / (levels - 1)
+    gap, top = 0.05, 0.25 + 0.16 * max(head.count("\n") for head in heads)
+    width, height = label + len(heads) * (side + gap), top + len(rows) * (side + gap)
+    figure = plt.figure(figsize=(width, height))
+    figure.set_layout_engine("none")
+    for r, (row, title) in enumerate(zip(rows, titles, strict=True)):
+        bottom = height - top - (r + 1) * (side + gap)
+        figure.text((label - 0.1) / width, (bottom + side / 2) / height, title, ha="right", va="center")
+        for c, picture in enumerate(row):
+            if picture is not None:
+                place = ((label + c * (side + gap)) / width, bottom / height, side / width, side / height)
+                axis = figure.add_axes(place, xticks=[], yticks=[], frame_on=False)
+                axis.imshow(np.round(np.round(picture / step) * step).astype(np.uint8))
+                if r == 0:
+                    axis.set_title(heads[c], loc="center", pad=3)
+    return figure
+
+
+def _title(label: int) -> str:
+    return cutouts.SHAPES[int(label)]
+
+
+def _small(picture: np.ndarray, side: int = 112) -> np.ndarray:
+    return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BOX))

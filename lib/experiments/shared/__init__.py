@@ -1,0 +1,1 @@
+"""What two or more notebooks measure: answers, answers through autoencoders, class images, who recognises them."""

@@ -1,0 +1,85 @@
+"""What classifiers read in reconstructions: each test picture is reconstructed once per autoencoder, then read by all.
+
+Rows are autoencoders A_i, columns classifiers j, as in Table 2 of Palacio et al. 2018. Answers are kept by content; the
+job `python -m lib.jobs.signals --profile embedded` fills the cache before the notebooks that share it run.
+"""
+
+import numpy as np
+import torch
+
+from lib.base import files
+from lib.experiments.shared import answers as shared_answers
+from lib.networks import interface, segnet, trained_autoencoders, zoo
+from lib.worlds import cutouts
+
+
+def answers(autoencoder: segnet.Autoencoder | None, nets: list[interface.Network], pictures: cutouts.Batch) -> list:
+    """Class probabilities (n, classes), float32, of each network on the reconstructions of all pictures; on the
+    pictures themselves if `autoencoder` is None. ValueError if a network's classes are not the world's."""
+    for net in nets:
+        if len(net.classes) != cutouts.CLASSES:
+            raise ValueError(
+                f"{net.name} has {len(net.classes)} classes, expected the {cutouts.CLASSES} of the cutouts world"
+            )
+    if autoencoder is None:
+        return [shared_answers.probabilities(net, pictures) for net in nets]
+    images = None
+
+    def read(net: interface.Network) -> dict[str, np.ndarray]:
+        nonlocal images
+        if images is None:
+            images = segnet.reconstruct(autoencoder, interface.to_tensor(pictures.images))
+        return {"probabilities": interface.scores(net, images).softmax(1).numpy()}
+
+    key = {"autoencoder": autoencoder.digest, "pictures": files.sha256(pictures.images.tobytes())}
+    key |= {"torch": torch.__version__, "code": [files.file_digest(part.__file__) for part in (interface, segnet, zoo)]}
+    found = []
+    for net in nets:
+        mine = {"network": net.digest, "layers": files.sha256(repr(net.model).encode())}
+        mine |= {"device": str(next(net.model.parameters()).device)}
+        found.append(files.cached("signals", key | mine, lambda net=net: read(net))["probabilities"])
+    return found
+
+
+def hits(autoencoder: segnet.Autoencoder | None, nets: list[interface.Network], pictures: cutouts.Batch) -> np.ndarray:
+    """(networks, n) bool: where each network names the label of what the autoencoder gives it."""
+    return np.stack([said.argmax(1) == pictures.labels for said in answers(autoencoder, nets, pictures)])
+
+
+def cross(made: list[segnet.Autoencoder], nets: list[interface.Network], pictures: cutouts.Batch) -> np.ndarray:
+    """(autoencoders, networks, n) bool for any autoencoders and classifiers of this world, your own included."""
+    return np.stack([hits(one, nets, pictures) for one in made])
+
+
+def zoo_of(families, seed: int, device: str = "cpu") -> list[interface.Network]:
+    """The classifiers of one seed, in the order of `families`."""
+    return [zoo.network(family, seed, device) for family in families]
+
+
+def tuned(family: str, seed: int, how: str = "", epoch: int | None = None, device: str = "cpu") -> segnet.Autoencoder:
+    """A_i of a family and a seed; `how` and `epoch` (of retrain_autoencoders.KEPT) as in the names of
+    lib/networks/trained_autoencoders.py; epoch 0 is A_S. Without an epoch: the state that the rule of
+    lib/training/autoencoders.py chose."""
+    name = f"{family}-{seed}" + (f"-{how}" if how else "") + (f"-epoch{epoch}" if epoch else "")
+    return trained_autoencoders.autoencoder("pretrained" if epoch == 0 else name, device=device)
+
+
+def table(
+    families, seed: int, pictures: cutouts.Batch, *, readers: int | None = None, epoch: int | None = None, device="cpu"
+) -> np.ndarray:
+    """Table 2: (k, k, n) bool, [i, j] says where classifier j names the label of A_i's reconstructions.
+
+    `readers` is the seed of the classifiers, by default that of the autoencoders. `epoch`: A_i after so many epochs.
+    """
+    nets = zoo_of(families, seed if readers is None else readers, device)
+    return cross([tuned(family, seed, "", epoch, device) for family in families], nets, pictures)
+
+
+def alone(families, seed: int, pictures: cutouts.Batch, device="cpu") -> np.ndarray:
+    """(k, n) bool: where each classifier names the label of the picture itself."""
+    return hits(None, zoo_of(families, seed, device), pictures)
+
+
+def pretrained(families, seed: int, pictures: cutouts.Batch, name: str = "pretrained", device="cpu") -> np.ndarray:
+    """(k, n) bool: where each classifier names the label of A_S's reconstruction (`name`: A_S or a variant)."""
+    return hits(trained_autoencoders.autoencoder(name, device=device), zoo_of(families, seed, device), pictures)

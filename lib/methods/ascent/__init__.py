@@ -1,0 +1,1 @@
+"""Optimised images: one loop, parameterisations, objectives, regularisers, the generator prior."""

@@ -1,0 +1,202 @@
+"""The Mind's Eye (Stergiou 2021): an image for each facet of a set, by two terms on a layer's pooled features.
+
+For the target vector t of a facet, its k largest channels S, and z(x), a layer's maps averaged over places:
+
+    maximise  a * sum_S z t / sum_S t^2  -  d * mean_c rho(z - t)  -  lambda * mean |maps of the layer below|
+
+activation maximisation, distance minimisation, penalty. Reconstructed from the official code (vis.py), whose defects
+are not: shape and scale of Barron's robust loss rho (and the momentum) persist and learn, every facet has channels of
+its own, the mask is a Gaussian, pixels stay real numbers. Features are in units of their root mean square over the set
+and the first term is 1 at the target, so that weights mean the same in every network.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lib.methods.ascent import maximise, regularisers
+from lib.methods.minds_eye import facets
+from lib.methods.minds_eye.robust_loss import adaptive
+from lib.networks import interface
+from lib.networks.interface import to_pictures
+
+
+class Recipe(NamedTuple):
+    """How the images are made; pairs are values at the first and the last step, linear in between."""
+
+    activation: float = 1.0  # a
+    distance: float = 1.0  # d
+    penalty: tuple = (0.01, 0.05)  # lambda
+    steps: int = 60
+    rate: tuple = (0.001, 0.0002)  # root mean square of a gradient's step, in ranges of a pixel, before the mask
+    momentum: float = 0.9  # Nesterov's
+    mask: tuple = (0.82, 0.66)  # sd of the centre's weight, shares of the side (420 and 340 of 512, the released
+    # numbers; its base is 2e-16 where a Gaussian's is 1 / e, so that its mask is six times narrower)
+    blur: tuple = (0.9, 0.2)  # sd in pixels
+    smooth: tuple = (0.05, 0.0125)  # strength of the total-variation denoising
+    every: int = 10  # steps between blurs, and between denoisings
+    zoom: float = 1.2  # enlargement of the start, in which the network's window wanders
+    windows: int = 5  # how many windows are drawn
+    noise: float = 10 / 255  # sd of the noise added to the start
+
+
+class Curves(NamedTuple):
+    """What the network saw before each step, (steps, n) each."""
+
+    activation: np.ndarray  # 1 at the target
+    distance: np.ndarray  # root mean square of z - t, in units of the features
+    penalty: np.ndarray  # mean |maps of the layer below|, 1 as in the set's own images
+
+
+class Seen(NamedTuple):
+    """The images of n facets."""
+
+    pictures: np.ndarray  # (n, S, S, 3) uint8: the middle of the enlarged image
+    curves: Curves
+    strip: dict[int, np.ndarray]  # {step: pictures after so many steps}
+    shape: np.ndarray  # (n,) of the robust loss, as learnt
+    scale: np.ndarray  # (n,)
+
+
+# ----------------------------------------------------------------------------------------------------- the method
+
+
+def between(pair: tuple, step: int, steps: int) -> float:
+    """The value of a linear schedule (first, last) at a step from 0 to steps - 1."""
+    return pair[0] + (pair[1] - pair[0]) * step / max(1, steps - 1)
+
+
+def below(net: interface.Network, layer: str) -> str | None:
+    """The convolution before `layer` by the papers' names, whose maps are the input of `layer`'s block; None for the
+    first, and for layers without such a name (then there is no penalty, unless a layer is named for it)."""
+    names = sorted(name for name in net.layers if name.startswith("conv") and not name.endswith("_pre"))
+    name = layer.removesuffix("_pre")
+    return names[names.index(name) - 1] if name in names[1:] else None
+
+
+def objective(net: interface.Network, layer: str, penalised: str | None, targets, channels, units, recipe: Recipe):
+    """The dual objective as lib.methods.ascent.maximise wants it, the list of (activation, distance, penalty), (n,)
+    each, that it fills call by call, and a function that tells the robust loss's shape and scale.
+
+    targets (n, C), channels (n, C) bool, units: (feature, map below) scales. One forward pass a call, to the deeper of
+    the two layers, and one backward pass by whoever asks for the gradient.
+    """
+    t, chosen = targets / units[0], torch.as_tensor(channels, device=targets.device)
+    wanted = t * chosen / (t * chosen).square().sum(1, keepdim=True).clamp_min(1e-12)
+    loss, state = adaptive(len(t), t.device)
+    history, names, clock = [], [layer, *([penalised] if penalised else [])], itertools.count()
+
+    def terms(images: Tensor) -> Tensor:
+        maps = interface.forward_to(net, images, names)
+        z = maps[layer].mean((2, 3)) / units[0]
+        rise, cost = (z * wanted).sum(1), z.new_zeros(len(z))
+        if penalised:
+            cost = maps[penalised].abs().flatten(1).mean(1) / units[1]
+        value = recipe.activation * rise - between(recipe.penalty, next(clock), recipe.steps) * cost
+        if recipe.distance:
+            value = value - recipe.distance * loss(z - t)
+        history.append([one.detach() for one in (rise, (z - t).square().mean(1).sqrt(), cost)])
+        return value
+
+    return terms, history, state
+
+
+def synthesise(
+    net: interface.Network,
+    layer: str,
+    aim: facets.Aim,
+    units: tuple[float, float],
+    recipe: Recipe,
+    *,
+    share: float = 0.25,
+    penalised: str | None = None,
+    keep: Sequence[int] = (),
+    seed: int = 0,
+    batch: int = 50,
+) -> Seen:
+    """An image for every row of `aim`, all side by side (`batch` at a time).
+
+    units: what `scales` gives. share: of the channels that count as informative. penalised: the layer whose maps the
+    penalty is on, or None. keep: numbers of steps after which pictures are kept. seed: of noise and windows.
+    """
+    width, _ = facets.extent(net, layer)
+    device = next((p.device for p in net.model.parameters()), aim.starts.device)
+    targets, side = aim.targets.to(device), round(recipe.zoom * net.size)
+    channels = facets.informative(aim.targets, max(1, int(share * width)))
+    noise = torch.randn(aim.starts.shape, generator=torch.Generator().manual_seed(seed))
+    first = functional.interpolate(aim.starts + recipe.noise * noise, (side, side), mode="bilinear", antialias=True)
+    parts = [slice(k, k + batch) for k in range(0, len(first), batch)]
+    made = [
+        _run(net, layer, penalised, first[p].to(device), targets[p], channels[p], units, recipe, keep, seed)
+        for p in parts
+    ]
+    curves = Curves(*(np.concatenate([getattr(one.curves, name) for one in made], 1) for name in Curves._fields))
+    strip = {step: np.concatenate([one.strip[step] for one in made]) for step in made[0].strip}
+    rest = {name: np.concatenate([getattr(one, name) for one in made]) for name in ("pictures", "shape", "scale")}
+    return Seen(curves=curves, strip=strip, **rest)
+
+
+def _run(net, layer, penalised, first, targets, channels, units, recipe: Recipe, keep, seed: int) -> Seen:
+    """One batch of `synthesise`: maximise with the operators of the released code, at most a screen."""
+    steps, side, clock, strip = recipe.steps, first.shape[2], itertools.count(), {}
+    terms, history, state = objective(net, layer, penalised, targets, channels, units, recipe)
+    masks = [regularisers.centre(side, between(recipe.mask, k, steps)).to(first) for k in range(steps)]
+    edge = (side - net.size) // 2
+
+    def middle(offsets: Tensor) -> np.ndarray:
+        return to_pictures(0.5 + offsets[..., edge : edge + net.size, edge : edge + net.size])
+
+    def treat(make: Callable, pair: tuple) -> regularisers.Operator:  # an operator that falls along its schedule
+        def operator(x, gradient, step):
+            return regularisers.blended(make(between(pair, step, steps)), masks[step], recipe.every)(x, gradient, step)
+
+        return operator
+
+    def watch(x, gradient, step):
+        if step + 1 in keep:
+            strip[step + 1] = middle(x)
+        return x
+
+    def optimiser(parameters: list[Tensor]) -> torch.optim.Optimizer:
+        moves = torch.optim.SGD(parameters, lr=recipe.rate[0], momentum=recipe.momentum, nesterov=True)
+        pace = itertools.count()
+        moves.register_step_pre_hook(
+            lambda one, *_: one.param_groups[0].update(lr=between(recipe.rate, next(pace), steps))
+        )
+        return moves
+
+    if 0 in keep:
+        strip[0] = middle(first - 0.5)
+    made = maximise.maximise(
+        lambda offsets: 0.5 + offsets,
+        terms,
+        first - 0.5,
+        steps=steps,
+        optimiser=optimiser,
+        scale=lambda gradient: regularisers.unit_rms(gradient) * masks[next(clock)],
+        transforms=[regularisers.window(net.size, max(1, steps // recipe.windows))],
+        operators=[
+            treat(regularisers.blur, recipe.blur),
+            treat(regularisers.denoise, recipe.smooth),
+            regularisers.box(),
+            watch,
+        ],
+        generator=torch.Generator().manual_seed(seed),
+    )
+    curves = Curves(*(torch.stack(one).cpu().numpy() for one in zip(*history, strict=True)))
+    return Seen(middle(made.parameters), curves, strip, *(one.cpu().numpy() for one in state()))
+
+
+def scales(net: interface.Network, layer: str, penalised: str | None, rows: np.ndarray, images: Tensor) -> tuple:
+    """Root mean square of pooled features (m, C), and mean |map| of the penalised layer over images (n, 3, S, S)."""
+    usual = 1.0
+    if penalised:
+        device = next((p.device for p in net.model.parameters()), images.device)
+        with torch.no_grad():
+            usual = float(interface.forward_to(net, images.to(device), [penalised])[penalised].abs().mean()) or 1.0
+    return float(np.sqrt(np.mean(np.square(rows, dtype=np.float64)))) or 1.0, usual

@@ -1,0 +1,1 @@
+"""What a unit can see, and the patches that excite it most."""

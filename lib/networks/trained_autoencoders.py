@@ -1,0 +1,41 @@
+"""The autoencoders that this project trained: A_S, variants of it, and every A_i.
+
+Names in data/weights/autoencoders: `pretrained` is A_S; `pretrained-clean` saw no noise, `pretrained-small` only a few
+pictures again and again. `alexnet-1` is A_S with its decoder tuned on the AlexNet of seed 1; endings tell the rest:
+`-epoch6` a state on the way, `-encoder`, `-both`, `-fresh` what was tuned instead (fresh: a decoder from random
+weights), `-untrained` on the network before its training, `-clean` from `pretrained-clean`, `-fast` after 20 epochs
+at ten times the rate.
+"""
+
+from torch import nn
+
+from lib.base import weights
+from lib.networks import segnet
+from lib.networks.interface import state_digest
+
+
+def autoencoder(name: str = "pretrained", shape: segnet.Shape | None = None, device: str = "cpu") -> segnet.Autoencoder:
+    """The committed autoencoder `name`, ready to reconstruct.
+
+    ValueError if it has another shape than `shape`, or if the autoencoder it was tuned from is not the committed one.
+    """
+    state, info = weights.load(f"autoencoders/{name}")
+    found = segnet.Shape(*map(tuple, info["made_by"]["shape"]))
+    if shape is not None and segnet.check(shape) != found:
+        raise ValueError(
+            f"autoencoder {name!r} has widths {found.widths} and depths {found.depths}, expected widths "
+            f"{tuple(shape.widths)} and depths {tuple(shape.depths)}; choose those or train another one"
+        )
+    if base := info["made_by"].get("base"):
+        first, described = weights.load(f"autoencoders/{base}")
+        if described["digest"] != info["made_by"]["base_digest"]:
+            raise ValueError(
+                f"autoencoder {name!r} was tuned from another {base!r} than the one that is here; restore both with "
+                "`git checkout data` or train them again with `make retrain`"
+            )
+        state = first | state
+    made = segnet.build(found, name=name)
+    both = nn.ModuleDict({"encoder": made.encoder, "decoder": made.decoder})
+    both.load_state_dict(state)
+    both.eval().requires_grad_(False).to(device)
+    return made._replace(digest=state_digest(both))

@@ -1,0 +1,1 @@
+"""Uncertainty, claims and verdicts, the ledger, figures with provenance, tables, the review."""

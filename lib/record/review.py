@@ -1,0 +1,197 @@
+"""The review: every claim's verdict, every figure, what is wrong with the record and what moved since it was committed.
+
+`python -m lib.record.review --profile embedded` prints it; `--readme` also puts the verdict table into README.md.
+"""
+
+import argparse
+import csv
+import io
+import json
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+from lib.base import files, paths
+from lib.record import claims, figures, ledger
+from lib.record.tables import Table
+
+PENDING = "not yet computed"
+MARKS = "<!-- verdicts:start -->", "<!-- verdicts:end -->"
+HEAD = ("claim", "statement", "measured", "verdict", "notebook")
+
+
+class Gallery(NamedTuple):
+    """Every figure of a profile: name, notebook, caption, alt, and address seen from a notebook (None: unpublished)."""
+
+    rows: list[dict]
+
+    def _repr_html_(self):
+        return "".join(
+            figures.picture(row["name"], row["caption"], row["alt"], row["address"])
+            for row in self.rows
+            if row["address"]
+        )
+
+    def markdown(self) -> str:
+        shown = [row for row in self.rows if row["address"]]
+        return "\n\n".join(f"![{row['alt']}]({row['address']})\n\n**{row['name']}.** {row['caption']}" for row in shown)
+
+    def __repr__(self):
+        return "\n".join(f"{row['name']}: {row['caption']}" for row in self.rows)
+
+
+def verdicts(profile: str) -> dict[str, str]:
+    """Every claim's verdict by id; a claim with parts has one when all its parts are recorded."""
+    rows, found = ledger.recorded(profile), {}
+    for name, claim in claims.load().items():
+        parts = [rows[part]["verdict"] for part in claim["parts"] if part in rows]
+        found[name] = claims.together(parts) if len(parts) == len(claim["parts"]) else PENDING
+    return found
+
+
+def table(profile: str) -> Table:
+    """One row a claim, below it one for each of its parts; what is not recorded names the notebook that will do it."""
+    rows, total, lines = ledger.recorded(profile), verdicts(profile), []
+    for name, claim in claims.load().items():
+        parts, home = claim["parts"], claim["notebook"]
+        alone = rows.get(name) if name in parts else None
+        lines.append((name, claim["statement"], claims.measured(alone) if alone else "", total[name], home))
+        for part in parts if name not in parts else ():
+            row = rows.get(part)
+            lines.append((part, "", claims.measured(row) if row else "", row["verdict"] if row else PENDING, home))
+    return Table(HEAD, lines)
+
+
+def summary(profile: str) -> str:
+    """How many of the claims have which verdict, in one line."""
+    found = list(verdicts(profile).values())
+    kinds = [f"{found.count(kind)} {kind}" for kind in (*claims.VERDICTS, PENDING)]
+    return f"{len(found)} claims, profile {profile}: {', '.join(kinds)}"
+
+
+def markdown(profile: str) -> str:
+    """The verdict table for README.md: one row a claim, its parts' measurements side by side, notebooks as links."""
+    rows, total, lines = ledger.recorded(profile), verdicts(profile), []
+    for name, claim in claims.load().items():
+        texts = []
+        for part in claim["parts"]:
+            if part in rows:
+                label = "" if part == name else f"{part}: "
+                ending = "" if part == name else f" ({rows[part]['verdict']})"
+                texts.append(label + claims.measured(rows[part]) + ending)
+        verdict = f"**{total[name]}**" if total[name] != PENDING else PENDING
+        link = f"[{claim['notebook']}](notebooks/{claim['notebook']}.ipynb)"
+        there = (paths.notebooks() / f"{claim['notebook']}.ipynb").exists()
+        lines.append((name, claim["statement"], "<br>".join(texts), verdict, link if there else claim["notebook"]))
+    return summary(profile) + ".\n\n" + Table(HEAD, lines).markdown()
+
+
+def readme(profile: str, path: str | Path | None = None) -> Path:
+    """Put the verdict table between its two markers in README.md, leaving the rest as it is."""
+    path = Path(path or paths.ROOT / "README.md")
+    text = path.read_text()
+    if any(text.count(mark) != 1 for mark in MARKS) or text.index(MARKS[0]) > text.index(MARKS[1]):
+        raise ValueError(f"{path}: expected one line {MARKS[0]} and, below it, one line {MARKS[1]}")
+    before, after = text.split(MARKS[0])[0], text.split(MARKS[1])[1]
+    new = f"{before}{MARKS[0]}\n{markdown(profile)}\n{MARKS[1]}{after}"
+    return files.atomic_write(path, new) if new != text else path
+
+
+def gallery(profile: str) -> Gallery:
+    """Every figure in the ledgers, in the order of the notebooks."""
+    found = []
+    for book in ledger.read_all(profile).values():
+        for name, row in sorted(book["figures"].items()):
+            address = f"../figures/{profile}/{name}.png" if row["published"] else None
+            entry = {"name": name, "notebook": book["notebook"], "caption": row["caption"], "alt": row["alt"]}
+            found.append(entry | {"address": address})
+    return Gallery(found)
+
+
+def check(profile: str) -> list[str]:
+    """What is wrong with a profile's record, a sentence each: figures, and verdicts that the rules do not give."""
+    problems, known = figures.check(profile), claims.load()
+    for book in ledger.read_all(profile).values():
+        for name, row in book["claims"].items():
+            try:
+                claim, entry = claims.part(name, known)
+            except ValueError as error:
+                problems.append(f"{book['notebook']}: {error}")
+                continue
+            again = claims.verdict(entry, *(row[key] for key in ("value", "interval", "null", "named", "seeds")))
+            if again != row["verdict"]:
+                problems.append(
+                    f"{name}: recorded as {row['verdict']}, and data/claims.yaml now gives {again}; "
+                    f"run notebook {known[claim]['notebook']} again"
+                )
+    return problems
+
+
+def committed(path: Path) -> str | None:
+    """A file's text as it is in the last commit; None if it is not there, or if there is no git."""
+    command = ["git", "-C", str(path.parent), "show", f"HEAD:./{path.name}"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode() if done.returncode == 0 else None
+
+
+def moved(profile: str, tolerance: float = claims.TOLERANCE) -> list[ledger.Moved] | None:
+    """Every number and verdict that left the committed one by more than its tolerance; None if nothing is committed.
+
+    Claims have their own tolerances (data/claims.yaml); the numbers behind figures use `tolerance`.
+    """
+    found, seen = [], False
+    for path in sorted((paths.figures() / profile).glob("*")):
+        old = committed(path) if path.name.endswith(("_ledger.json", ".csv")) else None
+        seen |= old is not None
+        if old is None or old == path.read_text():
+            continue
+        if path.suffix == ".csv":
+            found += compare_csv(old, path.read_text(), tolerance, path.name)
+        else:
+            found += claims.compare(json.loads(old), json.loads(path.read_text()))
+    return found if seen else None
+
+
+def compare_csv(old: str, new: str, tolerance: float, name: str) -> list[ledger.Moved]:
+    """Cells of two CSV texts that differ: numbers beyond `tolerance`, words at all; or that the shape changed."""
+    before, after = ([*csv.reader(io.StringIO(text))] for text in (old, new))
+    if [len(row) for row in before] != [len(row) for row in after] or before[:1] != after[:1]:
+        return [ledger.Moved(name, f"{len(before)} lines", f"{len(after)} lines, or other columns")]
+    found = []
+    for line, (one, two) in enumerate(zip(before[1:], after[1:], strict=True), start=1):
+        for column, a, b in zip(before[0], one, two, strict=True):
+            try:
+                differs = ledger.far(float(a), float(b), tolerance)
+            except ValueError:
+                differs = a != b
+            if differs:
+                found.append(ledger.Moved(f"{name}, row {line}, {column}", a, b))
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the review; 1 if the record has problems, else 0 (a verdict, whatever it is, is a result)."""
+    parser = argparse.ArgumentParser(prog="python -m lib.record.review", description=__doc__.splitlines()[0])
+    parser.add_argument("--profile", default="embedded", help="whose ledgers to read: embedded, smoke, ...")
+    parser.add_argument("--readme", action="store_true", help="also put the verdict table into README.md")
+    options = parser.parse_args(arguments)
+    problems, changes = check(options.profile), moved(options.profile)
+    lines = [repr(table(options.profile)), "", summary(options.profile)]
+    lines += ["", "Problems:", *problems] if problems else []
+    if changes is None:
+        lines += ["", "No committed ledger to compare with."]
+    elif changes:
+        lines += ["", f"{len(changes)} numbers moved beyond their tolerance since the last commit:", *map(str, changes)]
+    else:
+        lines += ["", "No number moved beyond its tolerance since the last commit."]
+    print("\n".join(lines))  # noqa: T201 - this is the command's output
+    if options.readme:
+        readme(options.profile)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""How notebooks and jobs run: parameters, staleness, execution, the bytes of a notebook."""

@@ -1,0 +1,25 @@
+"""What the jobs of lib/jobs have in common: the parameters of a notebook in a profile, and a process that repeats."""
+
+import argparse
+from collections.abc import Callable
+
+from lib.base.repeatable import repeatable
+from lib.running import params
+
+
+def of(notebook: str, compute: Callable[[dict], None]) -> Callable[..., None]:
+    """The `main` of a job: `compute` with the parameters that a profile gives to `notebook`.
+
+    Nothing is computed where the notebook is to train networks of its own, since the job would read the committed ones.
+    """
+
+    def main(arguments: list[str] | None = None) -> None:
+        parser = argparse.ArgumentParser(description=compute.__doc__)
+        parser.add_argument("--profile", default="embedded", help="smoke, embedded, ... (notebooks/profiles)")
+        profile = parser.parse_args(arguments).profile
+        repeatable(0)
+        chosen = params.profile(profile)[notebook]
+        if not chosen["retrain"]:
+            compute(chosen)
+
+    return main

@@ -1,0 +1,188 @@
+"""Parameters of the notebooks: what each is allowed to be, and the sentence a reader gets when it is not.
+
+notebooks/index.yaml declares every parameter; notebooks/profiles/<profile>.yaml holds the values of a whole run. Both
+are checked before any cell runs, and `lib.running.run.start` checks again inside the notebook.
+"""
+
+import math
+from pathlib import Path
+
+import yaml
+
+from lib.base import nearest, paths
+
+COMMON = "every_notebook"  # the entry of the index and of a profile that stands for all notebooks
+TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list}
+FIELDS = {"title", "reproduces", "claims", "figures", "inputs", "jobs", "after", "planned", "parameters"}
+RULES = {"type", "meaning", "min", "max", "choices", "items", "min_items", "max_items", "unique"}
+
+
+def index(folder: Path | None = None) -> dict[str, dict]:
+    """The table of notebooks without its common entry: {notebook: entry}, each entry's parameters with the common ones.
+
+    ValueError names the entry and the field if the file does not keep to its own rules.
+    """
+    path = (folder or paths.notebooks()) / "index.yaml"
+    table = read_yaml(path)
+    common = table.pop(COMMON, {}).get("parameters", {})
+    entries = {}
+    for name, entry in table.items():
+        for field in set(entry) - FIELDS:
+            raise ValueError(f"{path.name}, {name}: unknown field {field!r}{nearest.nearest(field, FIELDS)}")
+        entry = {"claims": [], "figures": [], "inputs": [], "jobs": [], "after": [], "planned": False} | entry
+        entry["own"] = list(entry.get("parameters") or {})
+        entry["parameters"] = common | (entry.get("parameters") or {})
+        for parameter, rule in entry["parameters"].items():
+            _check_rule(f"{path.name}, {name}, {parameter}", rule)
+        entries[name] = entry
+    return {name: entries[name] | {"after": _after(name, entries)} for name in sorted(entries)}
+
+
+def _after(name: str, entries: dict) -> list[str]:
+    after = entries[name]["after"]
+    for other in after:
+        if other != "all" and other not in entries:
+            raise ValueError(
+                f"index.yaml, {name}: 'after' names an unknown notebook {other!r}{nearest.nearest(other, entries)}"
+            )
+    return sorted(set(entries) - {name}) if after == ["all"] else after
+
+
+def _check_rule(place: str, rule: dict) -> None:
+    for field in set(rule) - RULES:
+        raise ValueError(f"{place}: unknown field {field!r}{nearest.nearest(field, RULES)}")
+    if rule.get("type") not in TYPES:
+        raise ValueError(f"{place}: type is {rule.get('type')!r}, expected one of {', '.join(TYPES)}")
+    if not rule.get("meaning"):
+        raise ValueError(f"{place}: 'meaning' is missing, expected one line with the unit")
+
+
+def resolve(name: str, entries: dict) -> str:
+    """The full name of a notebook given as '09', '09_occlusion' or '09_occlusion.ipynb'."""
+    short = Path(str(name)).name.removesuffix(".ipynb")
+    found = [full for full in entries if short in (full, full[:2])]
+    if not found:
+        raise ValueError(f"unknown notebook {name!r}{nearest.nearest(short, entries)}")
+    return found[0]
+
+
+def profiles(folder: Path | None = None) -> list[str]:
+    """Names of the profiles that exist."""
+    return sorted(path.stem for path in ((folder or paths.notebooks()) / "profiles").glob("*.yaml"))
+
+
+def profile(name: str, entries: dict | None = None, folder: Path | None = None) -> dict[str, dict]:
+    """Checked values of a profile for every notebook: {notebook: {parameter: value}}, common values included.
+
+    What a profile leaves out has the value of the embedded profile, which is that of the notebooks' own cells.
+    """
+    folder = folder or paths.notebooks()
+    entries = index(folder) if entries is None else entries
+    if name not in profiles(folder):
+        raise ValueError(f"unknown profile {name!r}{nearest.nearest(name, profiles(folder))}")
+    complete = {notebook: {} for notebook in entries}
+    for layer in dict.fromkeys(("embedded", name)):
+        path = folder / "profiles" / f"{layer}.yaml"
+        values = read_yaml(path)
+        common = (values.pop(COMMON, None) or {}) | {"profile": name}
+        for notebook in set(values) - set(entries):
+            raise ValueError(f"profiles/{path.name}: unknown notebook {notebook!r}{nearest.nearest(notebook, entries)}")
+        for notebook, entry in entries.items():
+            given = common | (values.get(notebook) or {})
+            complete[notebook] |= check(given, entry["parameters"], f"profiles/{path.name}, {notebook}")
+    return complete
+
+
+def overrides(texts: list[str], notebooks: list[str], entries: dict) -> dict[str, dict]:
+    """Values given on the command line: 'name=value' for every notebook in `notebooks` that declares the name, or
+    'notebook.name=value' for one. Values are read as YAML, so `[1, 2]`, `0.5`, `true` and `text` mean what they say.
+    """
+    given = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        name = name.strip()
+        if not sign or not name:
+            raise ValueError(f"-p {text!r}: expected name=value or notebook.name=value")
+        chosen = notebooks
+        if "." in name:
+            notebook, _, name = name.rpartition(".")
+            chosen = [resolve(notebook, entries)]
+        if name == "profile":
+            raise ValueError("-p profile=...: a profile is chosen with --profile (make: PROFILE=...)")
+        holders = [notebook for notebook in chosen if name in entries[notebook]["parameters"]]
+        if not holders:
+            known = {known for notebook in chosen for known in entries[notebook]["parameters"]}
+            raise ValueError(f"unknown parameter {name!r} of {', '.join(chosen)}{nearest.nearest(name, known)}")
+        for notebook in holders:
+            rules = {name: entries[notebook]["parameters"][name]}
+            given.setdefault(notebook, {}).update(check({name: yaml.safe_load(value)}, rules, notebook))
+    return given
+
+
+def check(values: dict, rules: dict[str, dict], place: str) -> dict:
+    """`values` if every one has a declared name, the right type and an allowed value; else a sentence (ValueError)."""
+    for name, value in values.items():
+        if name not in rules:
+            raise ValueError(f"{place}: unknown parameter {name!r}{nearest.nearest(name, rules)}")
+        _check_value(f"{place}: {name}", value, rules[name])
+    return dict(values)
+
+
+def allowed(rule: dict) -> str:
+    """What a rule allows, in words: 'int from 1 to 64'."""
+    if "choices" in rule:
+        return f"one of {', '.join(map(str, rule['choices']))}"
+    text = rule.get("type", "value")
+    if "min" in rule:
+        text += f" from {rule['min']}"
+    if "max" in rule:
+        text += f" up to {rule['max']}"
+    if "items" in rule:
+        text += f" of {rule.get('min_items', 0)} or more items, each {allowed(rule['items'])}"
+    if "max_items" in rule:
+        text += f", at most {rule['max_items']} items"
+    return text + (", none twice" if rule.get("unique") else "")
+
+
+def _check_value(name: str, value, rule: dict) -> None:
+    wrong = ValueError(f"{name} is {value!r} ({type(value).__name__}), expected {allowed(rule)}")
+    kind = rule.get("type")
+    if kind and (not isinstance(value, TYPES[kind]) or (isinstance(value, bool) and kind != "bool")):
+        raise wrong
+    if isinstance(value, float) and not math.isfinite(value):
+        raise wrong
+    if "choices" in rule and value not in rule["choices"]:
+        raise wrong
+    if ("min" in rule and value < rule["min"]) or ("max" in rule and value > rule["max"]):
+        raise wrong
+    if kind == "list":
+        if not rule.get("min_items", 0) <= len(value) <= rule.get("max_items", math.inf):
+            raise wrong
+        if rule.get("unique") and any(one in value[:place] for place, one in enumerate(value)):
+            raise wrong
+        for place, one in enumerate(value):
+            _check_value(f"{name}[{place}]", one, rule.get("items", {}))
+
+
+def read_yaml(path: Path) -> dict:
+    """A YAML file that holds a dictionary; ValueError names the file if it is missing, damaged, or has a key twice."""
+    try:
+        value = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Strict)
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} does not exist") from error
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} holds {type(value).__name__}, expected names with values")
+    return value
+
+
+class _Strict(yaml.SafeLoader):
+    """YAML that refuses a key given twice, where plain YAML would silently keep the last."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for place, key in enumerate(keys):
+            if key in keys[:place]:
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep)

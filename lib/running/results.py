@@ -1,0 +1,149 @@
+"""Where the results of a notebook lie, whether they are all there, and how they take the place of older ones."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from lib.base import files, paths
+from lib.record import claims, ledger
+
+
+class Job(NamedTuple):
+    """One notebook of a run: where its copy, its figures and its marker go."""
+
+    notebook: str  # "09_occlusion"
+    profile: str
+    entry: dict  # its entry in the index
+    values: dict  # its checked parameters
+    key: dict  # lib.running.staleness
+    folder: Path  # build/<profile>
+    figures: Path  # figures/<profile>
+    publish: bool  # whether the outputs go into notebooks/ as well
+
+    @property
+    def number(self) -> str:
+        return self.notebook[:2]
+
+    @property
+    def copy(self) -> Path:
+        return self.folder / f"{self.notebook}.ipynb"
+
+    @property
+    def failed(self) -> Path:
+        return self.folder / f"{self.notebook}.failed.ipynb"
+
+    @property
+    def marker(self) -> Path:
+        return self.folder / "done" / f"{self.number}.json"  # Snakemake's: it removes it before it starts the job
+
+    @property
+    def memory(self) -> Path:
+        return self.folder / "last" / f"{self.number}.json"  # ours: what the last finished run was made from
+
+
+class Failed(Exception):
+    """A notebook did not do what it declares; the message is one sentence for the reader."""
+
+
+def state(job: Job) -> dict:
+    """What a run of this notebook is made from: its key, and the results of the notebooks whose ledgers it reads."""
+    return {"key": job.key, "after": {other[:2]: _results(job, other[:2]) for other in job.entry["after"]}}
+
+
+def remembered(job: Job) -> dict:
+    """The `state` of the last finished run; empty if there is none that can be read."""
+    try:
+        return json.loads(job.memory.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def fresh(job: Job) -> bool:
+    """Whether the last finished run was made from just this, and all that it left is still there."""
+    return remembered(job) == state(job) and present(job)
+
+
+def mark(job: Job) -> None:
+    """Write the marker that tells Snakemake that the notebook is done; its content follows the results."""
+    files.write_json(job.marker, {"results": _results(job, job.number)})
+
+
+def publish(job: Job, log) -> bool:
+    """Put the outputs of the executed copy into notebooks/, where bytes differ; False if there is nothing to write."""
+    if not job.publish or not job.copy.exists():
+        return False
+    import nbformat  # here, since it takes longer to load than a plan to make
+
+    from lib.running import notebook_bytes
+
+    path = paths.notebooks() / f"{job.notebook}.ipynb"
+    old = path.read_text(encoding="utf-8")
+    merged = notebook_bytes.merge(nbformat.reads(old, as_version=4), nbformat.read(job.copy, as_version=4))
+    if merged is None:
+        log(f"{job.notebook}: its code changed while it ran, so notebooks/ is left as it is; run it again")
+        return False
+    new = notebook_bytes.text(merged)
+    if new == old:
+        return False
+    files.atomic_write(path, new)
+    return True
+
+
+def present(job: Job) -> bool:
+    """Whether the executed copy and everything that the notebook declares are where a finished run puts them."""
+    path = job.figures / f"{job.number}_ledger.json"
+    declared = job.entry["figures"] or job.entry["claims"]
+    return job.copy.exists() and (path.exists() or not declared) and not _absent_figures(job, job.figures)
+
+
+def missing(job: Job) -> str:
+    """What this run should have written and did not, as the end of a sentence; empty if everything is there."""
+    book = ledger.read(job.notebook, job.profile)
+    known = claims.load() if job.entry["claims"] else {}
+    parts = [part for name in job.entry["claims"] for part in known.get(name, {"parts": [name]})["parts"]]
+    lost = [f"claim {name} was not recorded" for name in parts if name not in book["claims"]]
+    lost += [f"figure {name} was not saved" for name in job.entry["figures"] if name not in book["figures"]]
+    lost += [f"the file of figure {name} is missing" for name in _absent_figures(job, paths.figures() / job.profile)]
+    return ", ".join(dict.fromkeys(lost))
+
+
+def _absent_figures(job: Job, folder: Path) -> list[str]:
+    private = paths.build() / job.profile / "figures"  # figures that hold pictures of others stay there
+    return [n for n in job.entry["figures"] if not any((place / f"{n}.json").exists() for place in (folder, private))]
+
+
+def _results(job: Job, number: str) -> dict[str, str]:
+    """Digests of the figures and the ledger of a notebook of this profile."""
+    return {path.name: files.file_digest(path) for path in sorted(job.figures.glob(f"{number}_*.*"))}
+
+
+def install(staged: Path, job: Job) -> None:
+    """Move a finished run's figures into place, the ledger last; what the notebook no longer makes goes."""
+    new = [path for path in sorted(staged.iterdir()) if not path.is_symlink()]
+    for path in new:
+        if not path.name.startswith(f"{job.number}_"):
+            raise Failed(f"{job.notebook} saved {path.name}, expected a name that begins with {job.number}_")
+    for path in sorted(new, key=lambda path: path.name.endswith("_ledger.json")):
+        place = job.figures / path.name
+        if not place.exists() or place.read_bytes() != path.read_bytes():
+            files.atomic_write(place, path.read_bytes())
+    for path in job.figures.glob(f"{job.number}_*.*"):
+        if path.name not in {one.name for one in new}:
+            path.unlink()
+
+
+def lend_others(job: Job, staged: Path) -> None:
+    """Let a notebook that reads the others' ledgers see them in the staging folder."""
+    for path in job.figures.glob("*"):
+        if path.is_file() and not path.name.startswith(f"{job.number}_"):
+            (staged / path.name).symlink_to(path)
+
+
+def check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # a name of its own: notebooks run side by side
+            pass
+    except OSError as error:
+        raise PermissionError(f"{folder} cannot be written ({error.strerror or error}): figures go there") from error

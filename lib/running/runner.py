@@ -1,0 +1,298 @@
+"""`python -m lib.running.runner`: run numbered notebooks through Snakemake and papermill, only where something changed.
+
+run      the notebooks of a profile, jobs side by side          execute  one notebook, in this process
+status   which notebooks are fresh, stale or missing, and why   job      one shared artefact, lib.<job>
+"""
+
+import argparse
+import json
+import os
+import runpy
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from lib.base import files, locks, nearest, paths, processor
+from lib.running import params, results, staleness
+
+OURS = "\x1f"  # begins the lines that notebooks write, among those of Snakemake
+
+
+class Plan(NamedTuple):
+    """What a run of a profile consists of."""
+
+    profile: str
+    given: list[str]  # -p of the command line, each as notebook.name=value
+    folder: Path  # build/<profile>, or build/<profile>-custom where parameters are given
+    notebooks: dict[str, results.Job]  # by name, in reading order
+    jobs: dict[str, dict]  # keys of the shared artefacts, by name
+    needs: dict[str, list[str]]  # number of a notebook -> markers that must be there before it
+
+
+def plan(profile: str, given: list[str] | None = None, chosen: list[str] | None = None) -> Plan:
+    """Everything checked, nothing run: ValueError with a sentence for an unknown or wrong profile, notebook, parameter.
+
+    With parameters `given`, results stay in build/<profile>-custom and no committed file is touched.
+    """
+    entries = params.index()
+    values = params.profile(profile, entries)
+    written = {name: entry for name, entry in entries.items() if not entry["planned"]}
+    for name in written:
+        if not (paths.notebooks() / f"{name}.ipynb").is_file():
+            raise ValueError(f"notebooks/{name}.ipynb is missing; its entry in the index does not say 'planned: true'")
+    chosen = [params.resolve(name, entries) for name in chosen or written]
+    for name in chosen:
+        if name not in written:
+            raise ValueError(f"{name} is planned but not written yet; written: {', '.join(written)}")
+    changed = params.overrides(given or [], chosen, entries)
+    for name in changed:
+        values[name] |= changed[name]
+    given = [f"{name}.{key}={json.dumps(value)}" for name in changed for key, value in changed[name].items()]
+    folder = paths.build() / (f"{profile}-custom" if given else profile)
+    figures = (folder / "figures" if given else paths.figures()) / profile
+    users = {}
+    for name, entry in written.items():
+        for job in entry["jobs"]:
+            users.setdefault(job, {})[name] = entry
+    jobs = {job: staleness.job_key(job, users[job], values) for job in users}
+    notebooks, needs = {}, {}
+    for name, entry in written.items():
+        entry = entry | {"after": [other for other in entry["after"] if other in written]}
+        path = paths.notebooks() / f"{name}.ipynb"
+        key = staleness.notebook_key(path, entry, values[name], {job: jobs[job] for job in entry["jobs"]})
+        publish = profile == "embedded" and not given
+        notebooks[name] = results.Job(name, profile, entry, values[name], key, folder, figures, publish)
+        needs[name[:2]] = [f"done/{job}.json" for job in entry["jobs"]] + [f"done/{n[:2]}.json" for n in entry["after"]]
+    return Plan(profile, given, folder, notebooks, jobs, needs)
+
+
+def write_keys(plan: Plan) -> None:
+    """Write build/<profile>/keys, each file only where its content changed; forget markers that no longer hold."""
+    keys = {job.number: job.key for job in plan.notebooks.values()} | plan.jobs
+    for name, key in keys.items():
+        path = plan.folder / "keys" / f"{name}.key"
+        text = json.dumps(key, indent=1, sort_keys=True)
+        if not path.exists() or path.read_text() != text:
+            files.atomic_write(path, text)
+    for job in plan.notebooks.values():
+        if results.remembered(job).get("key") != job.key or not results.present(job):
+            job.marker.unlink(missing_ok=True)
+
+
+def status(plan: Plan) -> dict[str, list[str]]:
+    """{notebook: reasons why it must run}; an empty list means fresh. Nothing is written."""
+    found = {}
+    for name, job in plan.notebooks.items():
+        last, now = results.remembered(job), results.state(job)
+        found[name] = staleness.reasons(last.get("key"), now["key"])
+        found[name] += [
+            f"results of {n} changed" for n in now["after"] if last and last["after"].get(n) != now["after"][n]
+        ]
+        if not found[name] and not results.present(job):
+            found[name] = ["something that it declares is missing from its outputs"]
+    return found
+
+
+def run(plan: Plan, chosen: list[str], cores: int) -> int:
+    """Run what is stale among `chosen` (all if empty); 0 if all of it is there at the end."""
+    # Snakemake shares the first lock, so that none of a killed run is left when it is free; the second is ours alone.
+    alive = plan.folder / "alive.lock"
+    with locks.lock(plan.folder / "run.lock", seconds=5) as held, locks.lock(alive, seconds=5) as own:
+        if held is None or own is None:
+            raise ValueError(
+                f"another run of {plan.folder.name} is at work (its lock: {plan.folder / 'run.lock'}); wait for it"
+            )
+        jobs = [plan.notebooks[params.resolve(name, plan.notebooks)] for name in chosen or plan.notebooks]
+        for name, why in status(plan).items():
+            if why and plan.notebooks[name] in jobs:
+                say(f"{name}: to run, since {'; '.join(why)}")
+        write_keys(plan)
+        command = snakemake(plan, cores) + [f"done/{job.number}.json" for job in jobs]
+        environment = os.environ | child_environment() | {"COMPANION_RUN": str(alive)}
+        log = _log_file(plan, "snakemake")
+        code = _supervise(command, environment, held, log)
+        for job in plan.notebooks.values():
+            if job.marker.exists() and results.fresh(job) and results.publish(job, say):
+                say(f"{job.notebook}: notebooks/ now holds the outputs of its last run")
+        late = [job for job in jobs if not job.marker.exists()]
+        failures = {job.number: plan.folder / "logs" / f"{job.number}.failure" for job in late}
+        failures = {number: path.read_text().strip() for number, path in failures.items() if path.exists()}
+        for job in late:
+            before = [number for number in failures if f"done/{number}.json" in plan.needs[job.number]]
+            waits = f"{job.notebook}: not run, since {', '.join(before)} failed"
+            say(failures.get(job.number) or (waits if before else f"{job.notebook}: did not run to its end"))
+        if (code or late) and not failures:
+            say(f"Snakemake ended with {code}; the end of {log}:\n" + "\n".join(log.read_text().splitlines()[-15:]))
+        if (
+            code == 0
+            and plan.profile != "smoke"
+            and not plan.given
+            and all(map(results.fresh, plan.notebooks.values()))
+        ):
+            processor.record(plan.profile)
+        say(f"{len(jobs) - len(late)} of {len(jobs)} notebooks of {plan.folder.name} are up to date")
+        return 1 if late or code else 0
+
+
+def _supervise(command: list[str], environment: dict, held, log: Path) -> int:
+    """Exit code of Snakemake; the notebooks' lines go to the reader, its own talk stays in the log. It shares our lock.
+
+    A file lies between it and us, since Snakemake would wait forever on the pipe of a run that was killed.
+    """
+    with open(log, "w", encoding="utf-8") as end:
+        process = subprocess.Popen(command, env=environment, pass_fds=[held.fileno()], stdout=end, stderr=end)
+    for caught in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(caught, lambda number, _: process.send_signal(signal.SIGTERM))
+    with open(log, encoding="utf-8", errors="replace") as file:
+        rest = ""
+        while True:
+            ended = process.poll() is not None
+            *lines, rest = (rest + file.read()).split("\n")
+            for line in lines:
+                if line.startswith(OURS):
+                    say(line.removeprefix(OURS))
+            if ended:
+                return process.returncode
+            time.sleep(0.1)
+
+
+def snakemake(plan: Plan, cores: int) -> list[str]:
+    """The command that runs what is stale. Its own lock is off: ours goes with the process, even a killed one."""
+    # Outputs appear whole or not at all, so a file that Snakemake marks as incomplete after a kill is complete.
+    return [
+        *(
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--snakefile",
+            str(paths.ROOT / "Snakefile"),
+            "--directory",
+            str(plan.folder),
+        ),
+        *("--cores", str(cores), "--scheduler", "greedy", "--rerun-triggers", "mtime", "--keep-going"),
+        *("--nolock", "--ignore-incomplete", "--quiet", "progress", "rules", "reason", "host"),
+        *("--config", f"profile={plan.profile}", f"given={json.dumps(plan.given)}", "--"),
+    ]
+
+
+def command(plan: Plan, verb: str, name: str) -> str:
+    """The shell command of one job of the Snakefile."""
+    given = [text for one in plan.given for text in ("-p", one)]
+    stale = ["--if-stale"] if verb == "execute" else []
+    return shlex.join(
+        [sys.executable, "-m", "lib.running.runner", verb, name, "--profile", plan.profile, *stale, *given]
+    )
+
+
+def child_environment() -> dict[str, str]:
+    """What makes a notebook's process repeatable: one thread, one hash seed, no settings of the user's.
+
+    glibc is told to keep the memory of large tensors for the next ones: else a third of the time goes into getting
+    fresh pages from the system. Other C libraries ignore its two variables.
+    """
+    threads = (
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+    )
+    os.environ.pop("MPLBACKEND", None)  # the kernel's own choice shows figures in the notebook
+    return dict.fromkeys(threads, "1") | {
+        "MALLOC_MMAP_THRESHOLD_": str(2**30),
+        "MALLOC_TRIM_THRESHOLD_": str(2**27),
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": str(paths.ROOT),
+        "PYTHONUTF8": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "IPYTHONDIR": str(paths.build() / "settings" / "ipython"),
+        "MPLCONFIGDIR": str(paths.build() / "settings" / "matplotlib"),
+        "COMPANION_FIGURES": str(paths.figures()),
+        "COMPANION_BUILD": str(paths.build()),
+        "COMPANION_NOTEBOOKS": str(paths.notebooks()),
+    }
+
+
+def execute(plan: Plan, name: str, if_stale: bool = False) -> None:
+    """Run one notebook here and now, stale or not, with its log in build/<profile>/logs.
+
+    With `if_stale` it does not run again where the notebooks it reads were run again with the same results.
+    """
+    from lib.running import execution  # here, since Jupyter's libraries take longer to load than a plan to make
+
+    job = plan.notebooks[params.resolve(name, plan.notebooks)]
+    if if_stale and results.fresh(job):
+        return results.mark(job)
+    failure = plan.folder / "logs" / f"{job.number}.failure"
+    failure.unlink(missing_ok=True)
+    with open(_log_file(plan, job.number), "w", encoding="utf-8") as file:
+        try:
+            execution.execute(
+                job, lambda line: (say(line), file.write(f"{time.strftime('%X')} {line}\n"), file.flush())
+            )
+        except (results.Failed, OSError) as error:
+            files.atomic_write(failure, f"{error}\n")
+            file.write(f"{error}\n")
+            raise
+
+
+def job(plan: Plan, name: str) -> None:
+    """Compute a shared artefact: lib.jobs.<name> with the profile as its argument, then its marker."""
+    if name not in plan.jobs:
+        raise ValueError(f"unknown job {name!r}{nearest.nearest(name, plan.jobs)}")
+    say(f"{name}: begins")
+    sys.argv = [f"lib.jobs.{name}", "--profile", plan.profile]
+    runpy.run_module(f"lib.jobs.{name}", run_name="__main__")
+    files.write_json(plan.folder / "done" / f"{name}.json", {"key": plan.jobs[name]})
+
+
+def _log_file(plan: Plan, name: str) -> Path:
+    path = plan.folder / "logs" / f"{name}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def say(line: str) -> None:
+    """A line for the reader, on stderr; marked where a run above passes it on."""
+    mark = OURS if "COMPANION_RUN" in os.environ else ""
+    sys.stderr.write("".join(f"{mark}{one}\n" for one in line.splitlines()))
+    sys.stderr.flush()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m lib.running.runner", description=__doc__.splitlines()[0])
+    parser.add_argument("verb", choices=["run", "status", "execute", "job"])
+    parser.add_argument("names", nargs="*", help="numbers or names of notebooks; all if none is given")
+    parser.add_argument("--profile", default="embedded", help="smoke, embedded, ... (notebooks/profiles)")
+    parser.add_argument("--cores", type=int, default=min(os.cpu_count() or 1, 4), help="notebooks at the same time")
+    parser.add_argument("-p", dest="given", action="append", default=[], metavar="NAME=VALUE", help="another value")
+    parser.add_argument("--if-stale", action="store_true", help="execute: not if nothing changed since its last run")
+    options = parser.parse_intermixed_args(arguments)
+    if options.verb in ("execute", "job"):
+        os.environ.update(child_environment())
+        for variable in ("IPYTHONDIR", "MPLCONFIGDIR"):
+            os.makedirs(os.environ[variable], exist_ok=True)
+        if os.environ.get("COMPANION_RUN"):
+            locks.leave_with(os.environ["COMPANION_RUN"])
+    try:
+        made = plan(options.profile, options.given, options.names if options.verb in ("run", "status") else None)
+        if options.verb == "run":
+            return run(made, options.names, options.cores)
+        if options.verb == "status":
+            for name, why in status(made).items():
+                say(f"{name}: {'to run, since ' + '; '.join(why) if why else 'fresh'}")
+        for name in options.names if options.verb in ("execute", "job") else []:
+            execute(made, name, options.if_stale) if options.verb == "execute" else job(made, name)
+    except (ValueError, OSError, results.Failed) as error:
+        told = "COMPANION_RUN" in os.environ and isinstance(error, results.Failed)  # the run tells it at its end
+        say(f"{options.names[0]}: failed" if told else str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

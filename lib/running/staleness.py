@@ -1,0 +1,89 @@
+"""Why a notebook must run again: a key made of its code cells, its parameters, the parts of lib it imports, its inputs.
+
+Contents are compared, never dates or outputs, so neither `git checkout` nor an edited paragraph makes a notebook stale.
+"""
+
+import functools
+import glob
+import json
+import tomllib
+from pathlib import Path
+
+import yaml
+
+from lib.base import closure, files, paths
+
+SHOWN = 4  # names of what changed that a reason lists
+
+
+def notebook_key(path: Path, entry: dict, values: dict, jobs: dict[str, dict]) -> dict:
+    """The key of a notebook; `values` are its checked parameters, `jobs` the keys of the jobs that it needs."""
+    cells = code_cells(json.loads(path.read_text(encoding="utf-8")))
+    return {
+        "code": files.key_digest({"cells": cells}),
+        "parameters": values,
+        "lib": closure.closure(cells),
+        "inputs": inputs(entry) | {f"job {name}": files.key_digest(key) for name, key in jobs.items()},
+        "declared": {field: entry[field] for field in ("claims", "figures", "jobs", "after")},
+        "packages": packages(),
+    }
+
+
+def job_key(name: str, users: dict[str, dict], values: dict[str, dict]) -> dict:
+    """The key of the job `lib.jobs.<name>`; `users` are the index entries of the notebooks that need it."""
+    read = {}
+    for notebook in users:
+        read |= inputs(users[notebook] | {"claims": []})
+    return {
+        "parameters": {notebook: values[notebook] for notebook in users},
+        "lib": closure.of_modules(f"lib.jobs.{name}"),
+        "inputs": read,
+        "packages": packages(),
+    }
+
+
+def code_cells(notebook: dict) -> list[str]:
+    """Sources of the code cells of a notebook read as JSON, without the cell that papermill injects."""
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    cells = [cell for cell in cells if "injected-parameters" not in cell.get("metadata", {}).get("tags", [])]
+    return ["".join(cell["source"]) for cell in cells]
+
+
+def inputs(entry: dict) -> dict[str, str]:
+    """Digests of the files that an entry names as inputs, and of the claims that it must record."""
+    found = {}
+    for pattern in entry["inputs"]:
+        for name in sorted(glob.glob(pattern, root_dir=paths.ROOT, recursive=True)):
+            if (paths.ROOT / name).is_file():
+                found[name] = files.file_digest(paths.ROOT / name)
+    claims = _parsed((paths.ROOT / "data/claims.yaml").read_text(encoding="utf-8")) if entry["claims"] else {}
+    return found | {f"claim {name}": files.key_digest({"rule": claims.get(name)}) for name in entry["claims"]}
+
+
+@functools.cache
+def _parsed(text: str) -> dict:
+    return yaml.safe_load(text)
+
+
+def packages() -> str:
+    """Digest of the pinned direct dependencies; tools for tests do not count."""
+    project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return files.key_digest({"packages": sorted(project["dependencies"])})
+
+
+def reasons(old: dict | None, new: dict) -> list[str]:
+    """What differs between two keys, in words; empty if nothing does."""
+    if old is None:
+        return ["it has not run yet"]
+    found = []
+    for part in sorted(set(old) | set(new)):
+        before, after = old.get(part), new.get(part)
+        if before == after:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            names = sorted(name for name in set(before) | set(after) if before.get(name) != after.get(name))
+            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+            found.append(f"{part} changed: {', '.join(names[:SHOWN])}{more}")
+        else:
+            found.append(f"{part} changed")
+    return found

@@ -1,0 +1,1 @@
+"""How the committed networks were trained: `python -m lib.training.make_...`."""

@@ -1,0 +1,210 @@
+"""A generator that inverts the code of a network: what Nguyen et al. 2016 took from Dosovitskiy & Brox 2016, and how it
+is trained (arXiv 1602.02644, Section 3).
+
+The encoder E is a classifier cut at a layer, the comparator C the same classifier cut lower down; neither learns. The
+generator G turns a code y = E(x) into an image that should look like x (image loss), mean the same to C (feature loss)
+and pass for real with a discriminator D (adversarial loss), which learns along and is frozen while it is too good.
+"""
+
+import logging
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from lib.networks import generator_network, interface
+from lib.training import classifiers
+
+JITTER = 2  # pixels by which images are moved before they are compared, so that no pattern hides between strides
+
+
+class Losses(NamedTuple):
+    """Weights of the losses; 0 leaves one out. Errors are shares of the mean square compared: 1 is answering zero."""
+
+    image: float = 1.0
+    feature: float = 2.0
+    adversarial: float = 0.05
+
+
+class Recipe(NamedTuple):
+    """How a generator is trained. Every field is stored beside the weights."""
+
+    losses: Losses = Losses()
+    images: int = 60_000  # training pictures, in slices of `epoch`
+    epoch: int = 6_000  # pictures an epoch
+    epochs: int = 10
+    batch: int = 16
+    rate: float = 5e-4  # Adam, falling to 0 along half a cosine
+    betas: tuple = (0.5, 0.999)
+    guard: float = 0.1  # D is frozen while its loss is below this share of the generator's adversarial loss
+    shift: int = 4  # pixels, largest random translation
+    precision: str = "32-true"
+    seed: int = 0
+
+
+def discriminator(width: int = 32) -> nn.Sequential:
+    """Images (N, 3, 64, 64) -> one score each, high for real: four convolutions with stride 2, two dense layers."""
+    leak = nn.LeakyReLU(generator_network.SLOPE)
+    return nn.Sequential(
+        nn.Conv2d(3, width, 4, 2, 1), leak, nn.Conv2d(width, 2 * width, 4, 2, 1), leak,
+        nn.Conv2d(2 * width, 3 * width, 4, 2, 1), leak, nn.Conv2d(3 * width, 3 * width, 4, 2, 1), leak,
+        nn.Flatten(), nn.Linear(48 * width, 2 * width), leak, nn.Linear(2 * width, 1), nn.Flatten(0),
+    )  # fmt: skip
+
+
+def fit(
+    made: generator_network.Generator,
+    encoder: interface.Network,
+    layer: str,
+    comparator: tuple[str, ...],
+    data: Callable[[int], np.ndarray],
+    validation: np.ndarray,
+    recipe: Recipe,
+    *,
+    checkpoint: Path | None = None,
+    device: str = "cpu",
+    progress: bool = False,
+) -> tuple[dict[str, Tensor], dict]:
+    """Train `made` (changed in place) to invert `layer` of `encoder`; returns its state and the history by epoch.
+
+    comparator: the layers of `encoder` at which images are compared. data: epoch -> pictures (n, H, W, 3) uint8.
+    history: the losses on `validation` (pictures) after every epoch; D's and G's adversarial loss and the share of
+    steps in which D was frozen, over the epoch. FloatingPointError names the epoch at which a loss was not finite.
+    """
+    check(recipe, encoder)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    fabric = Fabric(accelerator=device.partition(":")[0], devices=1, precision=recipe.precision)
+    torch.manual_seed(recipe.seed)
+    judge = discriminator().to(fabric.device, memory_format=torch.channels_last)
+    made.to(fabric.device, memory_format=torch.channels_last)
+    moves = [torch.optim.Adam(m.parameters(), recipe.rate, recipe.betas) for m in (made, judge)]
+    generator = torch.Generator().manual_seed(recipe.seed)
+    state, history = {"epoch": 0, "step": 0, "frozen": False}, {}
+    if checkpoint and checkpoint.exists():
+        saved = classifiers.load_checkpoint(checkpoint)
+        if saved["recipe"] != str(recipe):
+            raise ValueError(f"checkpoint {checkpoint.name} was made by another recipe; delete it or use that recipe")
+        made.load_state_dict(saved["made"]), judge.load_state_dict(saved["judge"])
+        for move, kept in zip(moves, saved["moves"], strict=True):
+            move.load_state_dict(kept)
+        torch.set_rng_state(saved["rng"]), generator.set_state(saved["generator"])
+        state, history = saved["state"], saved["history"]
+    else:
+        bound(made, encoder, layer, data(0))
+    total = recipe.epochs * (recipe.epoch // recipe.batch)
+    while state["epoch"] < recipe.epochs:
+        pictures = data(state["epoch"])
+        order = torch.randperm(len(pictures), generator=generator)
+        rows = order[: len(order) // recipe.batch * recipe.batch].split(recipe.batch)
+        made.train(), judge.train()
+        seen, often, title = [], 0.5 if sys.stderr.isatty() else 20, f"epoch {state['epoch'] + 1}/{recipe.epochs}"
+        for chosen in tqdm(rows, desc=title, disable=not progress, leave=False, mininterval=often):
+            offsets = torch.randint(0, 2 * recipe.shift + 1, (2, len(chosen)), generator=generator)
+            x = classifiers.shifted(
+                interface.to_tensor(pictures[chosen.numpy()]).to(fabric.device), recipe.shift, offsets
+            )
+            for move in moves:
+                for group in move.param_groups:
+                    group["lr"] = recipe.rate * (1 + math.cos(math.pi * state["step"] / total)) / 2
+            with fabric.autocast():
+                seen.append(_step(made, judge, moves, encoder, layer, comparator, x, recipe, state, generator))
+            state["step"] += 1
+        state["epoch"] += 1
+        if not np.isfinite(seen).all():
+            raise FloatingPointError(f"a loss of the generator is not finite in epoch {state['epoch']}; lower the rate")
+        measured = losses(made, encoder, layer, comparator, validation)
+        measured |= dict(zip(("discriminator", "adversarial", "frozen"), np.mean(seen, 0).tolist(), strict=True))
+        for name, value in measured.items():
+            history.setdefault(name, []).append(value)
+        if checkpoint:
+            content = {
+                "made": classifiers.copied(made),
+                "judge": classifiers.copied(judge),
+                "rng": torch.get_rng_state(),
+            }
+            content |= {"moves": [m.state_dict() for m in moves], "generator": generator.get_state(), "state": state}
+            classifiers.save_checkpoint(checkpoint, content | {"history": history, "recipe": str(recipe)})
+    return classifiers.copied(made), history
+
+
+def check(recipe: Recipe, encoder: interface.Network) -> None:
+    """ValueError with a sentence if a generator cannot be trained like this."""
+    if encoder.size != generator_network.SIZE:
+        raise ValueError(
+            f"encoder {encoder.name} reads {encoder.size} pixels, expected {generator_network.SIZE}, "
+            "the side of G's images"
+        )
+    if not (1 <= recipe.batch <= recipe.epoch and recipe.epochs >= 1 and max(recipe.losses) > 0 <= min(recipe.losses)):
+        raise ValueError(f"{recipe}: expected 1 <= batch <= epoch, epochs >= 1, losses >= 0 and one of them above 0")
+
+
+def _step(made, judge, moves, encoder, layer, comparator, x, recipe, state, generator) -> tuple[float, float, float]:
+    """One step of G and, unless it is frozen, of D: Dosovitskiy & Brox 2016, equations 1 to 5."""
+    with torch.no_grad():
+        code = interface.forward_to(encoder, x, [layer])[layer]
+    image = made(code)
+    loss = recipe.losses.image * relative(image, x)
+    if recipe.losses.feature:
+        top, left = torch.randint(0, 2 * JITTER + 1, (2,), generator=generator).tolist()
+        seen, shown = (F.pad(i, [JITTER] * 4, mode="reflect")[..., top:, left:][..., :64, :64] for i in (x, image))
+        with torch.no_grad():
+            real = interface.forward_to(encoder, seen, list(comparator))
+        again = interface.forward_to(encoder, shown, list(comparator))
+        parts = [relative(again[name], real[name]) for name in comparator]
+        loss = loss + recipe.losses.feature * sum(parts) / len(parts)
+    adversarial = fooled = torch.zeros(())
+    if recipe.losses.adversarial:
+        adversarial = F.softplus(-judge(2 * image - 1)).mean()
+        loss = loss + recipe.losses.adversarial * adversarial
+    moves[0].zero_grad()
+    loss.backward()
+    moves[0].step()
+    frozen = state["frozen"]
+    if recipe.losses.adversarial:
+        fooled = (F.softplus(-judge(2 * x - 1)) + F.softplus(judge(2 * image.detach() - 1))).mean() / 2
+        if not frozen:
+            moves[1].zero_grad()
+            fooled.backward()
+            moves[1].step()
+        state["frozen"] = bool(fooled.item() < recipe.guard * adversarial.item())
+    return fooled.item(), adversarial.item(), float(frozen)
+
+
+def relative(found: Tensor, real: Tensor) -> Tensor:
+    """Mean squared difference as a share of the mean squared `real`; images are compared after preprocessing."""
+    if found.shape[1] == 3:
+        found, real = 4 * found - 2, 4 * real - 2
+    found, real = found.float(), real.float()
+    return (found - real).square().mean() / real.square().mean().clamp_min(1e-12)
+
+
+@torch.inference_mode()
+def losses(
+    made: generator_network.Generator, encoder, layer: str, comparator, pictures: np.ndarray
+) -> dict[str, float]:
+    """The image loss, the feature loss, and how well the code comes back (iterative re-encoding, once), each as a
+    share of answering zero, on pictures (n, H, W, 3) uint8."""
+    wanted, parts, device = list(dict.fromkeys((*comparator, layer))), [], next(made.eval().parameters()).device
+    for x in interface.to_tensor(pictures).split(100):
+        x = x.to(device)
+        real = interface.forward_to(encoder, x, wanted)
+        image = made(real[layer])
+        again = interface.forward_to(encoder, image, wanted)
+        feature = sum(relative(again[name], real[name]).item() for name in comparator) / len(comparator)
+        parts.append((relative(image, x).item(), feature, relative(again[layer], real[layer]).item()))
+    return dict(zip(("image", "feature", "code"), np.mean(parts, 0).tolist(), strict=True))
+
+
+def bound(made: generator_network.Generator, encoder: interface.Network, layer: str, pictures: np.ndarray) -> None:
+    """Measure the code of `layer` on pictures and write its size and bounds into `made`."""
+    codes = interface.features(encoder, interface.to_tensor(pictures), [layer], 100)[layer].flatten(1).double()
+    made.unit.copy_(codes.square().mean().sqrt().clamp_min(1e-6))
+    made.bound_mean.copy_(codes.mean(0)), made.bound_sd.copy_(codes.std(0))

@@ -1,0 +1,263 @@
+"""`python -m lib.training.make_controls`: train the control networks of notebooks 12 and 13 from scratch.
+
+Encoders of the two halves (too large to be committed: they stay in build/retrained, where the training of generators
+reads them), networks of twenty classes, detectors of the three modifications, networks of one pose, of varied pose
+and of several shapes, and the mask predictor. Like lib/training/make_zoo.py: everything goes to build/retrained first;
+what is done is left alone, the interrupted goes on from its last epoch.
+"""
+
+import argparse
+import os
+from functools import partial
+from multiprocessing import get_context
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from lib.base import files, paths, weights
+from lib.base.repeatable import repeatable
+from lib.networks import control_networks, interface, mirrored_hue_reader, zoo
+from lib.record import uncertainty
+from lib.training import classifiers
+from lib.training.make_short_runs import shorter
+from lib.worlds import control_worlds, cutouts
+
+SEEDS = (0, 1, 2)
+DETECTOR_SEED = 1  # of the detectors' own world: none of its pictures is one of the others
+TEST = 2_000  # test pictures for the detectors and the mask predictor
+POINTS = 0.005  # weights stay whole numbers where the accuracy agrees within half a point
+THIN = classifiers.Recipe(rate=2.5e-3, epochs=10)
+RECIPES = {
+    "encoder": classifiers.Recipe(epochs=20),
+    "modified": THIN._replace(epochs=14, improvement=0.02),
+    "detector": classifiers.Recipe(images=40_000, epochs=6),
+    "pose": THIN._replace(images=40_000, epochs=8, improvement=0.02),
+    "objectness": classifiers.Recipe(images=16_000, epoch=8_000, validation=1_000, shift=0, epochs=7, batch=64),
+}
+KINDS = tuple(RECIPES)
+FAMILIES = {"encoder": "alexnet", "detector": "resnet_thin", "objectness": "masker"}  # the others: alexnet_thin
+MIRRORED = "bgr"  # the world whose detector is lib.networks.mirrored_hue_reader
+
+
+class Job(NamedTuple):
+    """One network: its kind (of RECIPES), the control world it is trained on, its seed and its architecture."""
+
+    kind: str
+    world: str
+    seed: int
+    family: str
+
+    @property
+    def name(self) -> str:
+        if self.kind == "objectness":
+            return "controls/objectness"
+        return f"controls/{self.world}-{self.kind if self.kind in ('encoder', 'detector') else self.seed}"
+
+
+def jobs(kinds=KINDS, seeds=SEEDS) -> list[list[Job]]:
+    """All networks of these kinds; those of a group are trained on the same pictures, one after the other."""
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise ValueError(f"kind of control network is {unknown[0]!r}, expected one of {', '.join(KINDS)}")
+    worlds = {
+        "encoder": control_worlds.HALVES,
+        "modified": control_worlds.MODIFICATIONS,
+        "detector": control_worlds.MODIFICATIONS,
+    }
+    worlds |= {"pose": tuple(control_worlds.POSES), "objectness": ("cutouts",)}
+    several = {"modified": seeds, "pose": seeds}
+    return [
+        [Job(kind, world, seed, _family(kind, world)) for seed in several.get(kind, (0,))]
+        for kind in kinds
+        for world in worlds[kind]
+    ]
+
+
+def recipe(job: Job) -> classifiers.Recipe:
+    """The recipe of a network; the detector of BGR, the hardest, gets more pictures and epochs."""
+    more = {"images": 60_000, "epochs": 10, "rate": 1e-3}
+    return RECIPES[job.kind]._replace(**more) if job.family == "mirrored" else RECIPES[job.kind]
+
+
+def _family(kind: str, world: str) -> str:
+    return "mirrored" if (kind, world) == ("detector", MIRRORED) else FAMILIES.get(kind, "alexnet_thin")
+
+
+def data(kind: str, world: str, split: str, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures (n, 64, 64, 3) uint8 and what a network of this kind is to say about them: (n,), or masks (n, 64, 64).
+
+    A detector is trained on a world of another seed and tested on that of all others. For the mask predictor every
+    second picture has no object.
+    """
+    if kind == "objectness":
+        with_object = cutouts.batch(cutouts.World(), split, (n + 1) // 2)
+        without = control_worlds.backgrounds(split, n // 2)
+        images, masks = np.empty((n, *without.shape[1:]), np.uint8), np.zeros((n, *with_object.masks.shape[1:]), bool)
+        images[::2], images[1::2], masks[::2] = with_object.images, without, with_object.masks
+        return images, masks
+    shown = control_worlds.pictures(world, split, n, DETECTOR_SEED if kind == "detector" and split != "test" else 0)
+    if kind == "detector":
+        return shown.images, (shown.labels >= cutouts.CLASSES).astype(np.int64)
+    return shown.images, control_worlds.targets(world, shown)
+
+
+def group(jobs: list[Job], recipe: classifiers.Recipe, device: str = "cpu", progress: bool = False) -> list[dict]:
+    """Train networks that share a kind and a world, and write their weights; returns their infos. What is there by the
+    same recipe is not trained again."""
+    kind, world = jobs[0].kind, jobs[0].world
+    first = data(kind, world, "train", 8)[0]
+    made_by = {job: _made_by(job, recipe._replace(seed=job.seed), first) for job in jobs}
+    todo = [job for job in jobs if not _done(job.name, made_by[job])]
+    if todo:
+        everything = data(kind, world, "train", recipe.images)
+        held_out, test = data(kind, world, "validation", recipe.validation), None
+        if kind in ("detector", "objectness"):
+            test = data(kind, world, "test", min(TEST, recipe.images))
+    for job in todo:
+        _train(job, recipe._replace(seed=job.seed), everything, held_out, test, made_by[job], device, progress)
+    return [weights.info(job.name) for job in jobs]
+
+
+def _made_by(job: Job, recipe: classifiers.Recipe, first: np.ndarray) -> dict:
+    model = control_networks.build(job.kind, job.family, job.world, job.seed)
+    found = {"job": job._asdict(), "recipe": recipe._asdict(), "architecture": files.sha256(repr(model).encode())}
+    if job.family == "mirrored":
+        readers = (mirrored_hue_reader.START, "cutouts/reader-shape", "cutouts/reader-texture")
+        found["readers"] = [weights.info(reader)["digest"] for reader in readers]
+    return found | {"pixels": files.sha256(first.tobytes())}
+
+
+def _done(name: str, made_by: dict) -> bool:
+    try:
+        return files.key_digest(weights.load(name)[1]["made_by"]) == files.key_digest(made_by)
+    except (FileNotFoundError, ValueError):
+        return False
+
+
+def _train(job, recipe, everything, held_out, test, made_by, device, progress) -> None:
+    model = control_networks.build(job.kind, job.family, job.world, job.seed)
+    checkpoint = paths.weights() / "checkpoints" / f"{job.name}-{files.key_digest(made_by)[:12]}.ckpt"
+    slices = max(1, recipe.images // recipe.epoch)
+    learner, wanted = model, [part[1] for part in (everything, held_out)]
+    if job.family == "mirrored":
+        learner = model.hue
+        state = weights.load(mirrored_hue_reader.START)[0]
+        learner.load_state_dict({k: v for k, v in state.items() if not k.startswith("fc8")}, strict=False)
+        parts = (("train", recipe.images), ("validation", recipe.validation))
+        wanted = [
+            mirrored_hue_reader.hues(control_worlds.pictures(job.world, split, n, DETECTOR_SEED)) for split, n in parts
+        ]
+
+    def part(epoch: int):
+        chosen = slice(epoch % slices * recipe.epoch, (epoch % slices + 1) * recipe.epoch)
+        return everything[0][chosen], wanted[0][chosen].astype(np.int64)
+
+    validation = (held_out[0], wanted[1].astype(np.int64))
+    best, history = classifiers.fit(
+        learner, part, validation, zoo.preprocess, recipe, checkpoint=checkpoint, device=device, progress=progress
+    )
+    history.pop("kept")
+    learner.cpu().load_state_dict(best)
+    best = classifiers.copied(model)
+    model.eval().requires_grad_(False)
+    exact = measured(job, model, *held_out)
+    info = {"made_by": made_by, "history": history, "torch": torch.__version__, "trained": exact}
+    for form in ({"whole": True}, {"half": True}):
+        weights.save(job.name, best, info, **form)
+        model.load_state_dict(weights.load(job.name)[0])
+        info["validation"] = measured(job, model, *held_out)
+        if all(abs(exact[key] - info["validation"][key]) <= POINTS for key in exact):
+            break
+    if test:
+        info["test"] = tested(job, model, *test)
+    weights.save(job.name, best, info, **form)
+    checkpoint.unlink(missing_ok=True)
+
+
+def measured(job: Job, model, images: np.ndarray, right: np.ndarray) -> dict[str, float]:
+    """What is stored about a network, each from 0 to 1: `accuracy`; of those of twenty classes also over the ten
+    labels, modified or not (`of_ten`), and of original against modified (`of_two`); of the mask predictor `iou`, the
+    mean over pictures with an object of intersection over union."""
+    found = _answers(job, model, images)
+    if job.kind == "objectness":
+        shown = right.any((1, 2))
+        found, right = found[shown] > 0.5, right[shown]
+        return {"iou": float(((found & right).sum((1, 2)) / (found | right).sum((1, 2))).mean())}
+    accuracy = {"accuracy": float((found == right).mean())}
+    if job.kind == "modified":
+        accuracy["of_ten"] = float((found % 10 == right % 10).mean())
+        accuracy["of_two"] = float((found // 10 == right // 10).mean())
+    return accuracy
+
+
+def tested(job: Job, model, images: np.ndarray, right: np.ndarray) -> dict:
+    """The same on test pictures, and shares with 95 % Wilson intervals over pictures as {value, low, high, n}: of a
+    detector how often it is right and how often it fires on modified and on original pictures; of the mask predictor
+    how often `shows_one_object` says yes to pictures with and without an object."""
+    if job.kind == "objectness":
+        yes, sets = control_networks.shows_one_object(_answers(job, model, images)), right.any((1, 2))
+        shares = {"one_object": yes[sets], "one_object_without": yes[~sets]}
+    else:
+        found, sets = _answers(job, model, images), right == 1
+        shares = {
+            "right": found == right,
+            "fires_on_modified": found[sets] == 1,
+            "fires_on_original": found[~sets] == 1,
+        }
+    shares = {name: uncertainty.wilson(int(hits.sum()), len(hits))._asdict() for name, hits in shares.items()}
+    return measured(job, model, images, right) | shares
+
+
+def _answers(job: Job, model, images: np.ndarray) -> np.ndarray:
+    """The class that the network names, (n,), or the mask predictor's probabilities (n, 64, 64)."""
+    names = control_networks.answers(job.kind, job.world)
+    net = interface.Network(job.name, model, zoo.preprocess, zoo.SIZE, names, {}, "")
+    if job.kind == "objectness":
+        return control_networks.mask_probabilities(net, interface.to_tensor(images)).numpy()
+    return interface.scores(net, interface.to_tensor(images), batch=250).argmax(1).numpy()
+
+
+def here(run, kinds=KINDS, seeds=SEEDS, images: int = 60_000, epochs: int = 20) -> None:
+    """Train these networks for a notebook run with `retrain = True`, into build/<profile>/weights/<its number>, with at
+    most so many pictures and epochs. The rest of the process reads all its weights from there: train the zoo there as
+    well (retrain.here)."""
+    os.environ["COMPANION_WEIGHTS"] = str(paths.build() / run.profile / "weights" / run.notebook[:2])
+    for task in jobs(kinds, seeds):
+        chosen = shorter(recipe(task[0])._replace(precision=classifiers.precision(run.device)), images, epochs)
+        group(task, chosen, run.device, progress=True)
+
+
+def _task(task: list[Job], precision: str, device: str) -> str:
+    repeatable(0, device)
+    infos = group(task, recipe(task[0])._replace(precision=precision), device)
+    return "\n".join(f"{info['name']}: {info['history']['epochs']} epochs, {info['validation']}" for info in infos)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 or mps")
+    parser.add_argument("--precision", default=None, help="a precision of Lightning Fabric; default: the device's own")
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=KINDS)
+    options = parser.parse_args(arguments)
+    committed = paths.weights()
+    fresh = paths.build() / "retrained"
+    for cue in cutouts.CUES:  # the detector of BGR is put together with them
+        for end in (".safetensors", ".json"):
+            files.atomic_write(
+                fresh / f"cutouts/reader-{cue}{end}", (committed / f"cutouts/reader-{cue}{end}").read_bytes()
+            )
+    os.environ["COMPANION_WEIGHTS"] = str(fresh)
+    task = partial(_task, precision=options.precision or classifiers.precision(options.device), device=options.device)
+    with get_context("spawn").Pool(options.processes) as pool:
+        for line in pool.imap_unordered(task, jobs(options.kinds)):
+            print(line, flush=True)  # noqa: T201 - what a person at the terminal waits for
+    for job in (job for task in jobs(options.kinds) for job in task if job.kind != "encoder"):
+        for end in (".safetensors", ".json"):
+            made = fresh / f"{job.name}{end}"
+            files.atomic_write(committed / f"{job.name}{end}", made.read_bytes())
+            made.unlink()
+
+
+if __name__ == "__main__":
+    main()

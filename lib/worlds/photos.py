@@ -1,0 +1,202 @@
+"""Photographs with ImageNet labels: those that scikit-image ships, two public collections, and the reader's own folder.
+
+A `Photo`'s image is float RGB (3, size, size) in [0, 1]: the picture's centred square, `crop` times its shorter side
+wide, resized by Pillow's antialiased bicubic filter. Collections and folders are read one picture at a time.
+"""
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from lib.base import nearest, paths
+from lib.worlds import imagenet_classes
+
+CROP = 0.875  # the share that ImageNet networks are usually tested on: 224 of 256 pixels
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
+CC0, PUBLIC = "CC0 1.0", "public domain"
+SHIPPED = {  # name: class names that count as right (ImageNet lacks the last two), author, licence (skimage.data)
+    "chelsea": (("tabby", "tiger cat", "Egyptian cat"), "Stefan van der Walt", CC0),
+    "coffee": (("espresso", "cup", "coffee mug"), "Rachel Michetti, courtesy of Pikolo Espresso Bar", CC0),
+    "astronaut": ((), "NASA (Eileen Collins)", PUBLIC),
+    "rocket": ((), "SpaceX", PUBLIC),
+}
+COLLECTIONS = {  # file name: public GitHub repository, what it holds
+    "nips2017-photos.zip": ("yuyang-long/SSA", "its folder dataset: images.csv and images/"),
+    "imagenet-sample.zip": ("EliSchwartz/imagenet-sample-images", "its 1000 pictures"),
+}
+
+
+class Photo(NamedTuple):
+    name: str
+    image: torch.Tensor  # float32 (3, size, size), RGB in [0, 1]
+    labels: tuple[int, ...]  # class indices that count as right, the best first; empty: no class fits, or unknown
+    author: str
+    licence: str
+    source: str  # where the picture is from
+    publish: bool  # False: for tuning and tables only, never shown
+
+
+def shipped(size: int, names: Iterable[str] = tuple(SHIPPED), crop: float = CROP) -> list[Photo]:
+    """The colour photographs that scikit-image ships: chelsea (a cat), coffee, astronaut, rocket."""
+    from skimage import data
+
+    classes, photos = imagenet_classes.imagenet_classes(), []
+    for name in names:
+        if name not in SHIPPED:
+            raise ValueError(f"no photograph is called {name!r}; nearest: {nearest.ranked(name, SHIPPED)}")
+        labels, author, licence = SHIPPED[name]
+        image = fit(Image.fromarray(getattr(data, name)()), size, crop)
+        labels = tuple(classes.index(label) for label in labels)
+        photos.append(Photo(name, image, labels, author, licence, f"skimage.data.{name}", True))
+    return photos
+
+
+def nips2017(size: int, limit: int | None = None, crop: float = 1.0) -> Iterator[Photo]:
+    """Photographs of the NIPS-2017 adversarial competition (CC BY 2.0): for evaluation and, with attribution, figures.
+
+    They are cropped to squares already, hence the default of `crop`. images.csv counts classes from 1 (TrueLabel),
+    labels count from 0. `limit`: that many, evenly spaced over the list.
+    """
+    with _open_zip("nips2017-photos.zip") as archive:
+        members = {Path(name).stem: name for name in archive.namelist() if name.lower().endswith(ENDINGS)}
+        table = next((name for name in archive.namelist() if Path(name).name == "images.csv"), None)
+        if table is None:
+            raise ValueError(f"{archive.filename} has no images.csv; expected the folder dataset of yuyang-long/SSA")
+        rows = csv.DictReader(io.StringIO(archive.read(table).decode("utf-8-sig")))
+        rows = [(_nips_label(row, archive.filename), row) for row in rows if row.get("ImageId") in members]
+        for label, row in _spread(rows, limit):
+            member = members[row["ImageId"]]
+            image = _fitted(archive.read, member, f"{archive.filename}: {member}", size, crop)
+            yield Photo(row["ImageId"], image, (label,), row["Author"], row["License"], row["OriginalLandingURL"], True)
+
+
+def _nips_label(row: dict, file: str) -> int:
+    true, label = row.get("TrueLabel", ""), row.get("label")
+    if not true.isdigit() or not 1 <= int(true) <= 1000 or (label is not None and label != str(int(true) - 1)):
+        found = f"TrueLabel {true!r} and label {label!r}"
+        raise ValueError(f"{file}: image {row['ImageId']} has {found}, expected 1 to 1000 and, where given, one less")
+    return int(true) - 1
+
+
+def imagenet_sample(size: int, limit: int | None = None, crop: float = CROP) -> Iterator[Photo]:
+    """One ImageNet photograph a class, for tuning only: unlicensed, never shown.
+
+    File names are 0281_n02123045_tabby.jpg (class index, WordNet id), or the repository's own n02123045_tabby.JPEG,
+    whose index is its place among all 1000. `limit`: that many, evenly spaced over the classes.
+    """
+    with _open_zip("imagenet-sample.zip") as archive:
+        found = [(re.match(r"(?:(\d{4})_)?(n\d{8})_", Path(n).name), n) for n in sorted(archive.namelist())]
+        found = [(match, name) for match, name in found if match and name.lower().endswith(ENDINGS)]
+        place = {wnid: index for index, wnid in enumerate(sorted({match[2] for match, _ in found}))}
+        if not found or (len(place) != 1000 and not all(match[1] for match, _ in found)):
+            raise ValueError(
+                f"{archive.filename} has {len(place)} classes; expected names like 0281_n02123045_tabby.jpg, "
+                "or all 1000 pictures of EliSchwartz/imagenet-sample-images"
+            )
+        for match, member in _spread(found, limit):
+            image = _fitted(archive.read, member, f"{archive.filename}: {member}", size, crop)
+            label = int(match[1]) if match[1] else place[match[2]]
+            yield Photo(Path(member).stem, image, (label,), "unknown", "unknown", "ImageNet", False)
+
+
+def folder(path: str | Path, size: int, classes: tuple[str, ...] | None = None, crop: float = CROP) -> Iterator[Photo]:
+    """The reader's own pictures: a flat folder (no labels), or one sub-folder a class, named after it.
+
+    `classes`: the network's class names, which the sub-folders must be among; without, the sub-folders in sorted order.
+    ValueError naming the file if one cannot be read.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise FileNotFoundError(f"there is no folder {path}; expected pictures, or one sub-folder of pictures a class")
+    flat, nested = (sorted(p for p in path.glob(g) if p.suffix.lower() in ENDINGS) for g in ("*", "*/*"))
+    if bool(flat) == bool(nested):
+        found = f"{len(flat)} pictures beside {len(nested)} in sub-folders"
+        raise ValueError(f"{path} holds {found}; expected either pictures or one sub-folder of pictures a class")
+    classes = classes or tuple(sorted({file.parent.name for file in nested}))
+    for name in sorted({file.parent.name for file in nested} - set(classes)):
+        near = nearest.ranked(name, classes, 5)
+        raise ValueError(f"{path / name} is not named after a class of the network; nearest: {near}")
+    for file in flat or nested:
+        labels = (classes.index(file.parent.name),) if nested else ()
+        image = _fitted(Path.read_bytes, file, str(file), size, crop)
+        yield Photo(file.stem, image, labels, "unknown", "unknown", file.name, False)
+
+
+def fit(image: Image.Image, size: int, crop: float = CROP) -> torch.Tensor:
+    """The centred square of a picture, `crop` times its shorter side, as float32 RGB (3, size, size) in [0, 1]."""
+    if not 0 < crop <= 1:
+        raise ValueError(f"crop is {crop}, expected a share of the shorter side above 0 and at most 1")
+    image = image.convert("RGB")
+    side = crop * min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    square = image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
+    return torch.from_numpy(np.array(square).transpose(2, 0, 1).astype(np.float32) / 255)
+
+
+def stack(photos: Iterable[Photo]) -> torch.Tensor:
+    """The images of photos as one batch (N, 3, size, size)."""
+    return torch.stack([photo.image for photo in photos])
+
+
+def credits(photos: Iterable[Photo]) -> str:
+    """Name, author and licence of each photo, for a caption."""
+    return "; ".join(f"{photo.name}: {photo.author}, {photo.licence}" for photo in photos)
+
+
+def right(logits: torch.Tensor, photos: Iterable[Photo]) -> torch.Tensor:
+    """Boolean (N,): is the most probable class one of the photo's labels? Photos without labels are never right."""
+    return torch.tensor([int(best) in photo.labels for best, photo in zip(logits.argmax(1), photos, strict=True)])
+
+
+def _fitted(read: Callable, source, name: str, size: int, crop: float) -> torch.Tensor:
+    """Decode what `read(source)` gives; any failure of a decoder becomes one sentence with the file's name."""
+    try:
+        with Image.open(io.BytesIO(read(source))) as image:
+            image = ImageOps.exif_transpose(image)
+            image.load()
+    except Exception as error:  # decoders raise many kinds
+        raise ValueError(f"{name} cannot be read as a picture ({error}): repair or remove it") from error
+    return fit(image, size, crop)
+
+
+def _spread(items: list, limit: int | None) -> list:
+    """`limit` items, evenly spaced; all of them without a limit or when there are fewer."""
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is {limit}, expected the number of photographs, at least 1")
+    if limit is None or limit >= len(items):
+        return items
+    return [items[i * len(items) // limit] for i in range(limit)]
+
+
+def _open_zip(name: str) -> zipfile.ZipFile:
+    """A collection in the user's data folder; FileNotFoundError with the way to get it."""
+    for candidate in (paths.user_data() / "photos" / name, paths.user_data() / name):
+        if candidate.is_file():
+            try:
+                return zipfile.ZipFile(candidate)
+            except zipfile.BadZipFile as error:
+                raise ValueError(f"{candidate} is damaged ({error}): get it again") from error
+    (repository, content), data = COLLECTIONS[name], paths.user_data()
+    raise FileNotFoundError(
+        f"{name} is neither in {data / 'photos'} nor in {data}: zip {content} of the public GitHub "
+        f"repository {repository} under this name, or set COMPANION_DATA to the folder that has it (see data/README.md)"
+    )
+
+
+def tiles(images: np.ndarray, grid: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures (P, 3, H, W) cut into grid x grid tiles that do not overlap: (P * grid * grid, 3, H / grid, W / grid),
+    and the number of the picture that each is from. H and W must be multiples of `grid`."""
+    number, channels, height, width = images.shape
+    if height % grid or width % grid:
+        raise ValueError(f"grid is {grid}, expected a divisor of {height} and {width}, the sides of the pictures")
+    parts = images.reshape(number, channels, grid, height // grid, grid, width // grid)
+    parts = parts.transpose(0, 2, 4, 1, 3, 5).reshape(-1, channels, height // grid, width // grid)
+    return np.ascontiguousarray(parts), np.repeat(np.arange(number), grid * grid)
