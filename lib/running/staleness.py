@@ -24,6 +24,7 @@ def notebook_key(path: Path, entry: dict, values: dict, jobs: dict[str, dict]) -
         "parameters": values,
         "lib": closure.closure(cells),
         "inputs": inputs(entry) | {f"job {name}": files.key_digest(key) for name, key in jobs.items()},
+        "captions": captions(path.stem),
         "declared": {field: entry[field] for field in ("claims", "figures", "jobs", "after")},
         "packages": packages(),
     }
@@ -47,6 +48,12 @@ def code_cells(notebook: dict) -> list[str]:
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     cells = [cell for cell in cells if "injected-parameters" not in cell.get("metadata", {}).get("tags", [])]
     return ["".join(cell["source"]) for cell in cells]
+
+
+def captions(notebook: str) -> str:
+    """Digest of a notebook's table of captions; empty without one."""
+    table = paths.notebooks() / "captions" / f"{notebook}.yaml"
+    return files.file_digest(table) if table.exists() else ""
 
 
 def inputs(entry: dict) -> dict[str, str]:
