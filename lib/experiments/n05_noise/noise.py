@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lib.base import files, weights
+from lib.base import cache, files, identity, weights
 from lib.experiments.shared import through_autoencoders
 from lib.networks import interface, segnet, trained_autoencoders, zoo
 from lib.record import uncertainty
@@ -100,20 +100,14 @@ def answers(pairs: list[tuple], images: np.ndarray, levels, seed: int) -> np.nda
                 said[i, k], before = interface.scores(net, read).argmax(1).numpy(), autoencoder
         return {"answers": said}
 
-    nets = [net for _, net in pairs]
-    key = {"autoencoders": [made and made.digest for made, _ in pairs], "networks": [net.digest for net in nets]}
-    key |= {"layers": [files.sha256(repr(net.model).encode()) for net in nets], "levels": list(levels)}
-    key |= {"device": [str(next(net.model.parameters()).device) for net in nets], "torch": torch.__version__}
-    key |= {"pictures": files.sha256(images.tobytes())}
-    key |= {"noise": files.sha256(noisy(images, 0.5, seed).numpy().tobytes())}
-    key |= {"code": [files.file_digest(part.__file__) for part in (interface, segnet, zoo)]}
-    return files.cached("noise", key, compute)["answers"]
+    about = {"pairs": pairs, "pictures": images, "levels": list(levels), "seed": seed}
+    return cache.cached("noise", about, compute)["answers"]
 
 
 def decoded(autoencoder: segnet.Autoencoder, images: torch.Tensor, codes: dict, batch: int = 50) -> torch.Tensor:
     """As segnet.reconstruct, for autoencoders that have the same encoder, since only their decoders were tuned: the
     pictures are encoded once, and `codes` keeps what the encoder gave."""
-    encoder = interface.state_digest(autoencoder.encoder)
+    encoder = identity.state_digest(autoencoder.encoder)
     with torch.inference_mode():
         if encoder not in codes:
             device = autoencoder.decoder.final.weight.device

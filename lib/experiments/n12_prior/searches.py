@@ -12,12 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lib.base import files
-from lib.experiments.shared import answers, class_images
+from lib.base import cache
 from lib.experiments.shared.class_images import EVALUATION, MODERN, SELECTION, Made
 from lib.methods.ascent import generator_prior, maximise, objectives
 from lib.networks import interface, single_cue_readers, zoo
-from lib.training import generators
 from lib.worlds import cutouts
 
 RATES = (0.1, 0.3, 0.7)  # tried for every layer, on the starts for choosing
@@ -77,12 +75,8 @@ def make(
             before, after = (net.model(net.preprocess(images)).cpu().numpy() for images in shown)
         return {"pictures": interface.to_pictures(made.images), "before": before, "after": after}
 
-    key = {"prior": prior.digest, "network": net.digest, "layers": files.sha256(repr(net.model).encode())}
-    key |= {"setting": setting._asdict(), "stream": stream, "starts": starts, "steps": steps, "seed": seed}
-    key |= {"targets": targets, "device": str(device), "torch": torch.__version__}
-    parts = (class_images, generator_prior, generators, maximise, objectives, interface, zoo)
-    key["code"] = [files.file_digest(part.__file__) for part in parts] + [files.file_digest(__file__)]
-    found = files.cached("prior_runs", key, compute)
+    about = {"pair": pair, "setting": setting, "stream": stream, "starts": starts, "steps": steps, "seed": seed}
+    found = cache.cached("prior_images", about | {"targets": targets, "device": str(device)}, compute)
     return Made(found["pictures"], targets, found["before"], found["after"])
 
 
@@ -96,15 +90,12 @@ def read(pictures: np.ndarray) -> np.ndarray:
     """What the three single-cue networks say about pictures (n, 64, 64, 3) uint8: probabilities (3, n, 10), in the
     order of cutouts.CUES, kept by content."""
     readers = [single_cue_readers.reader(cue) for cue in cutouts.CUES]
-    key = {"pictures": files.sha256(pictures.tobytes()), "readers": [one.digest for one in readers]}
-    key |= {"layers": [files.sha256(repr(one.model).encode()) for one in readers], "torch": torch.__version__}
-    key["code"] = [files.file_digest(part.__file__) for part in (interface, answers, zoo)]
 
     def compute() -> dict[str, np.ndarray]:
         images = interface.to_tensor(pictures)
         return {"read": np.stack([interface.scores(one, images).softmax(1).numpy() for one in readers])}
 
-    return files.cached("prior_readings", key, compute)["read"]
+    return cache.cached("prior_readings", {"pictures": pictures, "readers": readers}, compute)["read"]
 
 
 def score(made: Made) -> float:
