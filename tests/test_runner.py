@@ -153,8 +153,10 @@ def test_a_job_is_computed_once_before_the_notebooks_that_need_it(project):
     for name in ("01_one", "02_two"):
         project.add(name, ["print(seed)"], jobs=["__init__"])  # the package of the jobs does nothing when it is run
     code, text = project.run()
-    assert code == 0 and [line for line in text.splitlines() if line == "run: begins"] == ["run: begins"], text
-    assert text.index("run: begins") < text.index("01_one: begins")
+    assert code == 0 and [line for line in text.splitlines() if line == "__init__: begins"] == ["__init__: begins"], (
+        text
+    )
+    assert text.index("__init__: begins") < text.index("01_one: begins")
     assert "begins" not in project.run()[1]
 
 

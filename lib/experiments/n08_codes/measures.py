@@ -8,7 +8,6 @@ from scipy import stats as scipy_stats
 from scipy.spatial import distance
 from torch.nn import functional
 
-from lib.experiments.n08_codes import measures
 from lib.methods.layers import codes, plane
 from lib.networks import interface, zoo
 from lib.record import uncertainty
@@ -126,13 +125,13 @@ def probe_rows(found: dict[tuple, dict[str, np.ndarray]]) -> list[dict]:
     return rows
 
 
-def trustworthiness(found: list[measures.Spaces], space: str, generator, draws: int = 500) -> dict:
+def trustworthiness(found: list[Spaces], space: str, generator, draws: int = 500) -> dict:
     """Mean trustworthiness of the embeddings of `space`, networks pooled; readings of an image are one cluster.
 
     Claim E12. null: the embedded points dealt to the images at random, in one order for all networks. named: PCA.
     """
-    estimate = measures.pooled([plane.trust(one.codes[space], one.points[space]) for one in found], generator)
-    plain = measures.pooled([plane.trust(one.codes[space], plane.pca(one.codes[space])) for one in found], generator)
+    estimate = pooled([plane.trust(one.codes[space], one.points[space]) for one in found], generator)
+    plain = pooled([plane.trust(one.codes[space], plane.pca(one.codes[space])) for one in found], generator)
     tables = [(plane.ranks(one.codes[space]), one.near_points[space]) for one in found]
     null = np.zeros(draws)
     for draw in range(draws):
