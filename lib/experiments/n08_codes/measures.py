@@ -8,10 +8,10 @@ from scipy import stats as scipy_stats
 from scipy.spatial import distance
 from torch.nn import functional
 
-from lib.experiments.n08_codes import measures
 from lib.methods.layers import codes, plane
 from lib.networks import interface, zoo
 from lib.record import uncertainty
+from lib.record.seeds import recordable
 from lib.worlds import cutouts, photos
 
 
@@ -50,10 +50,10 @@ class Spaces(NamedTuple):
     near_points: dict[str, np.ndarray]  # nearest(points), (N, 10)
 
 
-def gather(codes: dict[str, np.ndarray], points: dict[str, np.ndarray]) -> Spaces:
-    """Codes and embeddings with their neighbours, which are needed many times."""
-    near, near_points = ({space: codes.nearest(rows) for space, rows in part.items()} for part in (codes, points))
-    return Spaces(codes, near, points, near_points)
+def gather(read: dict[str, np.ndarray], points: dict[str, np.ndarray]) -> Spaces:
+    """Codes and embeddings by space, (N, features) and (N, 2), with their neighbours, which are needed many times."""
+    near, near_points = ({space: codes.nearest(rows) for space, rows in part.items()} for part in (read, points))
+    return Spaces(read, near, points, near_points)
 
 
 def purer(found: list[Spaces], labels: np.ndarray, one: str, other: str, generator) -> dict:
@@ -69,9 +69,8 @@ def purer(found: list[Spaces], labels: np.ndarray, one: str, other: str, generat
 
     named = {}
     if all({one, other} <= {*space.points} for space in found):
-        named = {"embedded": difference([space.near_points for space in found])[:3]}
-    estimate = difference([space.near for space in found])
-    return {"value": estimate.value, "interval": estimate.interval, "n": estimate.n, "named": named}
+        named = {"embedded": difference([space.near_points for space in found])}
+    return recordable(difference([space.near for space in found]), named=named)
 
 
 def pooled(values: list[np.ndarray], generator) -> uncertainty.Estimate:
@@ -93,8 +92,7 @@ def purity_rows(found: dict[tuple, Spaces], batch: cutouts.Batch, titles: dict[s
             groups = {"class": own, "hue": codes.shared(near, hue), "hue, if class alone chose": None}
             groups["hue, if class alone chose"] = by_class_alone(own, batch.labels, hue)
             for group, values in groups.items():
-                value, low, high, n = pooled([values], generator)
-                row = {"name": line, "seed": seed, "group": group, "value": value, "low": low, "high": high, "n": n}
+                row = {"name": line, "seed": seed, "group": group} | pooled([values], generator)._asdict()
                 rows.setdefault((line, seed), []).append(row)
     return [row for group in rows.values() for row in group]
 
@@ -111,8 +109,8 @@ def gain(found: list[dict[str, np.ndarray]], generator) -> dict:
         return np.mean([codes.tau(part) for part in np.split(means, ends)])
 
     estimate = pooled([table[-1] - table[0] for table in tables], generator)
-    named = {"tau": uncertainty.bootstrap_shares(np.concatenate(tables), order, generator=generator)[:3]}
-    return {"value": estimate.value, "interval": estimate.interval, "n": estimate.n, "named": named}
+    tau = uncertainty.bootstrap_shares(np.concatenate(tables), order, generator=generator)
+    return recordable(estimate, named={"tau": tau})
 
 
 def probe_rows(found: dict[tuple, dict[str, np.ndarray]]) -> list[dict]:
@@ -120,27 +118,25 @@ def probe_rows(found: dict[tuple, dict[str, np.ndarray]]) -> list[dict]:
     rows = []
     for (family, seed), hits in found.items():
         for place, (layer, hit) in enumerate(hits.items()):
-            value, low, high, n = uncertainty.wilson(int(hit.sum()), len(hit))
             row = {"name": zoo.TITLES[family], "seed": seed, "depth": place, "layer": layer}
-            rows.append(row | {"value": value, "low": low, "high": high, "n": n})
+            rows.append(row | uncertainty.wilson(int(hit.sum()), len(hit))._asdict())
     return rows
 
 
-def trustworthiness(found: list[measures.Spaces], space: str, generator, draws: int = 500) -> dict:
+def trustworthiness(found: list[Spaces], space: str, generator, draws: int = 500) -> dict:
     """Mean trustworthiness of the embeddings of `space`, networks pooled; readings of an image are one cluster.
 
     Claim E12. null: the embedded points dealt to the images at random, in one order for all networks. named: PCA.
     """
-    estimate = measures.pooled([plane.trust(one.codes[space], one.points[space]) for one in found], generator)
-    plain = measures.pooled([plane.trust(one.codes[space], plane.pca(one.codes[space])) for one in found], generator)
+    estimate = pooled([plane.trust(one.codes[space], one.points[space]) for one in found], generator)
+    plain = pooled([plane.trust(one.codes[space], plane.pca(one.codes[space])) for one in found], generator)
     tables = [(plane.ranks(one.codes[space]), one.near_points[space]) for one in found]
     null = np.zeros(draws)
     for draw in range(draws):
         owner = generator.permutation(len(tables[0][0]))  # point p now belongs to image owner[p]
         for ranks, neighbours in tables:
             null[draw] += plane.trusted(ranks[owner], owner[neighbours]).mean() / len(tables)
-    result = {"value": estimate.value, "interval": estimate.interval, "n": estimate.n, "named": {"PCA": plain[:3]}}
-    return result | {"null": tuple(np.quantile(null, [0.025, 0.975]))}
+    return recordable(estimate, named={"PCA": plain}) | {"null": tuple(np.quantile(null, [0.025, 0.975]))}
 
 
 def agreement(rows: np.ndarray, points: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -10,6 +10,7 @@ import numpy as np
 from lib.experiments.shared import class_images, recognised
 from lib.experiments.shared.class_images import COMBINATIONS, EVALUATION, GRID, MODERN, Recipe
 from lib.networks import interface
+from lib.record.seeds import estimate, estimates
 from lib.record.tables import Table
 from lib.worlds import cutouts
 
@@ -64,10 +65,10 @@ def score_gain(found: dict[int, Objectives], extra: dict[str, dict], generator: 
     named = {}
     for kind in reversed(Objectives._fields):
         shares = np.mean([lowered(getattr(one, kind)) for one in found.values()], 0)
-        named[f"rise of the odds by lowering other scores, {kind}"] = recognised.mean(shares, generator)[:3]
+        named[f"rise of the odds by lowering other scores, {kind}"] = estimate(shares, generator)[:3]
     for name, other in extra.items():
-        named[name] = recognised.mean(np.mean([_gain(*one) for one in other.values()], 0), generator)[:3]
-    return recognised.result(gains, generator) | {"named": named}
+        named[name] = estimate(np.mean([_gain(*one) for one in other.values()], 0), generator)[:3]
+    return estimates(gains, generator) | {"named": named}
 
 
 def objective_rows(found: dict[int, Objectives], nets: dict, families, generator) -> list[dict]:
@@ -79,8 +80,8 @@ def objective_rows(found: dict[int, Objectives], nets: dict, families, generator
             judges["all three: primary judge"] = made.hits
             judges["families that took no part"] = recognised.others(made.pictures, made.targets, families, seed)
             for name, hits in judges.items():
-                value = recognised.mean(recognised.by_class(hits, made.targets), generator)
-                rows.append({"name": name, "group": kind, "seed": seed} | value._asdict())
+                share = estimate(recognised.by_class(hits, made.targets), generator)
+                rows.append({"name": name, "group": kind, "seed": seed} | share._asdict())
     return rows
 
 
@@ -134,12 +135,12 @@ def combination_gain(found: Regularised, families, generator: np.random.Generato
     for row in found.made:
         if row in found.best.values() or found.chosen[row].kind not in ("none", "combination"):
             pairs = [_gain(found.made[row][seed], found.made["none"][seed]) for seed in single]
-            named[f"{row} minus none"] = recognised.mean(np.mean(pairs, 0), generator)[:3]
+            named[f"{row} minus none"] = estimate(np.mean(pairs, 0), generator)[:3]
     readers = {kind: [_others(found.made[row][s], families, s) for s in single] for kind, row in found.best.items()}
     read = np.subtract(readers["combination"], readers["single"])
-    named["by families that took no part"] = recognised.mean(np.mean(read, 0), generator)[:3]
+    named["by families that took no part"] = estimate(np.mean(read, 0), generator)[:3]
     note = "Chosen on other starts: {combination} and {single}.".format(**found.best)
-    return recognised.result(gains, generator) | {"named": named, "note": note}
+    return estimates(gains, generator) | {"named": named, "note": note}
 
 
 def regulariser_rows(found: Regularised, families, generator: np.random.Generator) -> list[dict]:
@@ -154,9 +155,8 @@ def regulariser_rows(found: Regularised, families, generator: np.random.Generato
             ],
         }
         for group, values in measured.items():
-            rows.append(
-                {"name": row, "group": group, "seed": "all"} | recognised.mean(np.mean(values, 0), generator)._asdict()
-            )
+            share = estimate(np.mean(values, 0), generator)
+            rows.append({"name": row, "group": group, "seed": "all"} | share._asdict())
     return rows
 
 

@@ -13,7 +13,7 @@ from lib.experiments.n12_prior.searches import FOURIER, RATES, Setting
 from lib.experiments.shared import class_images
 from lib.experiments.shared.class_images import EVALUATION, GRID, SELECTION, Made
 from lib.experiments.shared.recognised import by_class
-from lib.record import uncertainty
+from lib.record.seeds import average, estimate, estimates
 from lib.record.tables import Table
 
 EARLY, LATEST = "conv3", "fc7"  # other layers whose codes priors invert; the last for seed 0 alone
@@ -152,7 +152,7 @@ def judge_rows(found: dict[str, dict[int, Judged]], of: Judges, generator: np.ra
             DISTANCE: [judges.distances(of, one, s) for s, one in made.items()],
         }
         for group, values in measured.items():
-            rows.append({"name": name, "group": group} | _mean(np.mean(values, 0), generator)._asdict())
+            rows.append({"name": name, "group": group} | estimate(np.mean(values, 0), generator)._asdict())
     return rows
 
 
@@ -170,7 +170,7 @@ def setting_rows(through: Through, of: Judges, generator: np.random.Generator) -
         one = through.made[name][s]
         shares = {PRIMARY: by_class(judges.hits(one), one.targets), FAMILIES: judges.family_shares(of, one, s)}
         for group, values in shares.items():
-            rows.append({"name": name, "group": group, "seed": s} | _mean(values, generator)._asdict())
+            rows.append({"name": name, "group": group, "seed": s} | estimate(values, generator)._asdict())
     return rows
 
 
@@ -187,12 +187,12 @@ def prior_gain(
     named = {
         FAMILIES: {s: judges.family_shares(of, one[s], s) - judges.family_shares(of, other[s], s) for s in one}
     } | rivals
-    result = _claim(_gains(one, other), generator, named) | {
+    result = estimates(_gains(one, other), generator, named) | {
         "note": f"Baseline, chosen on other starts: {without.best}."
     }
     if more:  # with draws of its own, so that nothing else moves
-        gains = np.mean(list(_gains(*more.made.values()).values()), 0)
-        result["named"]["larger rates tried too, minus Fourier"] = _mean(gains, generator.spawn(1)[0])[:3]
+        gains = average(_gains(*more.made.values()))
+        result["named"]["larger rates tried too, minus Fourier"] = estimate(gains, generator.spawn(1)[0])[:3]
     return result
 
 
@@ -202,7 +202,7 @@ def layer_gain(through: Through, of: Judges, generator: np.random.Generator) -> 
     index = {s: by_class(judges.repetition(early[s].pictures), early[s].targets) for s in late}
     index = {s: index[s] - by_class(judges.repetition(late[s].pictures), late[s].targets) for s in late}
     families = {s: judges.family_shares(of, late[s], s) - judges.family_shares(of, early[s], s) for s in late}
-    return _claim(_gains(late, early), generator, {"repetition index, early minus late": index, FAMILIES: families})
+    return estimates(_gains(late, early), generator, {"repetition index, early minus late": index, FAMILIES: families})
 
 
 def clipping_gain(through: Through, of: Judges, generator: np.random.Generator) -> dict:
@@ -223,7 +223,7 @@ def _setting_gain(through: Through, name: str, reference: str, of: Judges, other
         kind: {s: judges.family_shares(of, one, s) for s, one in made[kind].items()} for kind in (name, reference)
     }
     named[FAMILIES] = {s: shares[name][s] - shares[reference][s] for s in made[name]}
-    return _claim(_gains(made[name], made[reference]), generator, named)
+    return estimates(_gains(made[name], made[reference]), generator, named)
 
 
 def pooled(through: Through) -> dict[int, dict[str, list[Judged]]]:
@@ -245,7 +245,7 @@ def activation_order(through: Through, generator: np.random.Generator) -> dict:
     groups = pooled(through)
     taus = {s: order([one for of in own.values() for one in of]) for s, own in groups.items()}
     alone = {s: order(own["default setting"]) for s, own in groups.items()}
-    return _claim(taus, generator, {"the default setting alone": alone})
+    return estimates(taus, generator, {"the default setting alone": alone})
 
 
 def order(of: list[Judged]) -> np.ndarray:
@@ -263,7 +263,7 @@ def diversity(through: Through, without: Pixels, of: Judges, generator: np.rando
     """Claim G10: `spreads` of the images through fc6; named: of the images made without a generator."""
     made = {s: judges.spreads(of, one, s) for s, one in through.made[LATE].items()}
     named = {name: {s: judges.spreads(of, one, s) for s, one in row.items()} for name, row in without.made.items()}
-    return _claim(made, generator, named)
+    return estimates(made, generator, named)
 
 
 def _gains(one: dict[int, Judged], other: dict[int, Judged]) -> dict[int, np.ndarray]:
@@ -271,20 +271,3 @@ def _gains(one: dict[int, Judged], other: dict[int, Judged]) -> dict[int, np.nda
         s: by_class(judges.hits(one[s]), one[s].targets) - by_class(judges.hits(other[s]), other[s].targets)
         for s in one
     }
-
-
-def _mean(values: np.ndarray, generator: np.random.Generator) -> uncertainty.Estimate:
-    found = uncertainty.bootstrap_mean(values, generator=generator)
-    return uncertainty.Estimate(*(round(number, 9) + 0.0 for number in found[:3]), found.n)  # no -1e-17 for a zero
-
-
-def _claim(values: dict[int, np.ndarray], generator: np.random.Generator, named: dict) -> dict:
-    """Mean over training seeds of a number by class, each seed's own, and the same of the named quantities."""
-
-    def result(by_seed: np.ndarray) -> dict:
-        found = _mean(by_seed, generator)
-        return {"value": found.value, "interval": found.interval, "n": found.n}
-
-    whole = result(np.mean(list(values.values()), 0))
-    whole["seeds"] = [{"seed": s} | result(one) for s, one in values.items()]
-    return whole | {"named": {k: _mean(np.mean(list(v.values()), 0), generator)[:3] for k, v in named.items()}}

@@ -7,7 +7,6 @@ import numpy as np
 from lib.experiments.shared import class_images
 from lib.experiments.shared.class_images import Recipe
 from lib.networks import interface, single_cue_readers, zoo
-from lib.record import uncertainty
 from lib.worlds import cutouts
 
 
@@ -55,18 +54,3 @@ def high_frequencies(pictures: np.ndarray) -> np.ndarray:
     side = np.abs(np.fft.fftfreq(pictures.shape[1]))
     high = np.maximum(side[:, None], side[None]) > 0.25
     return power[:, high].sum((1, 2)) / power.sum((1, 2, 3)).clip(1e-12)
-
-
-def mean(values: np.ndarray, generator: np.random.Generator) -> uncertainty.Estimate:
-    found = uncertainty.bootstrap_mean(values, generator=generator)
-    return uncertainty.Estimate(*(round(number, 9) + 0.0 for number in found[:3]), found.n)  # no -1e-17 for a zero
-
-
-def result(gains: dict[int, np.ndarray], generator: np.random.Generator) -> dict:
-    """Mean over training seeds of a difference by class (classes,), and each seed's own, for claims.record."""
-
-    def result(values: np.ndarray) -> dict:
-        found = mean(values, generator)
-        return {"value": found.value, "interval": found.interval, "n": found.n}
-
-    return result(np.mean(list(gains.values()), 0)) | {"seeds": [{"seed": s} | result(v) for s, v in gains.items()]}
