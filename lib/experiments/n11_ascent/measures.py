@@ -14,9 +14,6 @@ from lib.record.seeds import estimate, estimates
 from lib.record.tables import Table
 from lib.worlds import cutouts
 
-# -------------------------------------------------------------------------------------------------------- who judges
-
-
 # ------------------------------------------------------------------------------------------------- E8: score against P
 
 
@@ -31,8 +28,7 @@ def both(nets: dict[int, interface.Network], l2: float, n_starts: int, steps: in
     """{training seed: Objectives}: the same starts, steps and penalty for both."""
     kinds = [class_images.class_model(objective, l2) for objective in Objectives._fields]
     return {
-        s: Objectives(*(recognised.judged(net, kind, EVALUATION, n_starts, steps, seed, device) for kind in kinds))
-        for s, net in nets.items()
+        s: Objectives(*(_judged(net, kind, n_starts, steps, seed, device) for kind in kinds)) for s, net in nets.items()
     }
 
 
@@ -114,7 +110,7 @@ def regularisers(
     chosen = {row: max(recipes, key=explored.get) for row, recipes in rows.items()}
     chosen[MODERN.name] = MODERN
     made = {
-        row: {s: recognised.judged(net, recipe, EVALUATION, n_starts, steps, seed, device) for s, net in nets.items()}
+        row: {s: _judged(net, recipe, n_starts, steps, seed, device) for s, net in nets.items()}
         for row, recipe in chosen.items()
     }
     combined = [recipe.name for recipe in COMBINATIONS]
@@ -185,6 +181,10 @@ def choices(found: Regularised) -> Table:
             tried = ", ".join(f"{one.name} by {one.progress:g}: {found.explored[one]:.2f}" for one in rivals)
             rows.append((row, tried, f"{recipe.name} by {recipe.progress:g}"))
     return Table(("regulariser", "tried, and its score", "chosen"), rows)
+
+
+def _judged(net: interface.Network, recipe: Recipe, *options) -> recognised.Judged:
+    return recognised.judged(class_images.make(net, recipe, EVALUATION, *options))
 
 
 def _gain(one: recognised.Judged, other: recognised.Judged) -> np.ndarray:

@@ -8,11 +8,11 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 from lib.experiments.n12_prior import judges, searches
-from lib.experiments.n12_prior.judges import DISTANCE, FAMILIES, LATE, OBJECT, PRIMARY, Judged, Judges
+from lib.experiments.n12_prior.judges import DISTANCE, FAMILIES, LATE, OBJECT, PRIMARY, Judges
 from lib.experiments.n12_prior.searches import FOURIER, RATES, Setting
 from lib.experiments.shared import class_images
-from lib.experiments.shared.class_images import EVALUATION, GRID, SELECTION, Made
-from lib.experiments.shared.recognised import by_class
+from lib.experiments.shared.class_images import EVALUATION, GRID, SELECTION
+from lib.experiments.shared.recognised import Judged, by_class, judged
 from lib.record.seeds import average, estimate, estimates
 from lib.record.tables import Table
 
@@ -47,9 +47,9 @@ def through_priors(nets: dict, n_choose: int, n_starts: int, steps: int, seed: i
     wanted |= {layer: (layer, Setting(rates[layer])) for layer in tried}
     for name, (layer, setting) in wanted.items():
         found = {s: searches.make(one, setting, EVALUATION, *others) for s, one in pairs[layer].items()}
-        made[name] = {s: _judged(one) for s, one in found.items()}
+        made[name] = {s: judged(one) for s, one in found.items()}
     choosing = {
-        s: [_judged(searches.make(one, Setting(rate), SELECTION, *options)) for rate in RATES]
+        s: [judged(searches.make(one, Setting(rate), SELECTION, *options)) for rate in RATES]
         for s, one in pairs[LATE].items()
     }
     return Through(tried, rates, made, choosing)
@@ -103,7 +103,7 @@ def beyond(
         FOURIER[0].name: searches.best(before | pixel),
     }
     late, fourier = rates.values()
-    made = {s: _judged(searches.make(one, Setting(late), EVALUATION, *others)) for s, one in pairs.items()}
+    made = {s: judged(searches.make(one, Setting(late), EVALUATION, *others)) for s, one in pairs.items()}
     flat = _made(nets, FOURIER[0]._replace(rate=fourier), *others)
     tried = dict(zip(rates, (code, pixel), strict=True))
     return Beyond(tried, rates, dict(zip(rates, (made, flat), strict=True)))
@@ -115,11 +115,7 @@ def _tried(nets: dict, recipe, *options) -> float:
 
 
 def _made(nets: dict, recipe, *options) -> dict[int, Judged]:
-    return {s: _judged(class_images.make(net, recipe, EVALUATION, *options)) for s, net in nets.items()}
-
-
-def _judged(made: Made) -> Judged:
-    return judges.judged(made.pictures, made.targets, made.after)
+    return {s: judged(class_images.make(net, recipe, EVALUATION, *options)) for s, net in nets.items()}
 
 
 def choices(through: Through, without: Pixels, more: Beyond) -> Table:
@@ -146,9 +142,9 @@ def judge_rows(found: dict[str, dict[int, Judged]], of: Judges, generator: np.ra
     rows = []
     for name, made in found.items():
         measured = {
-            PRIMARY: [by_class(judges.hits(one), one.targets) for one in made.values()],
+            PRIMARY: [by_class(one.hits, one.targets) for one in made.values()],
             FAMILIES: [judges.family_shares(of, one, s) for s, one in made.items()],
-            OBJECT: [by_class(judges.one_object(of, one), one.targets) for one in made.values()],
+            OBJECT: [by_class(judges.one_object(of, one.pictures), one.targets) for one in made.values()],
             DISTANCE: [judges.distances(of, one, s) for s, one in made.items()],
         }
         for group, values in measured.items():
@@ -168,7 +164,7 @@ def setting_rows(through: Through, of: Judges, generator: np.random.Generator) -
     rows = []
     for s, name in ((s, name) for s in through.choosing for name in searches.settings(0)):
         one = through.made[name][s]
-        shares = {PRIMARY: by_class(judges.hits(one), one.targets), FAMILIES: judges.family_shares(of, one, s)}
+        shares = {PRIMARY: by_class(one.hits, one.targets), FAMILIES: judges.family_shares(of, one, s)}
         for group, values in shares.items():
             rows.append({"name": name, "group": group, "seed": s} | estimate(values, generator)._asdict())
     return rows
@@ -250,7 +246,7 @@ def activation_order(through: Through, generator: np.random.Generator) -> dict:
 
 def order(of: list[Judged]) -> np.ndarray:
     """Kendall's tau-b within each class (classes,) between activation and probability; 0 where a reading is tied."""
-    targets, after = (np.concatenate([getattr(one, field) for one in of]) for field in ("targets", "after"))
+    targets, after = (np.concatenate([getattr(one, field) for one in of]) for field in ("targets", "activation"))
     probability = np.concatenate([judges.certainty(one) for one in of])
     found = []
     for label in np.unique(targets):
@@ -267,7 +263,4 @@ def diversity(through: Through, without: Pixels, of: Judges, generator: np.rando
 
 
 def _gains(one: dict[int, Judged], other: dict[int, Judged]) -> dict[int, np.ndarray]:
-    return {
-        s: by_class(judges.hits(one[s]), one[s].targets) - by_class(judges.hits(other[s]), other[s].targets)
-        for s in one
-    }
+    return {s: by_class(one[s].hits, one[s].targets) - by_class(other[s].hits, other[s].targets) for s in one}

@@ -8,7 +8,8 @@ from scipy.stats import rankdata
 from lib.drawing import style
 from lib.experiments.n11_ascent import plots
 from lib.experiments.n12_prior.generators_seen import Frames, Inverted, Units, unit_rows
-from lib.experiments.n12_prior.judges import Judged, certainty
+from lib.experiments.n12_prior.judges import certainty
+from lib.experiments.shared.recognised import Judged
 
 
 def firsts(one: Judged) -> np.ndarray:
@@ -26,7 +27,7 @@ def grid(
     for name, one in rows.items():
         if isinstance(one, Judged):
             first = np.unique(one.targets, return_index=True)[1][: len(titles)]
-            columns = zip(titles, one.after[first].tolist(), certainty(one)[first].tolist(), strict=True)
+            columns = zip(titles, one.activation[first].tolist(), certainty(one)[first].tolist(), strict=True)
             data += [{"row": name.replace("\n", " "), "class": t, "score": a, "probability": p} for t, a, p in columns]
     return plots.images(shown, titles, side, levels)[0], data
 
@@ -96,7 +97,7 @@ def activation(found: dict[int, dict[str, list[Judged]]], taus: dict[int, float]
     for axis, (seed, groups) in zip(axes[0], found.items(), strict=True):
         everything = [(name, one) for name, of in groups.items() for one in of]
         targets = np.concatenate([one.targets for _, one in everything])
-        after = np.concatenate([one.after for _, one in everything])
+        after = np.concatenate([one.activation for _, one in everything])
         rank = np.zeros(len(after))
         for label in np.unique(targets):
             own = targets == label

@@ -12,7 +12,7 @@ import numpy as np
 from lib.experiments.n12_prior import searches
 from lib.experiments.shared import class_images, recognised
 from lib.experiments.shared.class_images import EVALUATION, MODERN, Made
-from lib.experiments.shared.recognised import Judged
+from lib.experiments.shared.recognised import Judged, judged
 from lib.networks import interface, zoo
 from lib.record import uncertainty
 from lib.record.seeds import average, estimate, estimates, recordable
@@ -50,11 +50,6 @@ def painted(net: interface.Network, search: Search) -> Made:
     return class_images.make(net, MODERN, EVALUATION, search.starts, search.steps, search.seed, search.device)
 
 
-def judged(found: Made) -> Judged:
-    """The images with the primary judge's reading."""
-    return Judged(*found, recognised.judge(found.pictures, found.targets))
-
-
 def scores(found: dict[int, Judged], cues=slice(None)) -> dict[int, np.ndarray]:
     """The primary judge's score by class, (classes,) for each key; or that of some of the three cues."""
     return {key: recognised.by_class(one.hits[cues], one.targets) for key, one in found.items()}
@@ -63,7 +58,7 @@ def scores(found: dict[int, Judged], cues=slice(None)) -> dict[int, np.ndarray]:
 def judges(n: int) -> Table:
     """How often each single-cue network names its cue, and the label, on `n` test pictures; Wilson intervals."""
     batch, rows = cutouts.batch(cutouts.World(), "test", n), []
-    said = searches.read(batch.images).argmax(2)
+    said = recognised.read(batch.images).argmax(2)
     for k, cue in enumerate(cutouts.CUES):
         shares = (uncertainty.wilson(int((said[k] == right).sum()), n) for right in (batch.cues[:, k], batch.labels))
         rows.append((cue, *(f"{one.value:.3f} {span(one.interval)}" for one in shares)))

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator, Philox
 
-from lib.experiments.n12_prior import searches
 from lib.experiments.n13_controls.other_data_and_networks import PRIOR, Search, made
 from lib.experiments.shared import recognised
 from lib.experiments.shared.class_images import Made
@@ -37,8 +36,8 @@ class Seen(NamedTuple):
 
 
 def judge(world: str, pictures: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """maximise_claims.judge, but where several shapes stand for a class each of them counts: (3, n) bool."""
-    said = searches.read(pictures).argmax(2)
+    """`recognised.judge`, but where several shapes stand for a class each of them counts: (3, n) bool."""
+    said = recognised.read(pictures).argmax(2)
     shapes = np.array([control_worlds.shapes(world, label) for label in range(CLASSES)])[targets]
     return np.stack([(said[0][:, None] == shapes).any(1), *(said[1:] == targets)])
 

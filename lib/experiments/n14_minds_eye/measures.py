@@ -24,9 +24,9 @@ from lib.experiments.n14_minds_eye.image_sets import (
     own,
     reference,
 )
-from lib.experiments.shared.recognised import high_frequencies
+from lib.experiments.shared.recognised import high_frequencies, read
 from lib.methods.minds_eye import facets
-from lib.networks import interface, single_cue_readers
+from lib.networks import interface
 from lib.record.seeds import average, estimate, estimates, span
 from lib.record.tables import Table
 from lib.worlds import cutouts
@@ -35,9 +35,7 @@ from lib.worlds import cutouts
 def shown(pictures: np.ndarray, cues: np.ndarray) -> np.ndarray:
     """Share of a facet's most frequent cues (n, 3), on cutouts mostly those of its class, that the
     single-cue readers find in its picture, (n,); NaN for a facet without."""
-    images = interface.to_tensor(pictures)
-    said = np.stack([interface.scores(single_cue_readers.reader(c), images).argmax(1).numpy() for c in cutouts.CUES], 1)
-    hits = np.where(cues < 0, np.nan, said == cues)
+    hits = np.where(cues < 0, np.nan, cues == read(pictures).argmax(2).T)
     return np.nansum(hits, 1) / np.where((cues >= 0).any(1), (cues >= 0).sum(1), np.nan)
 
 
