@@ -255,6 +255,24 @@ def order(of: list[Judged]) -> np.ndarray:
     return np.nan_to_num(np.array(found))
 
 
+def activation_rows(found: dict[int, dict[str, list[Judged]]]) -> list[dict]:
+    """Every image of `pooled`, as rows for a figure: seed, class, setting, activation, probability that the primary
+    judge gives to the class, and the rank of the activation within its class, from 0 to 1."""
+    rows = []
+    for seed, groups in found.items():
+        names = [name for name, of in groups.items() for one in of for _ in one.targets]
+        every = [one for of in groups.values() for one in of]
+        targets, after = (np.concatenate([getattr(one, key) for one in every]) for key in ("targets", "activation"))
+        probability, rank = np.concatenate([judges.certainty(one) for one in every]), np.zeros(len(after))
+        for label in np.unique(targets):
+            own = targets == label
+            rank[own] = scipy_stats.rankdata(after[own]) / own.sum()
+        columns = zip(targets.tolist(), names, after.tolist(), probability.tolist(), rank.tolist(), strict=True)
+        keys = ("class", "setting", "activation", "probability", "rank")
+        rows += [{"seed": seed} | dict(zip(keys, line, strict=True)) for line in columns]
+    return rows
+
+
 def diversity(through: Through, without: Pixels, of: Judges, generator: np.random.Generator) -> dict:
     """Claim G10: `spreads` of the images through fc6; named: of the images made without a generator."""
     made = {s: judges.spreads(of, one, s) for s, one in through.made[LATE].items()}
