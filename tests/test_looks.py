@@ -230,4 +230,5 @@ def test_figures_show_what_they_are_given():
     figure = plots.halves(histories, rows, {"original": 0.9})
     assert len([line for line in figure.axes[0].lines if len(line.get_xdata())]) == 8
     assert [tick.get_text() for tick in figure.axes[1].get_xticklabels()] == ["decoder", "encoder", "both"]
-    assert len(figure.axes[1].collections) == 6 and len(figure.axes[1].lines) == 7
+    intervals = [part for one in figure.axes[1].collections for part in one.get_segments()]
+    assert len(intervals) == 6 and len(figure.axes[1].lines) == 3 + 1

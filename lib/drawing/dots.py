@@ -36,21 +36,21 @@ def mark(
     marks, points; joined: a line through the dots of each group. Rows with a true `hollow` are drawn hollow.
     """
     names = names or unique(rows, "name")
-    groups, dots = [group for group in look if group in unique(rows, "group")], {}
+    groups, placed = [group for group in look if group in unique(rows, "group")], {}
     for row in rows:
         g, mine = groups.index(row["group"]), [one for one in rows if one["name"] == row["name"]]
         seeds = unique([one for one in mine if one["group"] == row["group"]], "seed")
         place = names.index(row["name"]) + spread * (g - (len(groups) - 1) / 2) / len(groups)
         place += step * (seeds.index(row.get("seed")) - (len(seeds) - 1) / 2)
-        dots.setdefault(row["group"], []).append((place, row))
-    for group, mine in dots.items():
+        placed.setdefault(row["group"], []).append((place, row))
+    for group, mine in placed.items():
         (colour, shape), places = look[group], [place for place, _ in mine]
         (axis.vlines if upright else axis.hlines)(
             places, *([row[key] for _, row in mine] for key in ("low", "high")), color=colour, lw=1.2
         )
-        for hollow in (False, True):
+        for hollow in dict.fromkeys(bool(row.get("hollow")) for _, row in mine):
             here = [(place, row["value"]) for place, row in mine if bool(row.get("hollow")) == hollow]
-            x, y = zip(*(one if upright else one[::-1] for one in here), strict=True) if here else ((), ())
+            x, y = zip(*(one if upright else one[::-1] for one in here), strict=True)
             line = {"ls": "-" if joined else "", "lw": 1, "mfc": "white" if hollow else colour}
             axis.plot(x, y, marker=shape, color=colour, ms=ms, **line)
     if upright:
