@@ -1,7 +1,7 @@
 """What notebook 04 does with the numbers of lib/experiments/n04_information/counted.py: claims C6 and C7, and rows for
 its figures and tables.
 
-`found` is what `information.collect` returns, {(name, seed): Information}; `read` gives one number of an Information.
+`found` is what `counted.collect` returns, {(name, seed): Information}; `read` gives one number of an Information.
 """
 
 from typing import NamedTuple
@@ -250,7 +250,7 @@ class State(NamedTuple):
 
     name: str
     epoch: int
-    found: dict  # as `information.collect` gives
+    found: dict  # as `counted.collect` gives
     rrc: dict[int, np.ndarray]
 
 

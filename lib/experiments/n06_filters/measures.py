@@ -153,7 +153,7 @@ def silence(net: interface.Network, images: torch.Tensor) -> dict[str, np.ndarra
 
 
 def first_layers(nets: list[interface.Network], generator: np.random.Generator) -> list[dict]:
-    """`filters.summary` of each network, with its start where it is one of the zoo's."""
+    """`first_layer.summary` of each network, with its start where it is one of the zoo's."""
     found = []
     for net in nets:
         family, _, seed = net.name.rpartition("-")
@@ -217,7 +217,7 @@ def learnt(layers: dict[tuple, np.ndarray]) -> dict[str, dict[str, float]]:
 
 
 def ends(layers: dict[tuple, np.ndarray], seed: int = 0) -> list[tuple]:
-    """The first layers of a seed before and after training, as panels (title, pictures) for filter_plots.filters."""
+    """The first layers of a seed before and after training, as panels (title, pictures) for plots.filters."""
     last, arms = max(step for *_, step in layers), list(ARMS)
     keys = {"before": (arms[0], seed, 0)} | {arm: (arm, seed, last) for arm in arms}
     return [(title, first_layer.pictures(layers[key])) for title, key in keys.items()]

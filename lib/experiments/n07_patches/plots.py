@@ -53,7 +53,7 @@ def _frame(axis, across: float, down: int) -> None:
 
 
 def tuned(groups: dict[str, list[dict]], pictures: np.ndarray, across: int = 2, width: float = style.WIDTH) -> Figure:
-    """Lists of units side by side: {title: units} as `maximal_claims.tuned` gives them; pictures (N, H, W, 3)."""
+    """Lists of units side by side: {title: units} as `measures.tuned` gives them; pictures (N, H, W, 3)."""
     figure, axes = plt.subplots(1, len(groups), figsize=(width, 0.395 * len(next(iter(groups.values()))) + 0.5))
     for axis, (title, units) in zip(np.atleast_1d(axes), groups.items(), strict=True):
         for r, unit in enumerate(units):

@@ -17,7 +17,7 @@ from lib.worlds import cutouts, photos
 
 def spaces(net: interface.Network) -> list[str]:
     """The layers whose codes a notebook shows, the lowest first: pool5, fc7 before its ReLU and after; in a network
-    without fc7 those that can serve in its place (networks.hidden)."""
+    without fc7 those that can serve in its place (interface.hidden)."""
     wanted = [layer for layer in ("pool5", codes.BEFORE, codes.AFTER) if layer in net.layers]
     return wanted if {codes.BEFORE, codes.AFTER} <= {*wanted} else interface.hidden(net)[::-1]
 
@@ -172,7 +172,7 @@ def photographs(net: interface.Network, grid: int, device="cpu", side: int = 32)
 
     Returns tiles (N, size, size, 3) uint8, the number of each tile's photograph (N,), a line of credits, and two spaces
     {name: (N, features)}: pixels averaged to side x side, and the layer that serves as the last hidden one
-    (networks.hidden), averaged to one number a channel.
+    (interface.hidden), averaged to one number a channel.
     """
     shipped = photos.shipped(net.size * grid, crop=1.0)
     parts, origin = photos.tiles(photos.stack(shipped).numpy(), grid)

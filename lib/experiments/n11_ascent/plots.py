@@ -17,7 +17,8 @@ def images(
     """A row of pictures, `side` inches each, for each entry; and the objective at the start and in the end.
 
     rows: what `maximise` gave (its first len(titles) images), judged images (the first start of each class), or
-    pictures (n, H, W, 3) uint8, which have no numbers. Each picture is drawn with `levels` levels a colour.
+    pictures (n, H, W, 3) uint8; only what was made by exciting a network has numbers. Each picture is drawn with
+    `levels` levels a colour.
     """
     read = {name: _row(row) for name, row in rows.items()}
     shown = [[grids.coarse(one, levels) for one in pictures[: len(titles)]] for pictures, *_ in read.values()]
@@ -30,14 +31,16 @@ def images(
     return figure, numbers
 
 
-def _row(row) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _row(row) -> tuple:
     """Pictures, and the objective before the first and before the last step (judged images: after it)."""
     if isinstance(row, Maximised):
         return to_pictures(row.images), row.values[0].cpu().numpy(), row.values[-1].cpu().numpy()
     if isinstance(row, Judged):
         k = np.unique(row.targets, return_index=True)[1]
-        return row.pictures[k], row.before[k, row.targets[k]], row.after[k, row.targets[k]]
-    return row, np.array([]), np.array([])
+        if row.before is None:
+            return row.pictures[k], (), ()
+        return row.pictures[k], row.before[k, row.targets[k]], row.activation[k]
+    return row, (), ()
 
 
 def judged(rows: list[dict], lines: dict[str, float], chance: float = 0.1, width: float = style.WIDTH) -> Figure:

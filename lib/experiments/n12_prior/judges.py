@@ -1,8 +1,8 @@
 """Who reads the images of notebooks 12 and 13, and what they are compared with.
 
-The primary judge is that of maximise_claims: three networks that each name one cue. They and the mask predictor have
-training seed 0, as one of the three networks that are excited; families and ResNet have another one (`other_seed`). No
-judge shares weights or a family with the network that was excited.
+The primary judge is that of lib.experiments.shared.recognised: three networks that each name one cue. They and the mask
+predictor have training seed 0, as one of the three networks that are excited; families and ResNet have another one
+(`other_seed`). No judge shares weights or a family with the network that was excited.
 """
 
 from typing import NamedTuple

@@ -28,7 +28,7 @@ class Through(NamedTuple):
 
     tried: dict[str, dict[float, float]]  # by layer: rate -> primary judge's score on the starts for choosing
     rates: dict[str, float]  # by layer
-    made: dict[str, dict[int, Judged]]  # by setting of prior_runs.settings, and by layer: training seed -> images
+    made: dict[str, dict[int, Judged]]  # by setting of searches.settings, and by layer: training seed -> images
     choosing: dict[int, list[Judged]]  # the images through fc6 from the starts for choosing, all rates
 
 

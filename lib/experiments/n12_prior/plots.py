@@ -12,24 +12,18 @@ from lib.experiments.n12_prior.measures import activation_rows
 from lib.experiments.shared.recognised import Judged
 
 
-def firsts(one: Judged) -> np.ndarray:
-    """The first image of each class, (classes, 64, 64, 3)."""
-    return one.pictures[np.unique(one.targets, return_index=True)[1]]
-
-
 def grid(
     rows: dict[str, np.ndarray | Judged], titles, side: float = 0.72, levels: int = 6
 ) -> tuple[Figure, list[dict]]:
     """A row of pictures for each entry, the first image of each class where an entry is Judged; and for these, what the
     network excited and the primary judge say of them."""
-    shown = {name: firsts(row) if isinstance(row, Judged) else row for name, row in rows.items()}
     data = []
     for name, one in rows.items():
         if isinstance(one, Judged):
             first = np.unique(one.targets, return_index=True)[1][: len(titles)]
             columns = zip(titles, one.activation[first].tolist(), certainty(one)[first].tolist(), strict=True)
             data += [{"row": name.replace("\n", " "), "class": t, "score": a, "probability": p} for t, a, p in columns]
-    return plots.images(shown, titles, side, levels)[0], data
+    return plots.images(rows, titles, side, levels)[0], data
 
 
 def inverted(pictures: np.ndarray, found: dict[str, Inverted], names, shown: int = 6) -> Figure:

@@ -24,7 +24,7 @@ FOURIER = tuple(MODERN._replace(rate=rate) for rate in (0.02, 0.05, 0.1))  # tri
 
 
 class Setting(NamedTuple):
-    """How code_prior.search runs; the defaults are the released code's, the rate as a share of the mean upper bound."""
+    """How generator_prior.search runs; the defaults are the released code's, the rate is a share of the mean bound."""
 
     rate: float = 0.3
     sds: float | None = 3.0  # None: no clipping

@@ -29,7 +29,7 @@ OWN, WITHOUT, WITH, NONE = "own prior", "half without\nthe class's cues", "half 
 
 
 class Search(NamedTuple):
-    """How every image is searched for; clipping and decay are prior_runs.Setting's."""
+    """How every image is searched for; clipping and decay are searches.Setting's."""
 
     starts: int = 2  # a class
     steps: int = 60
