@@ -85,7 +85,7 @@ def collect(
 ) -> dict:
     """`measure` for the originals, for A_S and for every A_i: {("none", 0), ("A_S", 0), (family, seed)}.
 
-    how, epoch: which A_i, as in signals.tuned; by default the one that the stopping rule chose.
+    how, epoch: which A_i, as in through_autoencoders.tuned; by default the one that the stopping rule chose.
     """
     base = trained_autoencoders.autoencoder("pretrained", device=device)
     first = base.digest, functools.cache(lambda: segnet.reconstruct(base, interface.to_tensor(pictures.images)))

@@ -15,6 +15,7 @@ from lib.base import cache, files, identity, weights
 from lib.experiments.shared import through_autoencoders
 from lib.networks import interface, segnet, trained_autoencoders, zoo
 from lib.record import uncertainty
+from lib.record.seeds import recordable
 from lib.record.tables import Table
 from lib.worlds import cutouts
 
@@ -199,15 +200,14 @@ def largest_gain(readings: Readings, generator: np.random.Generator) -> dict:
 def _judged(readings: Readings, through: np.ndarray, extreme: Callable, generator) -> dict:
     """The extreme gain of accuracies averaged over seeds, that of each seed alone, and the gain at every level."""
 
-    def result(alone, through) -> dict:
-        found = extreme_gain(alone, through, readings.levels, extreme, generator)
-        return {"value": found.value, "interval": found.interval, "n": found.n}
+    def gained(alone, through) -> uncertainty.Estimate:
+        return extreme_gain(alone, through, readings.levels, extreme, generator)
 
-    each = [{"seed": seed} | result(readings.alone[:, s], through[:, s]) for s, seed in enumerate(readings.seeds)]
+    each = {seed: gained(readings.alone[:, s], through[:, s]) for s, seed in enumerate(readings.seeds)}
     alone, mean = readings.alone.mean(1), through.mean(1)
     levels = gains(alone, mean, readings.levels, generator)
-    named = {f"gain at e = {level:g}, of {k} classifiers": part[:3] for level, (part, k) in levels.items()}
-    return result(alone, mean) | {"seeds": each, "named": named, "note": left_out(readings)}
+    named = {f"gain at e = {level:g}, of {k} classifiers": part for level, (part, k) in levels.items()}
+    return recordable(gained(alone, mean), each, named) | {"note": left_out(readings)}
 
 
 def left_out(readings: Readings) -> str:

@@ -13,17 +13,17 @@ import numpy as np
 import torch
 
 from lib.base import cache
+from lib.experiments.shared import recognised
 from lib.experiments.shared.class_images import EVALUATION, MODERN, SELECTION, Made
 from lib.methods.ascent import generator_prior, maximise, objectives
-from lib.networks import interface, single_cue_readers, zoo
-from lib.worlds import cutouts
+from lib.networks import interface, zoo
 
 RATES = (0.1, 0.3, 0.7)  # tried for every layer, on the starts for choosing
 FOURIER = tuple(MODERN._replace(rate=rate) for rate in (0.02, 0.05, 0.1))  # tried for the pixel baseline
 
 
 class Setting(NamedTuple):
-    """How code_prior.search runs; the defaults are the released code's, the rate as a share of the mean upper bound."""
+    """How generator_prior.search runs; the defaults are the released code's, the rate is a share of the mean bound."""
 
     rate: float = 0.3
     sds: float | None = 3.0  # None: no clipping
@@ -86,21 +86,9 @@ def run(pair: Pair, setting: Setting, steps: int, start: torch.Tensor, units: Se
     return generator_prior.search(pair.prior, objective, start, steps=steps, **setting._asdict())
 
 
-def read(pictures: np.ndarray) -> np.ndarray:
-    """What the three single-cue networks say about pictures (n, 64, 64, 3) uint8: probabilities (3, n, 10), in the
-    order of cutouts.CUES, kept by content."""
-    readers = [single_cue_readers.reader(cue) for cue in cutouts.CUES]
-
-    def compute() -> dict[str, np.ndarray]:
-        images = interface.to_tensor(pictures)
-        return {"read": np.stack([interface.scores(one, images).softmax(1).numpy() for one in readers])}
-
-    return cache.cached("prior_readings", {"pictures": pictures, "readers": readers}, compute)["read"]
-
-
 def score(made: Made) -> float:
     """Share of images that the three single-cue networks assign to the target class: the primary judge (claim G1)."""
-    return float((read(made.pictures).argmax(2) == made.targets).mean())
+    return float(recognised.judge(made.pictures, made.targets).mean())
 
 
 def tried(pairs: Sequence[Pair], rates: Sequence[float], *options) -> dict[float, float]:
