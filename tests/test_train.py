@@ -20,9 +20,10 @@ TINY = classifiers.Recipe(images=256, epoch=128, validation=64, batch=32, epochs
 SCRIPT = """
 import torch, sys
 torch.set_num_threads(1)
-from lib import retrain, train
-recipe = train.Recipe(images=256, epoch=128, validation=64, batch=32, epochs=int(sys.argv[1]), warmup=2, plateaus=99)
-retrain.one("cutouts/lenet-0", "lenet", "label", 0, recipe)
+from lib.training import classifiers, make_zoo
+recipe = classifiers.Recipe(images=256, epoch=128, validation=64, batch=32)
+recipe = recipe._replace(epochs=int(sys.argv[1]), warmup=2, plateaus=99)
+make_zoo.one("cutouts/lenet-0", "lenet", "label", 0, recipe)
 """
 
 

@@ -4,8 +4,6 @@ import inspect
 import textwrap
 from collections.abc import Callable
 
-from lib.base import paths
-
 SCREEN = 60  # lines: what a reader takes in without scrolling
 
 
@@ -13,11 +11,10 @@ def show(function: Callable):
     """The text of `function` as Markdown under a link to its file; ValueError if it is longer than a screen."""
     from IPython.display import Markdown
 
+    place = function.__module__.replace(".", "/") + ".py"
+    if not place.startswith("lib/"):
+        raise ValueError(f"{function.__qualname__} lies in {function.__module__}, expected a function of lib")
     text = textwrap.dedent(inspect.getsource(function)).rstrip()
     if (count := len(text.splitlines())) > SCREEN:
         raise ValueError(f"{function.__qualname__} has {count} lines, expected at most {SCREEN}: a screen")
-    file = inspect.getsourcefile(function)
-    place = inspect.getmodule(function).__name__.replace(".", "/") + ".py"
-    if not (paths.ROOT / place).exists() or not (paths.ROOT / place).samefile(file):
-        raise ValueError(f"{function.__qualname__} lies in {file}, expected a function of lib")
     return Markdown(f"[{place}](../{place}):\n\n```python\n{text}\n```")

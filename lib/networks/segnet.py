@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lib.base.identity import state_digest
 from lib.networks import zoo
-from lib.networks.interface import state_digest
 
 
 class Shape(NamedTuple):

@@ -10,8 +10,8 @@ at ten times the rate.
 from torch import nn
 
 from lib.base import weights
+from lib.base.identity import state_digest
 from lib.networks import segnet
-from lib.networks.interface import state_digest
 
 
 def autoencoder(name: str = "pretrained", shape: segnet.Shape | None = None, device: str = "cpu") -> segnet.Autoencoder:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from lib.base import weights
-from lib.networks.interface import Network, state_digest
+from lib.base.identity import state_digest
+from lib.networks.interface import Network
 
 LETTERS = {"lenet": "L", "alexnet": "A", "vgg": "V", "resnet": "R", "inception": "I", "convnext": "C"}
 FAMILIES = tuple(LETTERS)

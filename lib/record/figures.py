@@ -129,6 +129,13 @@ def save(
     return Shown(name, png, caption, alt)
 
 
+def rendered(fig: Figure) -> dict[str, bytes]:
+    """A figure as {"png": ..., "svg": ...}, the same bytes for the same figure; it is closed."""
+    contents = {"png": _png(fig)[0], "svg": _svg(fig)}
+    plt.close(fig)
+    return contents
+
+
 def _png(fig: Figure, colours: int | None = None) -> tuple[bytes, int]:
     for dpi in RESOLUTIONS:
         buffer = io.BytesIO()
