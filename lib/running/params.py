@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from lib.base import nearest, paths
+from lib.base import nearest, paths, strict_yaml
 
 COMMON = "every_notebook"  # the entry of the index and of a profile that stands for all notebooks
 TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list}
@@ -23,7 +23,7 @@ def index(folder: Path | None = None) -> dict[str, dict]:
     ValueError names the entry and the field if the file does not keep to its own rules.
     """
     path = (folder or paths.notebooks()) / "index.yaml"
-    table = read_yaml(path)
+    table = strict_yaml.read(path)
     common = table.pop(COMMON, {}).get("parameters", {})
     entries = {}
     for name, entry in table.items():
@@ -83,7 +83,7 @@ def profile(name: str, entries: dict | None = None, folder: Path | None = None) 
     complete = {notebook: {} for notebook in entries}
     for layer in dict.fromkeys(("embedded", name)):
         path = folder / "profiles" / f"{layer}.yaml"
-        values = read_yaml(path)
+        values = strict_yaml.read(path)
         common = (values.pop(COMMON, None) or {}) | {"profile": name}
         for notebook in set(values) - set(entries):
             raise ValueError(f"profiles/{path.name}: unknown notebook {notebook!r}{nearest.nearest(notebook, entries)}")
@@ -162,27 +162,3 @@ def _check_value(name: str, value, rule: dict) -> None:
             raise wrong
         for place, one in enumerate(value):
             _check_value(f"{name}[{place}]", one, rule.get("items", {}))
-
-
-def read_yaml(path: Path) -> dict:
-    """A YAML file that holds a dictionary; ValueError names the file if it is missing, damaged, or has a key twice."""
-    try:
-        value = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Strict)
-    except FileNotFoundError as error:
-        raise ValueError(f"{path} does not exist") from error
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{path} holds {type(value).__name__}, expected names with values")
-    return value
-
-
-class _Strict(yaml.SafeLoader):
-    """YAML that refuses a key given twice, where plain YAML would silently keep the last."""
-
-    def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for place, key in enumerate(keys):
-            if key in keys[:place]:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", node.start_mark)
-        return super().construct_mapping(node, deep)
