@@ -50,10 +50,10 @@ class Spaces(NamedTuple):
     near_points: dict[str, np.ndarray]  # nearest(points), (N, 10)
 
 
-def gather(codes: dict[str, np.ndarray], points: dict[str, np.ndarray]) -> Spaces:
-    """Codes and embeddings with their neighbours, which are needed many times."""
-    near, near_points = ({space: codes.nearest(rows) for space, rows in part.items()} for part in (codes, points))
-    return Spaces(codes, near, points, near_points)
+def gather(read: dict[str, np.ndarray], points: dict[str, np.ndarray]) -> Spaces:
+    """Codes and embeddings by space, (N, features) and (N, 2), with their neighbours, which are needed many times."""
+    near, near_points = ({space: codes.nearest(rows) for space, rows in part.items()} for part in (read, points))
+    return Spaces(read, near, points, near_points)
 
 
 def purer(found: list[Spaces], labels: np.ndarray, one: str, other: str, generator) -> dict:
