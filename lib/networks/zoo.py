@@ -32,6 +32,15 @@ TITLES = {
 SIZE, CLASSES = 64, 10
 
 
+def chosen(families) -> list[str]:
+    """The families that a notebook's parameter names: ["all"] is every one. ValueError for an unknown name."""
+    names = list(FAMILIES) if list(families) == ["all"] else list(families)
+    for name in names:
+        if name not in FAMILIES:
+            raise ValueError(f"families holds {name!r}, expected {', '.join(FAMILIES)}, or all and nothing else")
+    return names
+
+
 def build(family: str, classes: int = 10, seed: int = 0) -> nn.Module:
     """An untrained network of a family: takes (N, 3, 64, 64) normalised pictures, gives (N, classes) scores.
 

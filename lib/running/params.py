@@ -4,6 +4,8 @@ notebooks/index.yaml declares every parameter; notebooks/profiles/<profile>.yaml
 are checked before any cell runs, and `lib.running.run.start` checks again inside the notebook.
 """
 
+import ast
+import functools
 import math
 from pathlib import Path
 
@@ -34,8 +36,29 @@ def index(folder: Path | None = None) -> dict[str, dict]:
         entry["parameters"] = common | (entry.get("parameters") or {})
         for parameter, rule in entry["parameters"].items():
             _check_rule(f"{path.name}, {name}, {parameter}", rule)
+        entry["parameters"] = {parameter: _with_families(rule) for parameter, rule in entry["parameters"].items()}
         entries[name] = entry
     return {name: entries[name] | {"after": _after(name, entries)} for name in sorted(entries)}
+
+
+def _with_families(rule: dict) -> dict:
+    """`choices: families` as the names of the zoo's families; a list of them may also be ["all"]."""
+    if rule.get("choices") == "families":
+        return rule | {"choices": families()}
+    if rule.get("items", {}).get("choices") == "families":
+        return rule | {"items": rule["items"] | {"choices": ["all", *families()]}}
+    return rule
+
+
+@functools.cache
+def families() -> list[str]:
+    """The zoo's families, from the one list of them, lib/networks/zoo.py: read and not imported, since parameters are
+    checked before anything loads torch."""
+    path = paths.ROOT / "lib/networks/zoo.py"
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "LETTERS":
+            return list(ast.literal_eval(node.value))
+    raise ValueError(f"{path} has no LETTERS, expected the families with their letters")
 
 
 def _after(name: str, entries: dict) -> list[str]:
