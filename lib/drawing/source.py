@@ -13,11 +13,11 @@ def show(function: Callable):
     """The text of `function` as Markdown under a link to its file; ValueError if it is longer than a screen."""
     from IPython.display import Markdown
 
-    text = textwrap.dedent(inspect.getsource(function)).rstrip()
-    if (count := len(text.splitlines())) > SCREEN:
-        raise ValueError(f"{function.__qualname__} has {count} lines, expected at most {SCREEN}: a screen")
-    file = inspect.getsourcefile(function)
+    file = inspect.getsourcefile(inspect.unwrap(function))  # of a decorated one: where it was written
     place = inspect.getmodule(function).__name__.replace(".", "/") + ".py"
     if not (paths.ROOT / place).exists() or not (paths.ROOT / place).samefile(file):
         raise ValueError(f"{function.__qualname__} lies in {file}, expected a function of lib")
+    text = textwrap.dedent(inspect.getsource(function)).rstrip()
+    if (count := len(text.splitlines())) > SCREEN:
+        raise ValueError(f"{function.__qualname__} has {count} lines, expected at most {SCREEN}: a screen")
     return Markdown(f"[{place}](../{place}):\n\n```python\n{text}\n```")
