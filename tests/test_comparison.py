@@ -105,7 +105,7 @@ def test_rewired_accuracy_asks_for_the_label_of_the_picture_that_is_kept(monkeyp
 
     net = interface.Network("reader", Reader(), lambda x: x, 64, tuple("0123456789"), {}, "")
     monkeypatch.setattr(rewired.trained_autoencoders, "autoencoder", lambda device: painter)
-    monkeypatch.setattr(rewired.signals, "zoo_of", lambda families, seed, device: [net] * len(families))
+    monkeypatch.setattr(rewired.through_autoencoders, "zoo_of", lambda families, seed, device: [net] * len(families))
     found = rewired.rewired_accuracy(["lenet", "vgg"], 0, flat, 24)
     before = (flat.labels[:24] == np.roll(flat.labels[:24], 1)).mean()
     assert list(found) == list(rewired.KEEPS) and before < 0.5

@@ -87,6 +87,7 @@ def test_a_room_says_what_it_holds_and_so_does_the_readme(room):
 
 
 def test_the_picture_in_the_readme_is_that_of_the_sources():
-    """`python -m lib.running.house` draws it again."""
-    assert json.loads((ROOT / "figures/house.json").read_text()) == house.measured()
+    drawn, now = json.loads((ROOT / "figures/house.json").read_text()), house.measured()
+    same = drawn["rooms"] == now["rooms"] and drawn["imports"].keys() == now["imports"].keys()
+    assert same, "lib has changed: `python -m lib.running.house` draws the picture again"
     assert "figures/house.png" in (ROOT / "README.md").read_text()

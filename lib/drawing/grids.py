@@ -30,7 +30,8 @@ def grid(
     them; wider: columns after which a quarter of a picture is left; below: lines of text to leave room for under every
     row; turned: row titles run upwards; font: of all titles, in points.
     """
-    across = max([len(column_titles), *map(len, rows)])
+    across = max(map(len, rows))
+    column_titles = column_titles[:across]
     shape = next(one for row in rows for one in row if one is not None).shape
     label = _room(row_titles, turned, font) if any(row_titles) else 0.05
     heads = 0.1 + LINE * max(title.count("\n") + 1 for title in column_titles) if any(column_titles) else 0.03

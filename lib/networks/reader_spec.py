@@ -18,10 +18,9 @@ from functools import partial
 from pathlib import Path
 
 import torch
-import yaml
 from torch import nn
 
-from lib.base import files, identity, nearest, paths
+from lib.base import files, identity, nearest, paths, strict_yaml
 from lib.networks import imagenet
 from lib.worlds import imagenet_classes
 
@@ -62,11 +61,8 @@ def _checked(path: Path) -> dict:
     """The content of a spec file once every key and type is known to be right."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no spec file {path}")
-    try:
-        spec = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a YAML file: {reason(error)}") from error
-    if not isinstance(spec, dict) or not {"factory", "size"} <= spec.keys():
+    spec = strict_yaml.read(path)
+    if not {"factory", "size"} <= spec.keys():
         raise ValueError(f"{path} needs the keys factory and size, and may have {', '.join(KEYS[2:])}")
     for key, value in spec.items():
         if key not in KEYS:

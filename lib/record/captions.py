@@ -9,9 +9,7 @@ Words in braces are filled in from the notebook's parameters ({steps}) or from w
 
 from pathlib import Path
 
-import yaml
-
-from lib.base import paths
+from lib.base import paths, strict_yaml
 
 FIELDS = {"caption", "alt"}
 
@@ -25,7 +23,7 @@ def of(name: str, notebook: str, facts: dict) -> tuple[str, str]:
     """Caption and alt text of the figure `name`, with `facts` filled in; ValueError with a sentence if they are not
     there."""
     path = path_of(notebook)
-    table = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
+    table = strict_yaml.read(path) if path.exists() else {}
     entry = table.get(name)
     if not isinstance(entry, dict) or set(entry) != FIELDS or not all(isinstance(text, str) for text in entry.values()):
         raise ValueError(

@@ -6,9 +6,7 @@ two idle cores, for a machine that has not run yet. They are guesses for a reade
 
 from pathlib import Path
 
-import yaml
-
-from lib.base import files, paths
+from lib.base import files, paths, strict_yaml
 
 UNKNOWN = 30.0  # seconds of what was never timed
 
@@ -21,7 +19,7 @@ def keep(folder: Path, name: str, seconds: float) -> None:
 def known(folder: Path, profile: str) -> dict[str, float]:
     """{name of a job or number of a notebook: seconds}: of its last run here, else the committed ones."""
     path = paths.notebooks() / "seconds.yaml"
-    committed = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
+    committed = strict_yaml.read(path) if path.exists() else {}
     found = {str(name): float(seconds) for name, seconds in committed.get(profile, {}).items()}
     for file in (folder / "seconds").glob("*"):
         try:

@@ -9,9 +9,7 @@ import json
 import tomllib
 from pathlib import Path
 
-import yaml
-
-from lib.base import closure, files, paths
+from lib.base import closure, files, paths, strict_yaml
 
 SHOWN = 4  # names of what changed that a reason lists
 
@@ -69,7 +67,7 @@ def inputs(entry: dict) -> dict[str, str]:
 
 @functools.cache
 def _parsed(text: str) -> dict:
-    return yaml.safe_load(text)
+    return strict_yaml.loads(text, "claims.yaml")
 
 
 def packages() -> str:

@@ -13,7 +13,7 @@ LOOK = {  # colour, marker and line of each rule or reference, the same in every
     "random order": ("0.35", "D", ":"),
     "random direction": ("0.35", "D", ":"),
 }
-LAYOUT = {"width": style.WIDTH, "gap": 0.04, "turned": True, "font": 8}  # of a grid of pictures
+LAYOUT = {"width": style.WIDTH, "gap": 0.08, "turned": True, "font": 8}  # of a grid of pictures
 
 
 def signals(rows: list[list[np.ndarray | None]], row_titles, column_titles, gaps=()) -> Figure:
