@@ -12,7 +12,7 @@ import torch
 
 from lib.base import paths, weights
 from lib.networks import zoo
-from lib.training import classifiers, make_zoo
+from lib.training import classifiers, loop, make_zoo
 from lib.worlds import cutouts
 
 TINY = classifiers.Recipe(images=256, epoch=128, validation=64, batch=32, epochs=4, warmup=2)
@@ -20,9 +20,10 @@ TINY = classifiers.Recipe(images=256, epoch=128, validation=64, batch=32, epochs
 SCRIPT = """
 import torch, sys
 torch.set_num_threads(1)
-from lib import retrain, train
-recipe = train.Recipe(images=256, epoch=128, validation=64, batch=32, epochs=int(sys.argv[1]), warmup=2, plateaus=99)
-retrain.one("cutouts/lenet-0", "lenet", "label", 0, recipe)
+from lib.training import classifiers, make_zoo
+recipe = classifiers.Recipe(images=256, epoch=128, validation=64, batch=32, epochs=int(sys.argv[1]), warmup=2)
+recipe = recipe._replace(plateaus=99)
+make_zoo.one("cutouts/lenet-0", "lenet", "label", 0, recipe)
 """
 
 
@@ -34,7 +35,7 @@ def run(build, stop_after=None, epochs=24):
     if stop_after:
         while not (found := list((build / "weights").rglob("*.ckpt"))) and process.poll() is None:
             time.sleep(0.005)
-        while len(classifiers.load_checkpoint(found[0])["history"]["rate"]) < stop_after and process.poll() is None:
+        while loop.load_checkpoint(found[0])["course"]["state"]["epoch"] < stop_after and process.poll() is None:
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
     process.wait()

@@ -18,7 +18,7 @@ from torch import nn
 from lib.base import files, paths, weights
 from lib.base.repeatable import repeatable
 from lib.networks import interface, segnet, trained_autoencoders, zoo
-from lib.training import autoencoders, classifiers, make_zoo
+from lib.training import autoencoders, classifiers, loop, make_zoo
 from lib.worlds import cutouts
 
 SEEDS = (0, 1, 2)
@@ -159,7 +159,7 @@ def here(run, families, seeds, images: int = 60_000, epochs: int = 40) -> None:
     As retrain.here, which trains the classifiers: the rest of the process reads its weights from there.
     """
     make_zoo.here(run, families, seeds, images, min(epochs, classifiers.Recipe().epochs))
-    precision = classifiers.precision(run.device)
+    precision = loop.precision(run.device)
     first = autoencoders.PRETRAIN._replace(precision=precision)
     if images < first.epoch * first.epochs:
         first = first._replace(epoch=min(first.epoch, images), epochs=max(1, min(first.epochs, epochs)))
@@ -256,7 +256,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--precision", default=None, help="a precision of Lightning Fabric; default: the device's own")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     options = parser.parse_args(arguments)
-    precision = options.precision or classifiers.precision(options.device)
+    precision = options.precision or loop.precision(options.device)
     committed, fresh = paths.weights(), paths.build() / "retrained"
     (fresh / "cutouts").mkdir(parents=True, exist_ok=True)
     for path in (committed / "cutouts").iterdir():  # the zoo is read from there as well

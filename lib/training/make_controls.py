@@ -19,7 +19,7 @@ from lib.base import files, paths, weights
 from lib.base.repeatable import repeatable
 from lib.networks import control_networks, interface, mirrored_hue_reader, zoo
 from lib.record import uncertainty
-from lib.training import classifiers
+from lib.training import classifiers, loop
 from lib.training.make_short_runs import shorter
 from lib.worlds import control_worlds, cutouts
 
@@ -158,7 +158,7 @@ def _train(job, recipe, everything, held_out, test, made_by, device, progress) -
     )
     history.pop("kept")
     learner.cpu().load_state_dict(best)
-    best = classifiers.copied(model)
+    best = loop.copied(model)
     model.eval().requires_grad_(False)
     exact = measured(job, model, *held_out)
     info = {"made_by": made_by, "history": history, "torch": torch.__version__, "trained": exact}
@@ -223,7 +223,7 @@ def here(run, kinds=KINDS, seeds=SEEDS, images: int = 60_000, epochs: int = 20) 
     well (retrain.here)."""
     os.environ["COMPANION_WEIGHTS"] = str(paths.build() / run.profile / "weights" / run.notebook[:2])
     for task in jobs(kinds, seeds):
-        chosen = shorter(recipe(task[0])._replace(precision=classifiers.precision(run.device)), images, epochs)
+        chosen = shorter(recipe(task[0])._replace(precision=loop.precision(run.device)), images, epochs)
         group(task, chosen, run.device, progress=True)
 
 
@@ -248,7 +248,7 @@ def main(arguments: list[str] | None = None) -> None:
                 fresh / f"cutouts/reader-{cue}{end}", (committed / f"cutouts/reader-{cue}{end}").read_bytes()
             )
     os.environ["COMPANION_WEIGHTS"] = str(fresh)
-    task = partial(_task, precision=options.precision or classifiers.precision(options.device), device=options.device)
+    task = partial(_task, precision=options.precision or loop.precision(options.device), device=options.device)
     with get_context("spawn").Pool(options.processes) as pool:
         for line in pool.imap_unordered(task, jobs(options.kinds)):
             print(line, flush=True)  # noqa: T201 - what a person at the terminal waits for

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from lib.base import files, paths, weights
 from lib.base.repeatable import repeatable
 from lib.networks import control_networks, generator_network, interface, zoo
-from lib.training import classifiers, generators, make_controls, make_zoo
+from lib.training import classifiers, generators, loop, make_controls, make_zoo
 from lib.training.generators import Losses, Recipe
 from lib.worlds import control_worlds, cutouts
 
@@ -109,7 +109,7 @@ def here(run, seeds, images: int = 60_000, epochs: int = classifiers.Recipe().ep
     if any(job.family in control_worlds.HALVES for job in wanted):
         make_controls.here(run, ["encoder"], (0,), images, epochs)
     recipe = Recipe(images=images, epoch=min(Recipe().epoch, images), epochs=min(epochs, Recipe().epochs))
-    recipe = recipe._replace(batch=min(recipe.batch, images), precision=classifiers.precision(run.device))
+    recipe = recipe._replace(batch=min(recipe.batch, images), precision=loop.precision(run.device))
     tasks = [(job, recipe, run.device, False, min(500, images)) for job in wanted]
     with multiprocessing.get_context("spawn").Pool(min(2, len(tasks))) as pool:
         pool.map(_job, tasks, chunksize=1)
@@ -142,7 +142,7 @@ def main(arguments: list[str] | None = None) -> None:
             if not (fresh / folder / path.name).exists():
                 shutil.copy(path, fresh / folder)
     os.environ["COMPANION_WEIGHTS"] = str(fresh)
-    recipe = Recipe(precision=options.precision or classifiers.precision(options.device))
+    recipe = Recipe(precision=options.precision or loop.precision(options.device))
     cutouts.batch(cutouts.World(), "train", recipe.images)  # rendered once, before the processes share it
     for task in make_controls.jobs(["encoder"]) if any(job.family in control_worlds.HALVES for job in chosen) else []:
         make_controls.group(task, make_controls.RECIPES["encoder"]._replace(precision=recipe.precision))

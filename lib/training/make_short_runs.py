@@ -21,7 +21,7 @@ from lib.base import files, paths, weights
 from lib.base.repeatable import repeatable
 from lib.methods.layers import sparseness
 from lib.networks import interface, zoo
-from lib.training import classifiers, make_zoo
+from lib.training import classifiers, loop, make_zoo
 from lib.worlds import cutouts
 
 FAMILY, SEEDS = "alexnet", tuple(range(8))
@@ -125,7 +125,7 @@ def pilot(device="cpu") -> dict[float, float]:
     """Accuracy on the 1,000 pictures at the end of a run with each weight decay tried, {decay: accuracy}.
 
     The decay of claim E3 is the largest with at least PILOT_ACCURACY; smoothness plays no part in this choice."""
-    recipe = FIXED._replace(precision=classifiers.precision(device))
+    recipe = FIXED._replace(precision=loop.precision(device))
     return {decay: one(Job("fixed", decay, PILOT_SEED), recipe, device=device)["accuracy"]["train"] for decay in DECAYS}
 
 
@@ -136,7 +136,7 @@ def here(run, families, seeds, rates=RATES, runs: int = 8, images: int = 60_000,
     make_zoo.here(run, [family for family in zoo.FAMILIES if family not in families], seeds[:1], images, epochs)
     make_zoo.here(run, families, seeds, images, epochs)
     for job in jobs(rates, range(runs)):
-        whole = (RATE if job.kind == "rate" else FIXED)._replace(precision=classifiers.precision(run.device))
+        whole = (RATE if job.kind == "rate" else FIXED)._replace(precision=loop.precision(run.device))
         one(job, shorter(whole, images, epochs), device=run.device)
 
 
@@ -174,7 +174,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--precision", default=None, help="a precision of Lightning Fabric; default: the device's own")
     parser.add_argument("--pilot", action="store_true", help="only the runs that choose E3's weight decay")
     options = parser.parse_args(arguments)
-    precision = options.precision or classifiers.precision(options.device)
+    precision = options.precision or loop.precision(options.device)
     committed, fresh = paths.weights(), paths.build() / "retrained"
     os.environ["COMPANION_WEIGHTS"] = str(fresh)
     if options.pilot:

@@ -17,7 +17,7 @@ import torch
 from lib.base import files, paths, weights
 from lib.base.repeatable import repeatable
 from lib.networks import zoo
-from lib.training import classifiers
+from lib.training import classifiers, loop
 from lib.worlds import cutouts
 
 SEEDS = (0, 1, 2)
@@ -98,7 +98,7 @@ def here(run, families, seeds, images: int = 60_000, epochs: int = 20, world=Non
     folder of its own, since notebooks run side by side; what is there by the same recipe is not trained again.
     """
     os.environ["COMPANION_WEIGHTS"] = str(paths.build() / run.profile / "weights" / run.notebook[:2])
-    chosen = recipe(images, epochs)._replace(precision=classifiers.precision(run.device))
+    chosen = recipe(images, epochs)._replace(precision=loop.precision(run.device))
     for name, family, target, seed in jobs(families, seeds):
         one(name, family, target, seed, chosen, world, run.device, progress=True)
 
@@ -134,7 +134,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     options = parser.parse_args(arguments)
-    recipe = RECIPE._replace(precision=options.precision or classifiers.precision(options.device))
+    recipe = RECIPE._replace(precision=options.precision or loop.precision(options.device))
     everything = set(options.families) == set(zoo.FAMILIES)
     chosen = jobs(options.families, options.seeds, readers=everything)
     committed = paths.weights()
