@@ -16,8 +16,7 @@ from lib.base import files
 from lib.experiments.shared import answers, class_images
 from lib.experiments.shared.class_images import EVALUATION, MODERN, SELECTION, Made
 from lib.methods.ascent import generator_prior, maximise, objectives
-from lib.networks import interface, single_cue_readers, zoo
-from lib.training import generators
+from lib.networks import generator_network, interface, single_cue_readers, zoo
 from lib.worlds import cutouts
 
 RATES = (0.1, 0.3, 0.7)  # tried for every layer, on the starts for choosing
@@ -80,7 +79,7 @@ def make(
     key = {"prior": prior.digest, "network": net.digest, "layers": files.sha256(repr(net.model).encode())}
     key |= {"setting": setting._asdict(), "stream": stream, "starts": starts, "steps": steps, "seed": seed}
     key |= {"targets": targets, "device": str(device), "torch": torch.__version__}
-    parts = (class_images, generator_prior, generators, maximise, objectives, interface, zoo)
+    parts = (class_images, generator_prior, generator_network, maximise, objectives, interface, zoo)
     key["code"] = [files.file_digest(part.__file__) for part in parts] + [files.file_digest(__file__)]
     found = files.cached("prior_runs", key, compute)
     return Made(found["pictures"], targets, found["before"], found["after"])
