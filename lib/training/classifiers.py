@@ -87,7 +87,7 @@ def fit(
         images, labels = (part[mine] for part in batch)
         offsets = torch.randint(0, 2 * recipe.shift + 1, (2, len(batch[0])), generator=generator)  # on all devices
         x = shifted(to_tensor(images).to(fabric.device), recipe.shift, offsets[:, mine])
-        loss = F.cross_entropy(wrapped(preprocess(x)), torch.from_numpy(labels).to(fabric.device))
+        loss = F.cross_entropy(wrapped(preprocess(x)), torch.from_numpy(labels).long().to(fabric.device))
         value = fabric.all_reduce(loss.detach(), reduce_op="mean").item()
         if math.isfinite(value):  # else the training ends here, with the weights as they are
             optimizer.zero_grad()
@@ -141,7 +141,7 @@ def evaluate(
     loss, right = 0.0, 0
     for start in range(0, len(images), batch):
         scores = model(preprocess(to_tensor(images[start : start + batch]).to(device)))
-        y = torch.from_numpy(labels[start : start + batch]).to(device)
+        y = torch.from_numpy(labels[start : start + batch]).long().to(device)
         loss += F.cross_entropy(scores, y, reduction="sum").item()
         right += (scores.argmax(1) == y).sum().item()
     model.train(training)

@@ -44,10 +44,10 @@ def fabric(device: str, precision: str, devices: int = 1) -> Fabric:
     return Fabric(accelerator=kind, devices=[int(number)] if number else devices, precision=precision)
 
 
-def slices(size: int, total: int) -> Callable[[int], slice]:
-    """epoch -> which `size` of `total` pictures it reads: one slice after the other, then the first again."""
-    n = max(1, total // size)
-    return lambda epoch: slice(epoch % n * size, (epoch % n + 1) * size)
+def sliced(size: int, *arrays: np.ndarray) -> Callable[[int], tuple[np.ndarray, ...]]:
+    """epoch -> so many rows of each array: slice after slice, then the first again; all where there are fewer."""
+    n = max(1, len(arrays[0]) // size)
+    return lambda epoch: tuple(array[epoch % n * size : (epoch % n + 1) * size] for array in arrays)
 
 
 def copied(model: nn.Module) -> dict[str, Tensor]:

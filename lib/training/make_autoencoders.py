@@ -4,10 +4,10 @@ zoo.
 lib/training/store.py says what becomes of a killed run.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -15,7 +15,7 @@ from lib.base import files, paths, weights
 from lib.networks import interface, segnet, trained_autoencoders, zoo
 from lib.networks.trained_autoencoders import KEPT
 from lib.training import autoencoders, classifiers, loop, make_zoo, store
-from lib.worlds import cutouts
+from lib.worlds import cutouts, streams
 
 SEEDS = (0, 1, 2)
 PASSES = 72  # how often the small set is seen, as ImageNet in the paper, in as many steps as the stream
@@ -49,28 +49,6 @@ def jobs(families=zoo.FAMILIES[::-1], seeds=SEEDS) -> list[Job]:
     return chosen + [Job(family, seeds[0], how) for how in ("fast", "clean") for family in families]
 
 
-def stream(epoch: int, n: int = 2_000, split: str = "train", first: int = 1_000) -> np.ndarray:
-    """Slice `epoch` of the large diverse stream: pictures (n, 64, 64, 3) that never come again.
-
-    The counterpart of the paper's YFCC100m: every 500 pictures are drawn from another world, with other sizes, turns,
-    clutter, backgrounds and colours, and with cues that say nothing about a label.
-    """
-    parts = []
-    for k in range(epoch * n // 500, (epoch + 1) * n // 500 or 1):
-        low = 4 + 10 * (k % 5) / 5
-        world = cutouts.World(0.1, 0.1, 0.1, radius=(low, 17.5), rotation=180.0, clutter=k % 9, seed=first + k)
-        world = world._replace(photographs=(0.7, 0.0, 1.0)[k % 3], modification=("none", "bgr")[k % 2])
-        parts.append(cutouts.render(world, split, range(min(n, 500))).images)
-    return np.concatenate(parts)
-
-
-def small(epoch: int, n: int, pictures: np.ndarray) -> np.ndarray:
-    """Slice `epoch` of a few `pictures` seen again and again, in a new order every time."""
-    places = np.arange(epoch * n, (epoch + 1) * n)
-    orders = {p: np.random.default_rng(p).permutation(len(pictures)) for p in np.unique(places // len(pictures))}
-    return pictures[[orders[p // len(pictures)][p % len(pictures)] for p in places]]
-
-
 def pretrained(
     name: str, recipe: autoencoders.Recipe, shape=segnet.SMALL, world=None, progress=False, device="cpu"
 ) -> dict:
@@ -79,21 +57,18 @@ def pretrained(
     recipe = recipe._replace(fall=recipe.epochs * (recipe.epoch // recipe.batch))
     recipe = recipe._replace(noise=0.0) if name.endswith("clean") else recipe
     made_by = {"shape": shape, "recipe": recipe._asdict(), "data": "small" if name.endswith("small") else "stream"}
-    made_by |= {"world": world._asdict(), "pixels": files.sha256(stream(0, 8).tobytes())}
+    made_by |= {"world": world._asdict(), "pixels": files.sha256(streams.diverse(0, 8).tobytes())}
 
     def train(checkpoint) -> dict:
-        few = cutouts.batch(world, "train", max(8, recipe.epochs * recipe.epoch // PASSES)).images
-        validation = {"stream": stream(0, recipe.validation, "validation", 1_000_000)}
+        data = partial(streams.diverse, n=recipe.epoch)
+        if made_by["data"] == "small":
+            few = cutouts.batch(world, "train", max(8, recipe.epochs * recipe.epoch // PASSES)).images
+            data = partial(streams.repeated, n=recipe.epoch, pictures=few)
+        validation = {"stream": streams.diverse(0, recipe.validation, "validation", 1_000_000)}
         validation["cutouts"] = cutouts.batch(world, "validation", recipe.validation).images
-        state, history = autoencoders.pretrain(
-            segnet.build(shape, recipe.seed, name),
-            lambda e: small(e, recipe.epoch, few) if made_by["data"] == "small" else stream(e, recipe.epoch),
-            recipe,
-            validation,
-            checkpoint=checkpoint,
-            progress=progress,
-            device=device,
-        )
+        options = {"checkpoint": checkpoint, "progress": progress, "device": device}
+        made = segnet.build(shape, recipe.seed, name)
+        state, history = autoencoders.pretrain(made, data, recipe, validation, **options)
         history.pop("kept")
         return weights.save(f"autoencoders/{name}", state, {"made_by": made_by, "history": history}, half=False)
 
@@ -125,19 +100,13 @@ def tuned(
         made = segnet.assemble(job.name, made.encoder, fresh.decoder)
 
     def train(checkpoint) -> dict:
-        everything, part = cutouts.batch(world, "train", images), loop.slices(recipe.epoch, images)
+        everything = cutouts.batch(world, "train", images)
         held_out = cutouts.batch(world, "validation", recipe.validation)
         options = {"keep": keep, "checkpoint": checkpoint, "progress": progress, "device": device}
         options |= {"best": ""} if job.how == "fast" else {}  # the last state, wherever it has gone
-        state, history = autoencoders.tune(
-            made,
-            network,
-            lambda epoch: (everything.images[part(epoch)], everything.labels[part(epoch)]),
-            recipe,
-            (held_out.images, held_out.labels),
-            job.how if job.how in ("encoder", "both") else "decoder",
-            **options,
-        )
+        data = loop.sliced(recipe.epoch, everything.images, everything.labels)
+        validation, part = (held_out.images, held_out.labels), job.how if job.how in ("encoder", "both") else "decoder"
+        state, history = autoencoders.tune(made, network, data, recipe, validation, part, **options)
         for epoch, earlier in history.pop("kept").items():
             described = {"made_by": made_by, "of": job.name, "epoch": epoch}
             weights.save(f"autoencoders/{job.name}-epoch{epoch}", earlier, described)
@@ -168,18 +137,29 @@ def here(run, families, seeds, images: int = 60_000, epochs: int = 40) -> None:
     then = autoencoders.Recipe(
         epoch=min(4_000, images), validation=min(2_000, images), epochs=epochs, precision=precision
     )
-    options = {"progress": True, "device": run.device}
-    for name in PRETRAINED:
-        pretrained(name, first, **options)
     short = make_zoo.recipe(images, epochs)._replace(precision=precision)
-    for family in STRIDES:
-        for seed in seeds[:2]:
-            make_zoo.one(f"variants/{family}-{seed}", family, "label", seed, short, **options)
-    for job in jobs(families, seeds):
-        tuned(job, then, images=images, **options)
-    for family in WIDENED:
-        for seed in seeds:
-            answer(family, seed, short, **options)
+    for group in tasks(families, seeds, short, first, then, images, progress=True, device=run.device):
+        for task in group:
+            task()
+
+
+def tasks(
+    families,
+    seeds,
+    classifier: classifiers.Recipe,
+    first: autoencoders.Recipe,
+    then: autoencoders.Recipe,
+    images: int = 60_000,
+    **options,
+) -> list[list[Callable[[], dict]]]:
+    """Everything to train, in groups; each group needs what those before it made. classifier: recipe of the variants
+    of classifiers; first: of A_S; then: of tuning, on so many pictures. options: progress and device."""
+    bases = [partial(pretrained, name, first, **options) for name in PRETRAINED]
+    variants = [(f"variants/{family}-{seed}", family, "label", seed) for family in STRIDES for seed in seeds[:2]]
+    strided = [partial(make_zoo.one, *variant, classifier, **options) for variant in variants]
+    decoders = [partial(tuned, job, then, images=images, **options) for job in jobs(families, seeds)]
+    answers = [partial(answer, family, seed, classifier, **options) for seed in seeds for family in WIDENED]
+    return [bases[:2], bases[2:] + strided, decoders + answers]
 
 
 def answer(
@@ -203,41 +183,15 @@ def answer(
     return store.once(f"answers/{name}", made_by, train)
 
 
-def pretrained_line(name: str, *recipe, **options) -> str:
-    """Train A_S or a variant; what there is to say about it."""
-    return f"{name}: validation error {pretrained(name, *recipe, **options)['history']['cutouts'][-1]:.4f}"
-
-
-def tuned_line(job: Job, *recipe, **options) -> str:
-    """Tune what `job` says; what there is to say about it."""
-    info = tuned(job, *recipe, **options)
-    return f"{job.name}: {info['history']['epochs']} epochs, validation accuracy {info['validation']['accuracy']:.3f}"
-
-
-def answer_line(family: str, seed: int, *recipe, **options) -> str:
-    """Train a widened AlexNet; what there is to say about it."""
-    return f"{family}-{seed}: {answer(family, seed, *recipe, **options)['history']['epochs']} epochs"
-
-
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     options = store.parsed(store.parser(__doc__), arguments)
-    how = {"device": options.device, "progress": not options.quiet}
     recipes = classifiers.Recipe(), autoencoders.PRETRAIN, autoencoders.Recipe()
-    classifier, first, then = (recipe._replace(precision=options.precision) for recipe in recipes)
-    cutouts.batch(cutouts.World(), "train", classifier.images)  # rendered once, before the processes share it
-    variants = [(f"variants/{family}-{seed}", family, "label", seed) for family in STRIDES for seed in SEEDS[:2]]
-    large = [(family, seed) for seed in SEEDS for family in WIDENED]
-    bases = [partial(pretrained_line, name, first, **how) for name in PRETRAINED]
-    strided = [partial(make_zoo.line, *job, classifier, **how) for job in variants]
-    decoders = [partial(tuned_line, job, then, **how) for job in jobs()]
-    answers = [partial(answer_line, *job, classifier, **how) for job in large]
-    names = [f"autoencoders/{name}" for name in (*PRETRAINED, *(job.name for job in jobs()))]
-    names += [name for name, *_ in variants] + [f"answers/{family}-{seed}" for family, seed in large]
-    store.retrain(
-        "autoencoders", [bases[:2], bases[2:] + strided, decoders + answers], names, options,
-        borrowed={paths.weights(): ("cutouts/*",)}, scratch=tuple(f"large/{family}-{seed}" for family, seed in large),
-    )  # fmt: skip
+    recipes = [recipe._replace(precision=options.precision) for recipe in recipes]
+    cutouts.batch(cutouts.World(), "train", recipes[0].images)  # rendered once, before the processes share it
+    how = {"device": options.device, "progress": not options.quiet}
+    groups = tasks(zoo.FAMILIES[::-1], SEEDS, *recipes, **how)
+    store.retrain("autoencoders", groups, options, {paths.weights(): ("cutouts/*",)}, scratch="large/*")
 
 
 if __name__ == "__main__":

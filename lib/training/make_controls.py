@@ -32,6 +32,7 @@ RECIPES = {
 }
 KINDS = tuple(RECIPES)
 ARCHITECTURES = {"encoder": "alexnet", "detector": "resnet_thin", "objectness": "masker"}  # the others: alexnet_thin
+ENCODERS = "controls/*-encoder"  # weights that are not committed
 MIRRORED = "bgr"  # the world whose detector is lib.networks.mirrored_hue_reader
 
 
@@ -54,12 +55,8 @@ def jobs(kinds=KINDS, seeds=SEEDS) -> list[list[Job]]:
     """All networks of these kinds; those of a group are trained on the same pictures, one after the other."""
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise ValueError(f"kind of control network is {unknown[0]!r}, expected one of {', '.join(KINDS)}")
-    worlds = {
-        "encoder": control_worlds.HALVES,
-        "modified": control_worlds.MODIFICATIONS,
-        "detector": control_worlds.MODIFICATIONS,
-    }
-    worlds |= {"pose": tuple(control_worlds.POSES), "objectness": ("cutouts",)}
+    halves, modified, poses = control_worlds.HALVES, control_worlds.MODIFICATIONS, tuple(control_worlds.POSES)
+    worlds = {"encoder": halves, "modified": modified, "detector": modified, "pose": poses, "objectness": ("cutouts",)}
     several = {"modified": seeds, "pose": seeds}
     return [
         [Job(kind, world, seed, _family(kind, world)) for seed in several.get(kind, (0,))]
@@ -130,17 +127,9 @@ def _train(job, recipe, shown, made_by, device, progress, checkpoint) -> dict:
         learner.load_state_dict({k: v for k, v in state.items() if not k.startswith("fc8")}, strict=False)
         pictures = (control_worlds.pictures(job.world, split, n, DETECTOR_SEED) for split, n in sizes.items())
         wanted = [mirrored_hue_reader.hues(batch) for batch in pictures]
-    part = loop.slices(recipe.epoch, recipe.images)
-    best, history = classifiers.fit(
-        learner,
-        lambda epoch: (everything[0][part(epoch)], wanted[0][part(epoch)].astype(np.int64)),
-        (held_out[0], wanted[1].astype(np.int64)),
-        zoo.preprocess,
-        recipe,
-        checkpoint=checkpoint,
-        device=device,
-        progress=progress,
-    )
+    data, validation = loop.sliced(recipe.epoch, everything[0], wanted[0]), (held_out[0], wanted[1])
+    options = {"checkpoint": checkpoint, "device": device, "progress": progress}
+    best, history = classifiers.fit(learner, data, validation, zoo.preprocess, recipe, **options)
     history.pop("kept")
     learner.cpu().load_state_dict(best)
     best = loop.copied(model)
@@ -209,22 +198,15 @@ def here(run, kinds=KINDS, seeds=SEEDS, images: int = 60_000, epochs: int = 20) 
         group(task, chosen, run.device, progress=True)
 
 
-def lines(jobs: list[Job], precision: str, device: str) -> str:
-    """Train a group; what there is to say about each."""
-    infos = group(jobs, recipe(jobs[0])._replace(precision=precision), device)
-    return "\n".join(f"{info['name']}: {info['history']['epochs']} epochs, {info['validation']}" for info in infos)
-
-
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = store.parser(__doc__, bars=False)
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=KINDS)
     options = store.parsed(parser, arguments)
     groups = jobs(options.kinds)
-    tasks = [partial(lines, group, options.precision, options.device) for group in groups]
-    names = [job.name for group in groups for job in group if job.kind != "encoder"]
+    tasks = [partial(group, g, recipe(g[0])._replace(precision=options.precision), options.device) for g in groups]
     readers = {paths.weights(): ("cutouts/reader-*",)}  # the detector of BGR is put together with them
-    store.retrain("controls", [tasks], names, options, borrowed=readers)
+    store.retrain("controls", [tasks], options, readers, stays=ENCODERS)
 
 
 if __name__ == "__main__":

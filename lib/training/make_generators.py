@@ -71,11 +71,11 @@ def one(job: Job, recipe: Recipe, width: int = WIDTH, validation: int = 500, dev
     made_by |= {"pixels": files.sha256(shown[:8].tobytes())}
 
     def train(checkpoint) -> dict:
-        part, held_out = loop.slices(recipe.epoch, len(shown)), pictures(job, "validation", validation)
+        data, held_out = loop.sliced(recipe.epoch, shown), pictures(job, "validation", validation)
         made = generator_network.build(code, job.seed, width)
         options = {"checkpoint": checkpoint, "device": device, "progress": progress}
         state, history = generators.fit(
-            made, net, job.layer, comparator, lambda epoch: shown[part(epoch)], held_out, recipe, **options
+            made, net, job.layer, comparator, lambda epoch: data(epoch)[0], held_out, recipe, **options
         )
         made.cpu().load_state_dict(weights.as_stored(state, whole=True))
         rounded = generators.losses(made, encoder(job), job.layer, comparator, held_out)
@@ -94,15 +94,9 @@ def here(run, seeds, images: int = 60_000, epochs: int = classifiers.Recipe().ep
         make_controls.here(run, ["encoder"], (0,), images, epochs)
     recipe = Recipe(images=images, epoch=min(Recipe().epoch, images), epochs=min(epochs, Recipe().epochs))
     recipe = recipe._replace(batch=min(recipe.batch, images), precision=loop.precision(run.device))
-    tasks = [partial(line, job, recipe, validation=min(500, images), device=run.device) for job in wanted]
+    tasks = [partial(one, job, recipe, validation=min(500, images), device=run.device) for job in wanted]
     for _ in store.side_by_side(tasks, min(2, len(tasks)), run.device):
         pass
-
-
-def line(job: Job, recipe: Recipe, **options) -> str:
-    """Train one generator; what there is to say about it."""
-    measured = one(job, recipe, **options)["rounded"]
-    return f"{job.name}: {', '.join(f'{name} {value:.3f}' for name, value in measured.items())}"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -117,11 +111,13 @@ def main(arguments: list[str] | None = None) -> None:
     recipe = Recipe(precision=options.precision)
     cutouts.batch(cutouts.World(), "train", recipe.images)  # rendered once, before the processes share it
     halves = make_controls.jobs(["encoder"]) if any(job.family in control_worlds.HALVES for job in chosen) else []
-    encoders = [partial(make_controls.lines, group, recipe.precision, options.device) for group in halves]
-    tasks = [partial(line, job, recipe, device=options.device, progress=not options.quiet) for job in chosen]
-    borrowed = {paths.weights(): ("cutouts/*", "controls/*"), store.retrained("controls"): ("controls/*-encoder.*",)}
-    names = [f"generators/{job.name}" for job in chosen]
-    store.retrain("generators", [encoders, tasks] if encoders else [tasks], names, options, borrowed)
+    whole = make_controls.RECIPES["encoder"]._replace(precision=recipe.precision)
+    encoders = [partial(make_controls.group, group, whole, options.device) for group in halves]
+    tasks = [partial(one, job, recipe, device=options.device, progress=not options.quiet) for job in chosen]
+    borrowed = {paths.weights(): ("cutouts/*", "controls/*")}
+    borrowed |= {store.retrained("controls"): (f"{make_controls.ENCODERS}.*",)}
+    groups = [encoders, tasks] if encoders else [tasks]
+    store.retrain("generators", groups, options, borrowed, stays=make_controls.ENCODERS)
 
 
 if __name__ == "__main__":

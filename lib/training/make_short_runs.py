@@ -116,13 +116,6 @@ def shorter(recipe: classifiers.Recipe, images: int, epochs: int) -> classifiers
     return recipe._replace(**size, epochs=min(recipe.epochs, epochs))
 
 
-def line(job: Job, recipe: classifiers.Recipe, device: str) -> str:
-    """Train what `job` says; what there is to say about it."""
-    info = one(job, recipe, device=device)
-    accuracy = f"accuracy {info['accuracy']['train']:.3f} seen, {info['accuracy']['validation']:.3f} new"
-    return f"{job.name}: {accuracy}{'; ' + info['diverged'] if info['diverged'] else ''}"
-
-
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = store.parser(__doc__, bars=False)
@@ -134,8 +127,8 @@ def main(arguments: list[str] | None = None) -> None:
         return
     cutouts.batch(cutouts.World(), "train", RATE.images)  # rendered once, before the processes share it
     recipes = {kind: whole._replace(precision=options.precision) for kind, whole in (("rate", RATE), ("fixed", FIXED))}
-    tasks = [partial(line, job, recipes[job.kind], options.device) for job in jobs()]
-    store.retrain("short_runs", [tasks], [job.name for job in jobs()], options)
+    tasks = [partial(one, job, recipes[job.kind], device=options.device) for job in jobs()]
+    store.retrain("short_runs", [tasks], options)
 
 
 if __name__ == "__main__":

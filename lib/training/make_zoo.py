@@ -48,26 +48,18 @@ def one(
         whole = max(1, recipe.images // recipe.epoch) * recipe.epoch
         everything = cutouts.batch(world, "train", min(recipe.images, whole))
         held_out = cutouts.batch(world, "validation", recipe.validation)
-        images, labels, part = everything.images, targets(everything, target), loop.slices(recipe.epoch, recipe.images)
-        validation = (held_out.images, targets(held_out, target))
+        labels, validation = targets(everything, target), (held_out.images, targets(held_out, target))
+        data = loop.sliced(recipe.epoch, everything.images, labels)
         kept = KEPT if family in KEPT_FAMILIES and seed == 0 and target == "label" else {}
         options = {"checkpoint": checkpoint, "keep": kept, "device": device, "progress": progress}
-        best, history = classifiers.fit(
-            model,
-            lambda epoch: (images[part(epoch)], labels[part(epoch)]),
-            validation,
-            zoo.preprocess,
-            recipe,
-            **options,
-        )
+        best, history = classifiers.fit(model, data, validation, zoo.preprocess, recipe, **options)
         for label, state in history.pop("kept").items():
             weights.save(f"{name}-{label}", state, {"made_by": made_by, "of": name, "step": int(label[4:])})
 
         def measure(state: dict) -> dict[str, float]:
             model.cpu().load_state_dict(state)
-            return dict(
-                zip(("loss", "accuracy"), classifiers.evaluate(model, *validation, zoo.preprocess), strict=True)
-            )
+            loss, accuracy = classifiers.evaluate(model, *validation, zoo.preprocess)
+            return {"loss": loss, "accuracy": accuracy}
 
         info = {"made_by": made_by, "history": history, "torch": torch.__version__}
         return store.save_halved(name, best, info, measure)
@@ -90,12 +82,6 @@ def here(run, families, seeds, images: int = 60_000, epochs: int = 20, world=Non
         one(*job, chosen, world, run.device, progress=True)
 
 
-def line(*job, **options) -> str:
-    """Train one network, as `one` does; what there is to say about it."""
-    info = one(*job, **options)
-    return f"{job[0]}: {info['history']['epochs']} epochs, validation accuracy {info['validation']['accuracy']:.3f}"
-
-
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = store.parser(__doc__)
@@ -106,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = jobs(options.families, options.seeds, readers=set(options.families) == set(zoo.FAMILIES))
     cutouts.batch(cutouts.World(), "train", recipe.images)  # rendered once, before the processes share it
     how = {"recipe": recipe, "device": options.device, "progress": not options.quiet}
-    store.retrain("zoo", [[partial(line, *job, **how) for job in chosen]], [job[0] for job in chosen], options)
+    store.retrain("zoo", [[partial(one, *job, **how) for job in chosen]], options)
 
 
 if __name__ == "__main__":

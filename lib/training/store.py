@@ -8,9 +8,9 @@ is there, so that a killed run loses nothing. A notebook with `retrain = True` t
 import argparse
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -85,15 +85,24 @@ def weights_in(folder: Path) -> Iterator[None]:
             os.environ["COMPANION_WEIGHTS"] = before
 
 
-def side_by_side(tasks: list[Callable[[], str]], processes: int, device: str = "cpu") -> Iterator[str]:
-    """What each task says, as they end; each has a process to itself, one thread and the same random streams."""
+def side_by_side(tasks: list[Callable[[], dict]], processes: int, device: str = "cpu") -> Iterator[dict]:
+    """What each task returns, as they end; each has a process to itself, one thread and the same random streams."""
     with get_context("spawn").Pool(processes) as pool:
         yield from pool.imap_unordered(partial(_alone, device=device), tasks)
 
 
-def _alone(task: Callable[[], str], device: str) -> str:
+def _alone(task: Callable[[], dict], device: str) -> dict:
     repeatable(0, device)
     return task()
+
+
+def said(info: dict | list[dict]) -> str:
+    """A line for each network: the last number of each curve of its history, and where it diverged."""
+    if isinstance(info, list):
+        return "\n".join(map(said, info))
+    curves = {name: values for name, values in info["history"].items() if isinstance(values, list)}
+    numbers = [f"{name.replace('_', ' ')} {values[-1]:.3g}" for name, values in curves.items()]
+    return f"{info['name']}: {', '.join([*numbers, *filter(None, [info.get('diverged')])])}"
 
 
 def parser(description: str, bars: bool = True) -> argparse.ArgumentParser:
@@ -116,37 +125,39 @@ def parsed(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argp
 
 def retrain(
     what: str,
-    groups: list[list[Callable[[], str]]],
-    names: list[str],
+    groups: list[list[Callable[[], dict]]],
     options: argparse.Namespace,
     borrowed: Mapping[Path, tuple[str, ...]] | None = None,
-    scratch: tuple[str, ...] = (),
+    stays: str = "",
+    scratch: str = "",
 ) -> None:
-    """Do all `groups` of tasks in build/retrained/<what>, one group after the other, then put `names` in place.
+    """Do all `groups` of tasks in build/retrained/<what>, one group after the other, then put in place what they made.
 
-    names: weights that the tasks make; the states kept on their way go with them. They are put in place all at once,
-    after the digest of each has been checked. borrowed: {folder: patterns of weights that the tasks only read}.
-    scratch: weights that the tasks make and nobody needs afterwards.
+    The committed weights are replaced all at once, after every digest has been checked; the states kept on a network's
+    way go with it. borrowed: {folder: patterns of weights that the tasks only read}. stays: pattern of weights that
+    stay in build/retrained. scratch: of weights that the tasks make and nobody needs afterwards.
     """
-    committed, fresh = paths.weights(), retrained(what)
-    copies = []
+    committed, fresh, copies = paths.weights(), retrained(what), []
     for folder, patterns in (borrowed or {}).items():
         for path in (path for pattern in patterns for path in folder.glob(pattern)):
             copies.append(files.atomic_write(fresh / path.relative_to(folder), path.read_bytes()))
     with weights_in(fresh):
+        infos = []
         for group in groups:
-            for line in side_by_side(group, options.processes, options.device):
-                print(line, flush=True)  # noqa: T201 - what a person at the terminal waits for
+            for info in side_by_side(group, options.processes, options.device):
+                print(said(info), flush=True)  # noqa: T201 - what a person at the terminal waits for
+                infos += info if isinstance(info, list) else [info]
+        names = [info["name"] for info in infos if not fnmatch(info["name"], stays)]
         for name in names:
             weights.load(name)
     made = [path for name in names for path in _files(fresh / name)]
     for path in sorted(made, key=lambda path: path.suffix != ".safetensors"):  # the weights before their digest
         files.atomic_write(committed / path.relative_to(fresh), path.read_bytes())
-    for path in (*made, *copies, *(path for name in scratch for path in _files(fresh / name))):
+    for path in (*made, *copies, *(fresh.glob(scratch) if scratch else ())):
         path.unlink(missing_ok=True)  # the next call starts from scratch
     for folder in sorted((path for path in (fresh, *fresh.rglob("*")) if path.is_dir()), reverse=True):
         if not any(folder.iterdir()):
-            shutil.rmtree(folder)
+            folder.rmdir()
 
 
 def _files(name: Path) -> list[Path]:
