@@ -147,7 +147,7 @@ def retrain(
             for info in side_by_side(group, options.processes, options.device):
                 print(said(info), flush=True)  # noqa: T201 - what a person at the terminal waits for
                 infos += info if isinstance(info, list) else [info]
-        names = [info["name"] for info in infos if not fnmatch(info["name"], stays)]
+        names = [i["name"] for i in infos if not any(fnmatch(i["name"], pattern) for pattern in (stays, scratch))]
         for name in names:
             weights.load(name)
     made = [path for name in names for path in _files(fresh / name)]
