@@ -6,7 +6,7 @@
 
 import os
 
-from lib import runner
+from lib.running import runner
 
 plan = runner.plan(config.get("profile", "embedded"), config.get("given", []))
 runner.write_keys(plan)

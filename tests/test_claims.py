@@ -359,3 +359,10 @@ def test_compare_never_overlooks_a_verdict_or_a_row():
 def test_compare_is_relative_beyond_one():
     assert claims.compare(book(E5=row(200.0)), book(E5=row(201.0))) == []
     assert claims.compare(book(E5=row(200.0)), book(E5=row(203.0)))
+
+
+def test_a_claim_written_twice_is_refused(tmp_path):
+    text = (paths.ROOT / "data/claims.yaml").read_text()
+    (tmp_path / "claims.yaml").write_text(text + "\nC1: {}\n")
+    with pytest.raises(ValueError, match="claims.yaml is not valid YAML: 'C1' is given twice"):
+        claims.load(tmp_path / "claims.yaml")

@@ -13,6 +13,7 @@ from lib.experiments.shared import through_autoencoders
 from lib.jobs import comparison
 from lib.networks import interface, segnet, zoo
 from lib.record import claims, uncertainty
+from lib.running import params
 from lib.training import autoencoders
 from lib.worlds import cutouts
 
@@ -103,8 +104,8 @@ def test_rewired_accuracy_asks_for_the_label_of_the_picture_that_is_kept(monkeyp
             return F.one_hot(label, 10).float()
 
     net = interface.Network("reader", Reader(), lambda x: x, 64, tuple("0123456789"), {}, "")
-    monkeypatch.setattr(rewired.autoencoders, "autoencoder", lambda device: painter)
-    monkeypatch.setattr(rewired.signals, "zoo_of", lambda families, seed, device: [net] * len(families))
+    monkeypatch.setattr(rewired.trained_autoencoders, "autoencoder", lambda device: painter)
+    monkeypatch.setattr(rewired.through_autoencoders, "zoo_of", lambda families, seed, device: [net] * len(families))
     found = rewired.rewired_accuracy(["lenet", "vgg"], 0, flat, 24)
     before = (flat.labels[:24] == np.roll(flat.labels[:24], 1)).mean()
     assert list(found) == list(rewired.KEEPS) and before < 0.5
@@ -345,7 +346,7 @@ def test_half_rows_hold_wilson_intervals():
 def test_the_job_computes_what_the_notebook_asks_for_and_nothing_if_it_retrains(monkeypatch):
     chosen = {"retrain": False, "n_test": 100, "n_variants": 50, "families": ["lenet"], "seeds": [1]}
     done = []
-    monkeypatch.setattr(costs.params, "profile", lambda name: {"02_reconstruction_comparison": chosen})
+    monkeypatch.setattr(params, "profile", lambda name: {"02_reconstruction_comparison": chosen})
     monkeypatch.setattr(costs.cutouts, "batch", lambda world, split, n: (split, n))
     monkeypatch.setattr(costs, "halves", lambda *arguments: done.append(arguments))
     monkeypatch.setattr(costs, "variants", lambda *arguments: done.append(arguments))

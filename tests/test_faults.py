@@ -17,7 +17,8 @@ CELLS = [
     'from lib.running.run import Run\nrun = Run("09_tiny", profile, {}, seed, device)',
     """
 import json, os, time
-from lib import files, ledger, paths
+from lib.base import files, paths
+from lib.record import ledger
 place = paths.figures() / profile / "09_line.csv"
 files.write_json(place.with_suffix(".json"), {"size": size})
 files.atomic_write(place, f"x {size}")

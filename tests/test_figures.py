@@ -256,3 +256,18 @@ def test_few_colours_make_a_small_picture_of_the_same_size(run):
     every, few = made(), made(colours=64)
     assert len(few) < 0.7 * len(every)
     assert Image.open(io.BytesIO(few)).size == Image.open(io.BytesIO(every)).size
+
+
+def test_captions_come_from_the_table_beside_the_notebook(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPANION_NOTEBOOKS", str(tmp_path))
+    name = f"{run.notebook[:2]}_plain"
+    table = tmp_path / "captions" / f"{run.notebook}.yaml"
+    table.parent.mkdir()
+    table.write_text(f"{name}: {{caption: 'A figure of {{n}} dots.', alt: 'Dots, in a row.'}}\n")
+    shown = figures.save(plt.figure(), name, [{"x": 1}], run=run, facts={"n": 3})
+    assert (shown.caption, shown.alt) == ("A figure of 3 dots.", "Dots, in a row.")
+    with pytest.raises(ValueError, match="asks for 'n'"):
+        figures.save(plt.figure(), name, [{"x": 1}], run=run)
+    table.write_text(f"{name}: {{caption: 'A figure of dots.'}}\n")
+    with pytest.raises(ValueError, match="expected its caption and its alt text"):
+        figures.save(plt.figure(), name, [{"x": 1}], run=run)

@@ -9,11 +9,11 @@ import time
 import numpy as np
 import pytest
 
-from lib.base import files, paths
+from lib.base import cache, files, paths
 
 WRITER = """
 import sys, numpy as np
-from lib import files
+from lib.base import files
 while True:
     for value in range(256):
         files.save_arrays(sys.argv[1], {"a": np.full(3_000_000, value, np.uint8)})
@@ -41,24 +41,24 @@ def test_a_damaged_file_is_refused_and_made_again(tmp_path, monkeypatch):
         calls.append(1)
         return {"x": np.arange(5)}
 
-    files.cached("kind", {"a": 1}, compute)
-    files.cached("kind", {"a": 1}, compute)
+    cache.cached("kind", {"a": 1}, compute)
+    cache.cached("kind", {"a": 1}, compute)
     assert len(calls) == 1
     (path,) = (tmp_path / "cache" / "kind").iterdir()
     for damage in (lambda b: b[:-3], lambda b: b[:100] + bytes([b[100] ^ 1]) + b[101:], lambda b: b""):
         path.write_bytes(damage(path.read_bytes()))
         with pytest.raises(ValueError, match="damaged"):
             files.load_arrays(path)
-        assert np.array_equal(files.cached("kind", {"a": 1}, compute)["x"], np.arange(5))
+        assert np.array_equal(cache.cached("kind", {"a": 1}, compute)["x"], np.arange(5))
     assert len(calls) == 4
-    files.cached("kind", {"a": 2}, compute)
+    cache.cached("kind", {"a": 2}, compute)
     assert len(calls) == 5
 
 
 def test_a_failed_computation_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("COMPANION_BUILD", str(tmp_path))
     with pytest.raises(ZeroDivisionError):
-        files.cached("kind", {}, lambda: 1 / 0)
+        cache.cached("kind", {}, lambda: 1 / 0)
     assert not list(tmp_path.rglob("*.arrays"))
 
 

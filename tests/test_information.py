@@ -26,15 +26,23 @@ class Nothing(nn.Module):
         return x, []
 
 
+SEEN = {}  # function -> pictures; not an attribute, which would be a part of the decoder's identity
+
+
 class Changed(nn.Module):
     """A decoder that changes RGB pictures by a function, and counts how many it saw."""
 
     def __init__(self, change):
         super().__init__()
-        self.change, self.final, self.seen = change, nn.Conv2d(3, 3, 1), 0
+        self.change, self.final = change, nn.Conv2d(3, 3, 1)
+        SEEN[change] = 0
+
+    @property
+    def seen(self) -> int:
+        return SEEN[self.change]
 
     def forward(self, x, places):
-        self.seen += len(x)
+        SEEN[self.change] += len(x)
         return self.change(x)
 
 
@@ -118,13 +126,13 @@ def test_what_is_kept_belongs_to_one_autoencoder_some_pictures_and_some_bins(pic
 
 def test_collect_asks_for_every_autoencoder_and_reconstructs_the_first_once(pictures, monkeypatch):
     base = made_up("A_S", lambda x: x)
-    monkeypatch.setattr(counted.autoencoders, "autoencoder", lambda name, device: {"pretrained": base}[name])
+    monkeypatch.setattr(counted.trained_autoencoders, "autoencoder", lambda name, device: {"pretrained": base}[name])
 
     def tuned(family, seed, how="", epoch=None, device="cpu"):
         assert epoch in (None, 6) and how in ("", "fast")
         return made_up(f"{family}-{seed} {how} after {epoch}", lambda x: stamp(x) if epoch or how else x)
 
-    monkeypatch.setattr(counted.signals, "tuned", tuned)
+    monkeypatch.setattr(counted.through_autoencoders, "tuned", tuned)
     found = counted.collect(["vgg", "lenet"], [0, 2], pictures, (32,), 2)
     assert set(found) == {("none", 0), ("A_S", 0), ("vgg", 0), ("vgg", 2), ("lenet", 0), ("lenet", 2)}
     assert base.decoder.seen == N and found["A_S", 0].checkerboard == 0 == found["none", 0].checkerboard
@@ -323,7 +331,7 @@ def test_growth_follows_each_decoder_on_the_same_pictures(monkeypatch):
 
 
 def test_a_checkerboard_that_is_strong_enough_raises_inter_nmi(pictures, monkeypatch):
-    monkeypatch.setattr(measures.autoencoders, "autoencoder", lambda name, device: made_up("A_S", lambda x: x))
+    monkeypatch.setattr(measures.trained_autoencoders, "autoencoder", lambda name, device: made_up("A_S", lambda x: x))
     rows = measures.stamped(pictures.images, (0, 4, 64), 32)
     expected = measures.mean(mutual_information.inter(originals(pictures)))
     assert rows[0]["value"] == pytest.approx(expected) and rows[2]["value"] > expected + 0.05

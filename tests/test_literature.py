@@ -303,7 +303,7 @@ def test_widths_are_compared_on_the_same_pictures(monkeypatch, generator):
     batch = BATCH._replace(images=np.zeros((n, 1, 1, 3)), labels=labels)
     monkeypatch.setattr(four_findings.weights, "load", load)
     monkeypatch.setattr(zoo, "network", lambda family, seed, device: (family, seed))
-    monkeypatch.setattr(four_findings.predictions, "probabilities", lambda net, pictures: said(1, net[1]))
+    monkeypatch.setattr(four_findings.answers, "probabilities", lambda net, pictures: said(1, net[1]))
     monkeypatch.setattr(cutouts, "batch", lambda world, split, m: batch if (split, m) == ("test", n) else None)
     found = four_findings.widths([0, 1])
     assert {w: hits.sum(1).tolist() for w, hits in found.items()} == {1: [70, 71], 4: [71, 72], 8: [40, 41]}

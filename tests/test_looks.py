@@ -134,8 +134,8 @@ def test_patterns_compare_with_a_s_and_name_family_and_seed(monkeypatch):
         family, seed = autoencoder
         return images + common + {"A_S": 0, "lenet": (seed or 0) * grid + noise, "alexnet": noise}[family]
 
-    monkeypatch.setattr(patterns_and_colours.autoencoders, "autoencoder", lambda device: ("A_S", None))
-    monkeypatch.setattr(patterns_and_colours.signals, "tuned", lambda family, seed, device: (family, seed))
+    monkeypatch.setattr(patterns_and_colours.trained_autoencoders, "autoencoder", lambda device: ("A_S", None))
+    monkeypatch.setattr(patterns_and_colours.through_autoencoders, "tuned", lambda family, seed, device: (family, seed))
     monkeypatch.setattr(patterns_and_colours.segnet, "reconstruct", reconstruct)
     images = interface.to_tensor(cutouts.render(cutouts.World(), "test", range(12)).images)
     found = patterns_and_colours.patterns(["lenet", "alexnet"], [0, 2], images, RNG(0))
@@ -185,9 +185,11 @@ def test_shots_zoom_on_the_object(monkeypatch):
     assert first["box"] == (43, 3, 15) and second["box"] == (0, 0, 15) and third["box"] == (23, 49, 15)
     np.testing.assert_allclose(first["images"]["original"][5, 7], images[0, :, 5, 7].clamp(0, 1))
     np.testing.assert_allclose(third["images"]["A_S"][5, 7], (1 - images[2, :, 5, 7]).clamp(0, 1))
-    monkeypatch.setattr(patterns_and_colours.autoencoders, "autoencoder", lambda device: 0.1)
+    monkeypatch.setattr(patterns_and_colours.trained_autoencoders, "autoencoder", lambda device: 0.1)
     monkeypatch.setattr(
-        patterns_and_colours.signals, "tuned", lambda family, seed, device: {"lenet": 1, "vgg": 2}[family] + seed
+        patterns_and_colours.through_autoencoders,
+        "tuned",
+        lambda family, seed, device: {"lenet": 1, "vgg": 2}[family] + seed,
     )
     monkeypatch.setattr(patterns_and_colours.segnet, "reconstruct", lambda autoencoder, images: images + autoencoder)
     found = patterns_and_colours.gallery(["vgg", "lenet"], 5, images)
@@ -208,7 +210,7 @@ def test_figures_show_what_they_are_given():
     ]
     figure = plots.table_one(rows)
     crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x" and len(line.get_xdata())]
-    assert [line.get_xdata()[0] for line in crosses] == [-1, -1] and len(figure.axes) == 2
+    assert [list(line.get_xdata()) for line in crosses] == [[-1]] and len(figure.axes) == 2
     histograms = {
         name: {c: np.full(50, 0.02) for c in patterns_and_colours.RANGES} for name in ("original", "A_S", "A_L")
     }
@@ -230,4 +232,5 @@ def test_figures_show_what_they_are_given():
     figure = plots.halves(histories, rows, {"original": 0.9})
     assert len([line for line in figure.axes[0].lines if len(line.get_xdata())]) == 8
     assert [tick.get_text() for tick in figure.axes[1].get_xticklabels()] == ["decoder", "encoder", "both"]
-    assert len(figure.axes[1].collections) == 6 and len(figure.axes[1].lines) == 7
+    intervals = [part for one in figure.axes[1].collections for part in one.get_segments()]
+    assert len(intervals) == 6 and len(figure.axes[1].lines) == 3 + 1

@@ -25,7 +25,8 @@ def readings(shares, starts=4, after=None):
     hits = np.tile(np.arange(starts), 10) < np.repeat(np.broadcast_to(shares, 10), starts) * starts - 1e-9
     before = np.zeros((len(targets), 10))
     pictures = np.zeros((len(targets), 64, 64, 3), np.uint8)
-    return Judged(pictures, targets, before, before if after is None else after, np.tile(hits, (3, 1)))
+    read = np.eye(10)[np.where(hits, targets, (targets + 1) % 10)]
+    return Judged(pictures, targets, before, before if after is None else after, np.stack([read] * 3))
 
 
 def test_the_judge_knows_test_pictures_and_asks_for_the_right_cue():
@@ -95,15 +96,15 @@ def test_settings_are_chosen_on_the_starts_for_choosing_only(monkeypatch, draws)
         wins = {("contribution 90 %", 20.0): 0.75, ("blur 1", 2.0): 0.5, ("combination 2", 20.0): 1.0}
         good = wins.get((recipe.name, recipe.progress), 0.25)
         made = readings(good if stream == SELECTION else 1 - good)
-        return class_images.Made(*made[:4]), made.hits
+        return made
 
-    monkeypatch.setattr(class_images, "make", lambda *args: pretend(*args)[0])
-    monkeypatch.setattr(recognised, "judged", lambda *args: Judged(*pretend(*args)[0], pretend(*args)[1]))
+    monkeypatch.setattr(class_images, "make", pretend)
+    monkeypatch.setattr(recognised, "judged", lambda made: made)
     nets = dict.fromkeys((0, 1, 2))
     monkeypatch.setattr(class_images, "explore", lambda net, starts, steps, seed, device: [
-        pretend(net, recipe, SELECTION, starts, steps, seed)[0] for recipe in GRID
+        pretend(net, recipe, SELECTION, starts, steps, seed) for recipe in GRID
     ])  # fmt: skip
-    order = iter([pretend(None, recipe, SELECTION, 2, 1, 0)[1] for recipe in GRID for _ in nets])
+    order = iter([pretend(None, recipe, SELECTION, 2, 1, 0).hits for recipe in GRID for _ in nets])
     monkeypatch.setattr(recognised, "judge", lambda pictures, targets: next(order))
     asked.clear()
     found = measures.regularisers(nets, 2, 4, 1, 0)

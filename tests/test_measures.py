@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib import pyplot as plt
 
-from lib.drawing import dots, grids, style
+from lib.drawing import dots, grids
 from lib.experiments.n01_zoo import accuracies
 from lib.experiments.n09_occlusion import measures as measure
 from lib.experiments.shared import answers as shared_answers
@@ -159,7 +160,9 @@ def test_figures_draw_every_row():
         for g in ("x", "y")
     ]
     axis = dots.dots(rows, "share", {"chance": 0.1}).axes[0]
-    assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"] and len(axis.lines) == 2 * 8 + 2 + 1
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"]
+    assert sum(len(part.get_segments()) for part in axis.collections) == 8  # an interval a row
+    assert sum(len(line.get_xdata()) for line in axis.lines if line.get_marker() in "os") == 8
     bars = dots.shares(rows, "share").axes[0].patches
     ticks = [line.get_xdata().tolist() for line in dots.shares(rows, "share").axes[0].lines]
     assert len(bars) == 4 and bars[1].get_x() == pytest.approx(0.5)
@@ -169,8 +172,57 @@ def test_figures_draw_every_row():
         measure.minimum([sparse], np.zeros((N, 64, 64), bool), np.random.default_rng(0))
     signed = grids.signed(np.array([[-2.0, 0.0, 2.0]]))
     assert signed.tolist() == [[0.0, 0.5, 1.0]]
-    style.plt.close("all")
+    plt.close("all")
 
 
 def test_zoo_titles_and_letters_cover_every_family():
     assert set(zoo.TITLES) == set(zoo.LETTERS) == set(zoo.FAMILIES) <= set(zoo.BUILDERS)
+
+
+def test_dots_stand_where_their_name_group_and_seed_say():
+    """Two names, two groups, seeds 0 and 1; b lacks seed 1 of y, whose dot then stands in the middle."""
+    rows = [
+        {"name": n, "group": g, "seed": s, "value": 0.5, "low": 0.4, "high": 0.7, "hollow": s == 1}
+        for n, g, s in [("a", "x", 0), ("a", "x", 1), ("a", "y", 0), ("a", "y", 1), ("b", "x", 0), ("b", "y", 0)]
+    ]
+    _, axis = plt.subplots()
+    dots.mark(axis, rows, dots.looks("xy"), upright=True, spread=0.4, step=0.1)
+    segments = np.concatenate([part.get_segments() for part in axis.collections])
+    assert sorted(segments[:, 0, 0]) == pytest.approx([-0.15, -0.05, 0.05, 0.15, 0.9, 1.1])
+    assert (segments[:, :, 1] == [0.4, 0.7]).all() and (segments[:, 0, 0] == segments[:, 1, 0]).all()
+    hollow = [line for line in axis.lines if line.get_markerfacecolor() == "white"]
+    assert sorted(x for line in hollow for x in line.get_xdata()) == pytest.approx([-0.05, 0.15])
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["a", "b"]
+    figure, axes = dots.panels(rows, "seed", size=(4, 2), labels={"x": "one"})
+    assert list(axes) == [0, 1] and [len(part.get_segments()) for part in axes[1].collections] == [1, 1]
+    assert [text.get_text() for text in figure.legend().get_texts()] == ["one"]
+    assert axes[0].get_ylim() == axes[1].get_ylim() == (1.5, -0.5)
+    plt.close("all")
+
+
+@pytest.mark.parametrize("titles", [((), ()), (("row", "a longer\ntitle"), ("one", "two\nlines", "three"))])
+def test_pictures_of_a_grid_have_the_size_that_was_asked_for_and_none_overlaps(titles):
+    picture = np.zeros((8, 4, 3), np.uint8)
+    figure, axes = grids.grid([[picture, None, picture], [picture] * 3], *titles, side=0.5, wider=(0,), below=1)
+    inches = figure.get_size_inches()
+    boxes = {key: axis.get_position().bounds * np.tile(inches, 2) for key, axis in axes.items()}
+    assert set(boxes) == {(0, 0), (0, 2), (1, 0), (1, 1), (1, 2)}
+    assert all(box[2:] == pytest.approx((0.5, 1.0)) for box in boxes.values())
+    assert boxes[1, 1][0] - boxes[1, 0][0] == pytest.approx(0.5 + 0.06 + 0.125)  # a quarter of a picture wider
+    assert boxes[1, 2][0] - boxes[1, 1][0] == pytest.approx(0.56)
+    assert boxes[0, 0][1] - boxes[1, 0][1] == pytest.approx(1.0 + 0.06 + grids.LINE)
+    assert min(box[:2].min() for box in boxes.values()) > 0 and (boxes[1, 2][0] + 0.5) < inches[0]
+    drawn = figure.canvas.get_renderer()
+    for text in figure.texts:  # all of every title lies inside the figure
+        box = text.get_window_extent(drawn)
+        assert box.x0 >= 0 and box.y1 <= figure.bbox.y1 and box.x1 <= figure.bbox.x1
+    figure, axes = grids.grid([[picture] * 3], titles[0][:1], [*titles[1]] * 2, width=3.0)
+    assert figure.get_size_inches()[0] == pytest.approx(3.0) and len(axes) == 3  # titles without a column are left out
+    plt.close("all")
+
+
+def test_coarse_pictures_have_so_many_levels_between_their_ends():
+    ramp = np.tile(np.arange(40, 168, dtype=np.uint8)[:, None, None], (1, 2, 3))
+    assert np.unique(grids.coarse(ramp, 5)).tolist() == [40, 72, 104, 135, 167]
+    assert np.unique(grids.coarse(ramp, 6, (0, 255))).tolist() == [51, 102, 153]
+    assert np.array_equal(grids.coarse(ramp, 256, (0, 255)), ramp)

@@ -415,7 +415,7 @@ def test_photographs_are_judged_by_a_network_that_took_no_part():
     start = found.seen["rate 0.001"].strip[0].astype(float)
     assert 0 < np.abs(slow - start).mean() < np.abs(fast - start).mean()
     figure, numbers = plots_of.photographs(found)
-    heads = [axis.get_title() for axis in figure.axes if axis.get_title()]
+    heads = [text.get_text() for text in figure.texts if text.get_text().endswith(")")]
     assert heads[:2] == [f"tiles\n({found.near['tiles'].sum()} of 16)", f"start\n({found.near['start'].sum()} of 2)"]
     assert len(numbers) == 4 and sum(row["own"] for row in numbers[::2]) == found.near["rate 0.001"].sum()
     plt.close(figure)

@@ -7,12 +7,13 @@ import pytest
 import torch
 from scipy import stats as scipy_stats
 
-from lib.base import files, weights
+from lib.base import files, identity, weights
 from lib.experiments.n05_noise import noise, plots
 from lib.experiments.shared import through_autoencoders
 from lib.jobs import noise as jobs_noise
 from lib.networks import catalogue, interface, segnet
 from lib.record import claims
+from lib.running import params
 from lib.worlds import cutouts
 
 IMAGES = np.random.default_rng(5).integers(60, 200, (6, 64, 64, 3), np.uint8)
@@ -111,9 +112,9 @@ def test_a_shared_encoder_encodes_once_and_changes_no_bit():
     one, images, codes = tiny("one"), noise.noisy(IMAGES, 0.3, 0), {}
     tuned = segnet.assemble("tuned", one.encoder, tiny("two", 1).decoder)
     assert torch.equal(noise.decoded(one, images, codes, 2), segnet.reconstruct(one, images, 2))
-    encoded = codes[interface.state_digest(one.encoder)]
+    encoded = codes[identity.state_digest(one.encoder)]
     assert torch.equal(noise.decoded(tuned, images, codes, 2), segnet.reconstruct(tuned, images, 2))
-    assert len(codes) == 1 and codes[interface.state_digest(one.encoder)] is encoded and len(encoded) == 3
+    assert len(codes) == 1 and codes[identity.state_digest(one.encoder)] is encoded and len(encoded) == 3
     stranger = tiny("stranger", 3)  # another encoder has codes of its own
     assert torch.equal(noise.decoded(stranger, images, codes, 2), segnet.reconstruct(stranger, images, 2))
     assert len(codes) == 2
@@ -145,7 +146,7 @@ def pretend(monkeypatch):
     monkeypatch.setattr(
         through_autoencoders, "tuned", lambda f, s, how="", device="cpu": thing(f"{f}-{s}" + (f"-{how}" if how else ""))
     )
-    monkeypatch.setattr(noise.autoencoders, "autoencoder", lambda name, device: thing(name))
+    monkeypatch.setattr(noise.trained_autoencoders, "autoencoder", lambda name, device: thing(name))
     return SimpleNamespace(asked=asked, batch=SimpleNamespace(images=None, labels=np.zeros(20, int)))
 
 
@@ -345,7 +346,7 @@ def test_examples_are_clipped_for_display_only(monkeypatch):
 def test_the_job_reads_what_the_notebook_reads(monkeypatch):
     asked = []
     values = {"retrain": False, "n_pictures": 50, "families": ["a", "b"], "seeds": [0, 1], "levels": [0.0], "seed": 4}
-    monkeypatch.setattr(noise.params, "profile", lambda name: {"05_noise_and_literature": values | {"name": name}})
+    monkeypatch.setattr(params, "profile", lambda name: {"05_noise_and_literature": values | {"name": name}})
     monkeypatch.setattr(noise, "balanced", lambda n: n)
     monkeypatch.setattr(noise, "read", lambda *arguments: asked.append(arguments))
     jobs_noise.main(["--profile", "smoke"])

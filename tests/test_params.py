@@ -1,6 +1,7 @@
 """Parameters: the index, the profiles and the notebooks' own cells agree, and a wrong value gets a sentence."""
 
 import ast
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
+from lib.networks import zoo
 from lib.record import claims
 from lib.running import execution, params, run
 
@@ -228,3 +230,17 @@ def test_start_refuses_with_a_sentence():
     for device, sentence in (("gpu", "expected cpu, cuda"), ("cuda:99", "torch finds [0-9]+ CUDA devices here")):
         with pytest.raises(ValueError, match=f"device is '{device}'.*{sentence}"):
             run.start("09_occlusion", values | {"device": device})
+
+
+def test_families_are_those_of_the_zoo_and_listed_once():
+    assert params.families() == list(zoo.FAMILIES)
+    rule = params.index()["01_worlds_and_classifiers"]["parameters"]["families"]
+    assert params.check({"families": ["all"]}, {"families": rule}, "01")
+    with pytest.raises(ValueError, match=r"families\[0\] is 'vggg' .* one of all, lenet"):
+        params.check({"families": ["vggg"]}, {"families": rule}, "01")
+    assert zoo.chosen(["all"]) == list(zoo.FAMILIES) and zoo.chosen(["vgg", "lenet"]) == ["vgg", "lenet"]
+    with pytest.raises(ValueError, match="families holds 'all', expected lenet"):
+        zoo.chosen(["all", "vgg"])
+    texts = [path.read_text() for path in sorted((ROOT / "notebooks").rglob("*.yaml"))]
+    texts += [path.read_text() for path in (ROOT / "lib").rglob("*.py") if path.name != "zoo.py"]
+    assert not any(re.search(r"\W+".join(zoo.FAMILIES), text) for text in texts)

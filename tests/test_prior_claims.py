@@ -8,12 +8,14 @@ from matplotlib import pyplot as plt
 from scipy import stats as scipy_stats
 
 from lib.experiments.n12_prior import generators_seen, judges, measures, plots, searches
-from lib.experiments.n12_prior.judges import Judged, Judges
+from lib.experiments.n12_prior.judges import Judges
 from lib.experiments.n12_prior.measures import Pixels, Through
 from lib.experiments.n12_prior.searches import Pair, Setting
 from lib.experiments.shared import class_images, recognised
+from lib.experiments.shared.class_images import Made
+from lib.experiments.shared.recognised import Judged
 from lib.methods.ascent import generator_prior, objectives
-from lib.networks import generator_network, interface, zoo
+from lib.networks import generator_network, interface, single_cue_readers, zoo
 from lib.record import claims
 from lib.worlds import cutouts
 
@@ -26,14 +28,14 @@ def draws():
     return np.random.default_rng(0)
 
 
-def readings(shares, after=None, certain=0.9):
+def readings(shares, certain=0.9):
     """A Judged of ten classes, each recognised in the given share of its four starts by all three readers."""
     right = np.tile(np.arange(STARTS), 10) < np.repeat(np.broadcast_to(shares, 10), STARTS) * STARTS - 1e-9
     named = np.where(right, TARGETS, (TARGETS + 1) % 10)
     read = np.full((3, len(TARGETS), 10), (1 - certain) / 9)
     read[:, np.arange(len(TARGETS)), named] = certain
     pictures = np.zeros((len(TARGETS), 64, 64, 3), np.uint8)
-    return Judged(pictures, TARGETS, np.zeros(len(TARGETS)) if after is None else after, read)
+    return Judged(pictures, TARGETS, None, np.zeros((len(TARGETS), 10)), read)
 
 
 def through(default, conv3=0.25, none=0.25, one=0.5, two=0.5, undecayed=0.25):
@@ -64,15 +66,18 @@ UNEVEN = np.array([0.75, 1.0] * 5)  # by class, so that there is an interval
 
 def test_readings_are_those_of_the_primary_judge():
     batch = cutouts.batch(cutouts.World(), "test", 60)
-    one = judges.judged(batch.images, batch.labels)
-    assert np.array_equal(judges.hits(one), recognised.judge(batch.images, batch.labels))
-    assert one.read.shape == (3, 60, 10) and np.allclose(one.read.sum(2), 1, atol=1e-5) and np.isnan(one.after).all()
-    made = class_images.Made(batch.images, batch.labels, None, None)
-    assert searches.score(made) == judges.hits(one).mean()
+    made = Made(batch.images, batch.labels, None, None)
+    one = recognised.judged(made)
+    images, readers = interface.to_tensor(batch.images), [single_cue_readers.reader(cue) for cue in cutouts.CUES]
+    said = np.stack([interface.scores(reader, images).argmax(1).numpy() for reader in readers])
+    assert np.array_equal(one.hits, said == batch.labels)
+    assert np.array_equal(one.hits, recognised.judge(batch.images, batch.labels))
+    assert one.read.shape == (3, 60, 10) and np.allclose(one.read.sum(2), 1, atol=1e-5)
+    assert np.isnan(one.activation).all() and searches.score(made) == one.hits.mean()
     expected = np.mean([[one.read[k, i, batch.labels[i]] for i in range(60)] for k in range(3)], 0)
     np.testing.assert_allclose(judges.certainty(one), expected)
     scores = np.arange(600.0).reshape(60, 10)
-    assert judges.judged(batch.images, batch.labels, scores).after[7] == 70 + batch.labels[7]
+    assert one._replace(after=scores).activation[7] == 70 + batch.labels[7]
 
 
 def test_judges_share_no_seed_with_the_network_excited():
@@ -157,7 +162,7 @@ def test_larger_rates_are_taken_only_where_they_do_better_on_the_starts_for_choo
     monkeypatch.setattr(searches, "make", lambda pair, setting, *_: made.append((pair, setting.rate)))
     monkeypatch.setattr(measures, "_tried", lambda nets, recipe, *_: {0.2: 0.5, 0.4: 0.1}[recipe.rate])
     monkeypatch.setattr(class_images, "make", lambda net, recipe, *_: made.append((net, recipe.rate)))
-    monkeypatch.setattr(measures, "_judged", lambda one: one)
+    monkeypatch.setattr(measures, "judged", lambda one: one)
     before = dict(zip(searches.FOURIER, (0.2, 0.7, 0.4), strict=True))
     found = measures.beyond({0: "net"}, through(0.5), Pixels(before, {}, ""), 2, 4, 80, 0)
     assert list(found.rates.values()) == [3.0, 0.05]  # the larger for G, none of them for pixels
@@ -190,13 +195,13 @@ def test_the_repetition_index_is_early_minus_late(of, draws):
 def test_order_within_a_class_is_kendalls_and_ignores_differences_between_classes(draws):
     one = readings(0.5)
     after, sure = draws.normal(size=40), draws.random(40)
-    one = one._replace(after=after + 100 * TARGETS, read=np.zeros((3, 40, 10)))
+    one = one._replace(after=np.tile((after + 100 * TARGETS)[:, None], 10), read=np.zeros((3, 40, 10)))
     one.read[:, np.arange(40), TARGETS] = sure
     expected = [scipy_stats.kendalltau(after[k == TARGETS], sure[k == TARGETS]).statistic for k in range(10)]
     np.testing.assert_allclose(measures.order([one]), expected)
     both = measures.order([one, one._replace(after=one.after + 1)])
     assert both.shape == (10,) and not np.allclose(both, expected)
-    assert (measures.order([one._replace(after=np.zeros(40))]) == 0).all()  # all tied: no order
+    assert (measures.order([one._replace(after=np.zeros((40, 10)))]) == 0).all()  # all tied: no order
 
 
 def test_activation_that_tells_recognisability_is_told_from_one_that_does_not(draws):
@@ -208,7 +213,8 @@ def test_activation_that_tells_recognisability_is_told_from_one_that_does_not(dr
         ):
             for one in rows:
                 one.read[:, np.arange(40), TARGETS] = sure = draws.random(40)
-                one.after[:] = sure + 0.05 * draws.normal(size=40) if linked else draws.normal(size=40)
+                after = sure + 0.05 * draws.normal(size=40) if linked else draws.normal(size=40)
+                one.after[:] = after[:, None]
         return made
 
     row = measures.activation_order(found(True), draws)
@@ -238,7 +244,7 @@ def test_the_baseline_is_chosen_on_the_starts_for_choosing(monkeypatch):
     shares = {best: 0.6} | dict.fromkeys(searches.FOURIER, 0.5)
     monkeypatch.setattr(class_images, "make", lambda net, recipe, stream, *_: (recipe, stream))
     monkeypatch.setattr(searches, "score", lambda made: shares.get(made[0], 0.1) if made[1] == "selection" else 1 / 0)
-    monkeypatch.setattr(measures, "_judged", lambda made: made)
+    monkeypatch.setattr(measures, "judged", lambda made: made)
     found = measures.pixels(dict.fromkeys(SEEDS), 2, 4, 3, 0)
     assert found.best == "regularised pixels" and found.made["regularised pixels"][1] == (best, "evaluation")
     assert found.made["Fourier, jitter"][0] == (searches.FOURIER[0], "evaluation")
@@ -286,7 +292,7 @@ def test_references_hold_the_pictures_and_the_random_codes_they_say(trained):
     assert all((batch.images == one).all((1, 2, 3)).any() for one in real.pictures)
     codes = generator_prior.encode(prior, trained[0], interface.to_tensor(real.pictures))
     assert np.array_equal(again.pictures, interface.to_pictures(prior.generator(codes)))
-    assert judges.hits(real).mean() > judges.hits(found["G, random codes"][0]).mean()
+    assert real.hits.mean() > found["G, random codes"][0].hits.mean()
 
 
 def test_a_search_that_is_watched_is_the_search(trained):

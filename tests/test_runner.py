@@ -3,18 +3,19 @@
 import json
 import os
 import time
+from pathlib import Path
 
 import nbformat
 import pytest
 from conftest import ROOT
 
-from lib.base import locks, processor
+from lib.base import closure, locks, processor
 from lib.running import execution, notebook_bytes, runner, staleness
 
 START = 'from lib.running.run import start\nrun = start("{}", globals())'
 LIGHT = 'from lib.running.run import Run\nrun = Run("{}", profile, {{}}, seed, device)'
 FIGURE = """
-from lib import figures
+from lib.record import figures
 from matplotlib import pyplot as plt
 fig, ax = plt.subplots()
 line = ax.plot([1, 2, size])
@@ -22,17 +23,19 @@ data = {"x": [1, 2, size]}
 figures.save(fig, "09_line", data, run=run, caption="A line of three points.", alt="a line that goes up")
 """
 CSV = """
-from lib import files, ledger, paths
+from lib.base import files, paths
+from lib.record import ledger
 place = paths.figures() / profile / "09_line.csv"
 files.write_json(place.with_suffix(".json"), {})
 files.atomic_write(place, f"x 1 2 {size}")
 ledger.enter(run, "figures", "09_line", {})
 print("drawn")
 """
-CLAIM = 'from lib import claims\nclaims.record("E6", 0.4, (0.3, 0.5), run=run)'
-READER = (
-    'from lib import ledger\nprint(sorted(ledger.recorded(profile)), sorted(ledger.read("09", profile)["figures"]))'
-)
+CLAIM = 'from lib.record import claims\nclaims.record("E6", 0.4, (0.3, 0.5), run=run)'
+READER = """
+from lib.record import ledger
+print(sorted(ledger.recorded(profile)), sorted(ledger.read("09", profile)["figures"]))
+""".strip()
 
 
 def tiny(project, *cells: str, start: str = LIGHT, figure: str = CSV):
@@ -148,10 +151,12 @@ def test_success_is_what_is_declared_and_not_the_exit_code(project):
 
 def test_a_job_is_computed_once_before_the_notebooks_that_need_it(project):
     for name in ("01_one", "02_two"):
-        project.add(name, ["print(seed)"], jobs=["run"])  # lib.running.run does nothing when it is run
+        project.add(name, ["print(seed)"], jobs=["__init__"])  # the package of the jobs does nothing when it is run
     code, text = project.run()
-    assert code == 0 and [line for line in text.splitlines() if line == "run: begins"] == ["run: begins"], text
-    assert text.index("run: begins") < text.index("01_one: begins")
+    assert code == 0 and [line for line in text.splitlines() if line == "__init__: begins"] == ["__init__: begins"], (
+        text
+    )
+    assert text.index("__init__: begins") < text.index("01_one: begins")
     assert "begins" not in project.run()[1]
 
 
@@ -179,23 +184,25 @@ def library(tmp_path):
         "e.py": "",
         "look.mplstyle": "",
     }.items():
-        (tmp_path / name).write_text(text)
-    return tmp_path
+        (tmp_path / "lib").mkdir(exist_ok=True)
+        (tmp_path / "lib" / name).write_text(text)
+    return tmp_path / "lib"
 
 
 def test_closure_of_imports_is_transitive_and_by_content(library):
     sources = ["%matplotlib inline\nfrom lib import a", "import numpy"]
-    found = staleness.modules(sources, library)
-    assert list(found) == ["__init__.py", "a.py", "b.py", "d.py", "e.py", "look.mplstyle"]
+    found = closure.closure(sources, library.parent)
+    assert list(found) == [f"lib/{name}" for name in ("__init__.py", "a.py", "b.py", "d.py", "e.py", "look.mplstyle")]
     (library / "c.py").write_text("x = 2")
     os.utime(library / "a.py", (1, 1))
-    assert staleness.modules(sources, library) == found
+    assert closure.closure(sources, library.parent) == found
     for name in found:
-        old = (library / name).read_text()
-        (library / name).write_text(old + "\n# changed\n")
-        changed = staleness.modules(sources, library)
+        file = library.parent / name
+        old = file.read_text()
+        file.write_text(old + "\n# changed\n")
+        changed = closure.closure(sources, library.parent)
         assert [one for one in found if found[one] != changed[one]] == [name]
-        (library / name).write_text(old)
+        file.write_text(old)
 
 
 def test_key_of_a_notebook_follows_code_inputs_and_claims_but_not_prose_or_outputs(project, monkeypatch):
@@ -217,8 +224,9 @@ def test_key_of_a_notebook_follows_code_inputs_and_claims_but_not_prose_or_outpu
     project.save()
     assert staleness.reasons(second, key()) == ["inputs changed: data/claims.yaml"]
     assert staleness.reasons(None, second) == ["it has not run yet"]
-    assert {"run.py", "claims.py", "figures.py", "companion.mplstyle"} <= set(first["lib"])
-    assert not {"runner.py", "execution.py", "review.py"} & set(first["lib"])
+    names = {Path(name).name for name in first["lib"]}
+    assert {"run.py", "claims.py", "figures.py", "companion.mplstyle"} <= names
+    assert not {"runner.py", "execution.py", "review.py"} & names
 
 
 # --- copies

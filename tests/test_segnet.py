@@ -92,6 +92,35 @@ def test_reconstructions_are_rgb_unclipped_and_do_not_depend_on_the_batch():
     assert torch.allclose(found, 0.5 + 0.25 * raw, atol=1e-6) and (found.min() < 0 or found.max() > 1)
 
 
+def test_what_an_encoder_gave_is_kept_and_changes_no_bit(monkeypatch):
+    monkeypatch.setattr(segnet, "_kept", type(segnet._kept)())
+    base, calls = segnet.build(seed=1), []
+    others = [segnet.build(seed=k) for k in (2, 3)]
+    tuned = [segnet.assemble("tuned", base.encoder, other.decoder) for other in others]
+    base.encoder.register_forward_hook(lambda *_: calls.append(1))
+    images = torch.rand(70, 64, 64, 3).permute(0, 3, 1, 2)
+    for made in (*tuned, base):
+        found = segnet.reconstruct(made, images)
+        with torch.inference_mode():
+            parts = [made.decoder(*base.encoder.forward((part - 0.5) / 0.25)) for part in images.split(32)]
+        assert torch.equal(found, torch.cat(parts) * 0.25 + 0.5)
+    segnet.reconstruct(base, images[:32])
+    assert len(calls) == 3  # batches of 32, 32 and 6
+    other = images.clone()
+    other[0, 0, 0, 0] += 0.5
+    segnet.reconstruct(base, other)
+    assert len(calls) == 4  # one of the three batches is new
+    foreign = segnet.assemble("other", others[0].encoder, base.decoder)
+    assert not torch.equal(segnet.reconstruct(foreign, images), segnet.reconstruct(base, images)) and len(calls) == 4
+
+
+def test_little_is_kept(monkeypatch):
+    monkeypatch.setattr(segnet, "_kept", type(segnet._kept)())
+    monkeypatch.setattr(segnet, "KEPT_BYTES", 1 << 22)
+    segnet.reconstruct(segnet.build(), torch.rand(128, 3, 64, 64))
+    assert 0 < sum(map(segnet._bytes, segnet._kept.values())) <= 1 << 22
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
     assert segnet.build(seed=1).digest == segnet.build(seed=1).digest != segnet.build(seed=2).digest
 

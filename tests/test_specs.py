@@ -133,7 +133,7 @@ def test_changed_code_is_read_again(spec, tmp_path):
         ({"layers": "{conv5: body.9}"}, "mine has no layer 'body.9'"),
         ({"layers": "[conv5]"}, "layers is .*expected a map"),
         ({"clases": "[a]"}, "has the unknown key 'clases'; nearest: classes"),
-        ({"text": "]: not yaml ["}, "is not a YAML file"),
+        ({"text": "]: not yaml ["}, "is not valid YAML"),
     ],
     ids=lambda value: "-".join(value) + "=" + ",".join(map(str, value.values())) if isinstance(value, dict) else "",
 )

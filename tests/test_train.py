@@ -21,8 +21,8 @@ SCRIPT = """
 import torch, sys
 torch.set_num_threads(1)
 from lib.training import classifiers, make_zoo
-recipe = classifiers.Recipe(images=256, epoch=128, validation=64, batch=32, epochs=int(sys.argv[1]), warmup=2)
-recipe = recipe._replace(plateaus=99)
+recipe = classifiers.Recipe(images=256, epoch=128, validation=64, batch=32)
+recipe = recipe._replace(epochs=int(sys.argv[1]), warmup=2, plateaus=99)
 make_zoo.one("cutouts/lenet-0", "lenet", "label", 0, recipe)
 """
 

@@ -7,6 +7,7 @@ stale and a cached answer is forgotten when one of these files changes.
 import ast
 import functools
 import importlib.metadata
+import sys
 from pathlib import Path
 
 from lib.base import files, paths
@@ -42,16 +43,24 @@ def packages(names: dict[str, str], folder: Path | None = None) -> dict[str, str
     """{distribution: installed version} of the third-party packages that the files `names` of a closure import."""
     root, found = (folder or paths.ROOT).resolve(), {}
     tops = {top for name in names if name.endswith(".py") for top in _outside(_read(root / name)[1])}
-    for top in sorted(tops):
+    for top in sorted(tops - sys.stdlib_module_names):
         try:
             found[top] = importlib.metadata.version(DISTRIBUTIONS.get(top, top.replace("_", "-")))
         except importlib.metadata.PackageNotFoundError:
-            continue  # the standard library, or an extra that is not installed
+            continue  # an extra that is not installed
     return found
 
 
+def remember() -> None:
+    """Read every file of the project's lib now: from here on this process knows lib as it stands at this moment."""
+    for path in (paths.ROOT / "lib").rglob("*.py"):
+        _read(path)
+
+
 def _read(path: Path) -> tuple[str, str]:
-    """Digest and text of a file, read again only when it has changed."""
+    """Digest and text of a file; of lib itself as it was first read, elsewhere read again when it has changed."""
+    if path.is_relative_to(paths.ROOT / "lib"):
+        return _read_once(path, 0, 0)
     state = path.stat()
     return _read_once(path, state.st_mtime_ns, state.st_size)
 
@@ -64,7 +73,10 @@ def _read_once(path: Path, changed: int, size: int) -> tuple[str, str]:
 
 def _wanted(source: str, root: Path, folder: Path | None) -> set[str]:
     """Files of lib, relative to `root`, that a piece of Python which lies in `folder` imports or names."""
-    dotted, named = _names(source)
+    dotted, relative, named = _names(source)
+    if folder is not None:
+        inside = folder.relative_to(root).parts
+        dotted |= {".".join((*inside[: len(inside) - level + 1], name)) for level, name in relative}
     found = {file for name in dotted for file in _file(name, root)}
     beside = [folder / name for name in named if folder and "/" not in name]
     inside = [root / name for name in named if name.startswith("lib/")]
@@ -85,18 +97,22 @@ def _file(name: str, root: Path) -> set[str]:
 
 
 @functools.lru_cache(1024)
-def _names(source: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Dotted names in lib that a piece of Python imports, and the strings in it that look like file names."""
+def _names(source: str) -> tuple[frozenset, frozenset, frozenset]:
+    """Dotted names in lib that a piece of Python imports, what it imports relative to itself (level, name), and the
+    strings in it that look like file names."""
     plain = "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
-    dotted, named = set(), set()
+    dotted, relative, named = set(), set(), set()
     for node in ast.walk(ast.parse(plain)):
         if isinstance(node, ast.Import):
             dotted |= {alias.name for alias in node.names if alias.name.split(".")[0] == "lib"}
         elif isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").split(".")[0] == "lib":
             dotted |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            head = f"{node.module}." if node.module else ""
+            relative |= {(node.level, f"{head}{alias.name}") for alias in node.names}
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 200:
             named |= {node.value} if Path(node.value).suffix and "\n" not in node.value else set()
-    return frozenset(dotted), frozenset(named)
+    return frozenset(dotted), frozenset(relative), frozenset(named)
 
 
 @functools.lru_cache(1024)

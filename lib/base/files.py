@@ -1,4 +1,4 @@
-"""Files that a killed process cannot spoil: atomic writes, digests, and a cache that is addressed by content.
+"""Files that a killed process cannot spoil: atomic writes and digests.
 
 A file either has its whole content or does not exist: it is written under another name, flushed to the disk, and
 renamed. Arrays are kept as safetensors, which execute nothing when they are read, with a digest that is checked on
@@ -9,15 +9,12 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load as _load
 from safetensors.numpy import save as _save
-
-from lib.base import paths
 
 
 def sha256(content: bytes) -> str:
@@ -88,20 +85,3 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
         return _load(body)
     except SafetensorError as error:
         raise ValueError(f"{path} is not an array file of this project: {error}") from error
-
-
-def cached(kind: str, key: dict, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays that `compute()` returns, computed once for each `key`.
-
-    `kind` names the subfolder of build/cache; `key` holds everything the result depends on (parameters, digests of
-    weights and of the code that computes it). A damaged file is computed again, never used.
-    """
-    path = paths.build() / "cache" / kind / f"{key_digest(key)[:32]}.arrays"
-    if path.exists():
-        try:
-            return load_arrays(path)
-        except ValueError:
-            path.unlink(missing_ok=True)
-    arrays = compute()
-    save_arrays(path, arrays)
-    return arrays

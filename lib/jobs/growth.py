@@ -2,13 +2,14 @@
 
 from lib.experiments.n03_order import across_seeds, what_moves_it
 from lib.experiments.shared import through_autoencoders
+from lib.networks import zoo
 from lib.running import job
 from lib.worlds import cutouts
 
 
 def compute(chosen: dict) -> None:
     """Fill the cache with what the notebook reads. chosen: its parameters in a profile."""
-    families, seeds = chosen["families"], chosen["seeds"]
+    families, seeds = zoo.chosen(chosen["families"]), chosen["seeds"]
     pictures = {n: cutouts.batch(cutouts.World(), "test", chosen[n]) for n in ("n_growth", "n_few")}
     what_moves_it.readings(families, seeds, pictures["n_few"])
     across_seeds.untrained(families, seeds[0], pictures["n_few"])

@@ -1,14 +1,14 @@
 """What every classifier reads in every signal, within and across seeds (notebooks 02 to 05)."""
 
 from lib.experiments.shared import through_autoencoders as signals
-from lib.networks import trained_autoencoders
+from lib.networks import trained_autoencoders, zoo
 from lib.running import job
 from lib.worlds import cutouts
 
 
 def compute(chosen: dict) -> None:
     """Fill the cache with what the notebook reads. chosen: its parameters in a profile."""
-    families, seeds = chosen["families"], chosen["seeds"]
+    families, seeds = zoo.chosen(chosen["families"]), chosen["seeds"]
     pictures = {n: cutouts.batch(cutouts.World(), "test", chosen[n]) for n in ("n_test", "n_across", "n_growth")}
     nets = {seed: signals.zoo_of(families, seed) for seed in seeds}
     everybody = [net for seed in seeds for net in nets[seed]]

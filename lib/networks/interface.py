@@ -5,7 +5,6 @@ It holds a frozen copy: the module it was made from is never changed, and hooks 
 """
 
 import copy
-import hashlib
 import re
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
@@ -16,8 +15,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from lib.base import nearest
-from lib.networks import reader_spec
+from lib.base import identity, nearest
+from lib.networks import fused, reader_spec
 
 
 class Network(NamedTuple):
@@ -28,6 +27,7 @@ class Network(NamedTuple):
     classes: tuple[str, ...]
     layers: dict[str, str]  # the papers' name (conv1 ... fc8; conv5_pre: the same map before its ReLU) -> module path
     digest: str  # SHA-256 of the weights
+    code: str = ""  # digest of structure, preprocessing and sources as they were when it was wrapped
 
 
 def wrap(model: nn.Module, *, name: str, size: int, preprocess, classes=(), layers=None, device="cpu") -> Network:
@@ -54,23 +54,21 @@ def wrap(model: nn.Module, *, name: str, size: int, preprocess, classes=(), laye
         raise ValueError(
             f"{name} has {len(classes)} class names but {shape[1]} outputs; expected as many names as outputs"
         )
-    network = Network(name, model, preprocess, size, classes, dict(layers or {}), state_digest(model))
+    digest, code = identity.state_digest(model), identity.digest([model, preprocess])
+    network = Network(name, model, preprocess, size, classes, dict(layers or {}), digest, code)
     for layer in network.layers:
         module(network, layer)
     return network
 
 
-def state_digest(model: nn.Module) -> str:
-    """SHA-256 over the names, shapes, types and bytes of a module's parameters and buffers."""
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tuple(value.shape)} {value.dtype};".encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+FEW = 200  # images, for which merging the layers of a network (up to 10 ms) costs more than it saves
 
 
 def scores(net: Network, images: torch.Tensor, batch: int = 64) -> torch.Tensor:
-    """Logits (N, classes) of float RGB images (N, 3, size, size) in [0, 1], on the images' device; no gradients."""
+    """Logits (N, classes) of float RGB images (N, 3, size, size) in [0, 1], on the images' device; no gradients.
+
+    Networks of this project answer in fewer passes over memory (lib/networks/fused.py), equal to rounding.
+    """
     expected = f"expected float RGB in [0, 1] of shape (N, 3, {net.size}, {net.size})"
     if images.ndim != 4 or tuple(images.shape[1:]) != (3, net.size, net.size) or not images.is_floating_point():
         raise ValueError(f"images for {net.name}: found {images.dtype} of shape {tuple(images.shape)}, {expected}")
@@ -78,7 +76,8 @@ def scores(net: Network, images: torch.Tensor, batch: int = 64) -> torch.Tensor:
         raise ValueError(f"images for {net.name}: found values up to {images.abs().max():.0f}, {expected}")
     device = next((p.device for p in net.model.parameters()), images.device)
     with torch.inference_mode():
-        parts = [net.model(net.preprocess(part.to(device))).to(images.device) for part in images.split(batch)]
+        model = fused.fused(net.model) if len(images) >= FEW else net.model
+        parts = [model(net.preprocess(part.to(device))).to(images.device) for part in images.split(batch)]
     return torch.cat(parts)
 
 

@@ -10,7 +10,6 @@
 Reading it runs the code that it points at: use only files you trust.
 """
 
-import hashlib
 import importlib
 import importlib.util
 import sys
@@ -19,10 +18,9 @@ from functools import partial
 from pathlib import Path
 
 import torch
-import yaml
 from torch import nn
 
-from lib.base import nearest
+from lib.base import files, identity, nearest, paths, strict_yaml
 from lib.networks import imagenet
 from lib.worlds import imagenet_classes
 
@@ -63,11 +61,8 @@ def _checked(path: Path) -> dict:
     """The content of a spec file once every key and type is known to be right."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no spec file {path}")
-    try:
-        spec = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a YAML file: {reason(error)}") from error
-    if not isinstance(spec, dict) or not {"factory", "size"} <= spec.keys():
+    spec = strict_yaml.read(path)
+    if not {"factory", "size"} <= spec.keys():
         raise ValueError(f"{path} needs the keys factory and size, and may have {', '.join(KEYS[2:])}")
     for key, value in spec.items():
         if key not in KEYS:
@@ -110,16 +105,29 @@ _EXPECTED = {  # key: what a message says, what is checked
 
 
 class _neighbours:
-    """While a spec's code runs, the modules beside it can be imported."""
+    """While a spec's code runs, the modules beside it can be imported; those that were, here or beside another spec
+    under the same name, are read again."""
 
     def __init__(self, path: Path):
         self.folder = str(path.parent.resolve())
 
     def __enter__(self):
         sys.path.insert(0, self.folder)
+        for file in Path(self.folder).glob("*"):
+            loaded = sys.modules.get(file.stem)
+            if loaded is not None and file.suffix in (".py", "") and _of_a_reader(loaded):
+                for name in [name for name in sys.modules if name.split(".")[0] == file.stem]:
+                    del sys.modules[name]
 
     def __exit__(self, *_):
         sys.path.remove(self.folder)
+
+
+def _of_a_reader(module) -> bool:
+    """Whether a module was read from a folder of the reader's, not installed and not ours."""
+    file = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", [])), None)
+    inside = (*identity.INSTALLED, str(paths.ROOT / "lib"))
+    return bool(file) and not str(Path(file).resolve()).startswith(inside)
 
 
 def _function(path: Path, reference: str) -> Callable:
@@ -135,9 +143,9 @@ def _function(path: Path, reference: str) -> Callable:
 
 
 def _python_file(path: Path):
-    """Run a Python file as a module under a name of its own, read again only if its content changed."""
+    """Run a Python file as a module under a name of its own, read again if it or a file that it imports changed."""
     path = path.resolve()
-    name = f"spec_{hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()[:16]}"
+    name = f"spec_{files.key_digest({'path': str(path), 'files': identity.beside(path)})[:16]}"
     if name not in sys.modules:
         found = importlib.util.spec_from_file_location(name, path)
         sys.modules[name] = loaded = importlib.util.module_from_spec(found)

@@ -10,8 +10,8 @@ at ten times the rate.
 from torch import nn
 
 from lib.base import weights
+from lib.base.identity import state_digest
 from lib.networks import segnet
-from lib.networks.interface import state_digest
 
 KEPT = (2, 6, 20)  # epochs of tuning whose states are kept, however soon the rule ends it
 SIMPLE = "resnet"  # the family of the paper's supplementary table 1: what else than the decoder may be tuned

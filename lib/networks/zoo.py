@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from lib.base import weights
-from lib.networks.interface import Network, state_digest
+from lib.base.identity import state_digest
+from lib.networks.blocks import Branches, LayerNorm2d, NextBlock, Residual, conv, dense, named
+from lib.networks.interface import Network
 
 LETTERS = {"lenet": "L", "alexnet": "A", "vgg": "V", "resnet": "R", "inception": "I", "convnext": "C"}
 FAMILIES = tuple(LETTERS)
@@ -28,6 +30,15 @@ TITLES = {
     "convnext": "ConvNeXt",
 }
 SIZE, CLASSES = 64, 10
+
+
+def chosen(families) -> list[str]:
+    """The families that a notebook's parameter names: ["all"] is every one. ValueError for an unknown name."""
+    names = list(FAMILIES) if list(families) == ["all"] else list(families)
+    for name in names:
+        if name not in FAMILIES:
+            raise ValueError(f"families holds {name!r}, expected {', '.join(FAMILIES)}, or all and nothing else")
+    return names
 
 
 def build(family: str, classes: int = 10, seed: int = 0) -> nn.Module:
@@ -58,37 +69,12 @@ def layers(family: str) -> dict[str, str]:
     return dict(LAYERS[family.split("_")[0]])
 
 
-def _conv(inside: int, outside: int, kernel: int, stride: int = 1, norm: bool = True, groups: int = 1) -> nn.Sequential:
-    """Convolution (same padding), optional batch normalisation, ReLU: submodules `conv`, `norm`, `relu`."""
-    block = nn.Sequential()
-    block.conv = nn.Conv2d(inside, outside, kernel, stride, kernel // 2, groups=groups, bias=not norm)
-    if norm:
-        block.norm = nn.BatchNorm2d(outside)
-    block.relu = nn.ReLU()
-    return block
-
-
-def _dense(inside: int, outside: int, dropout: float = 0.0) -> nn.Sequential:
-    block = nn.Sequential()
-    if dropout:
-        block.drop = nn.Dropout(dropout)
-    block.fc, block.relu = nn.Linear(inside, outside), nn.ReLU()
-    return block
-
-
-def _named(**modules: nn.Module) -> nn.Sequential:
-    chain = nn.Sequential()
-    for name, module in modules.items():
-        chain.add_module(name, module)
-    return chain
-
-
 def lenet(classes: int) -> nn.Module:
     """LeCun et al. 1998, adapted to 64 pixels as paper 1 adapted it to 224: 6 and 16 maps, 120 and 84 units."""
-    return _named(
-        conv1=_conv(3, 6, 5, norm=False), pool1=nn.MaxPool2d(2),
-        conv2=_conv(6, 16, 5, norm=False), pool2=nn.MaxPool2d(2), shrink=nn.MaxPool2d(2), flat=nn.Flatten(),
-        fc6=_dense(16 * 8 * 8, 120), fc7=_dense(120, 84), fc8=nn.Linear(84, classes),
+    return named(
+        conv1=conv(3, 6, 5, norm=False), pool1=nn.MaxPool2d(2),
+        conv2=conv(6, 16, 5, norm=False), pool2=nn.MaxPool2d(2), shrink=nn.MaxPool2d(2), flat=nn.Flatten(),
+        fc6=dense(16 * 8 * 8, 120), fc7=dense(120, 84), fc8=nn.Linear(84, classes),
     )  # fmt: skip
 
 
@@ -96,12 +82,12 @@ def alexnet(classes: int, widen: int = 1, maps=(32, 80, 80, 80, 64), units: int 
     """Krizhevsky et al. 2012 with a quarter of the maps: 11x11 stride-4 stem, overlapping pools, two wide dense
     layers. `widen` multiplies the maps of the last convolution (Bau et al. 2017)."""
     one, two, three, four, five = (*maps[:4], maps[4] * widen)
-    return _named(
-        conv1=_conv(3, one, 11, 4, norm=False), pool1=nn.MaxPool2d(3, 2, 1),
-        conv2=_conv(one, two, 5, norm=False), conv3=_conv(two, three, 3, norm=False),
-        conv4=_conv(three, four, 3, norm=False), conv5=_conv(four, five, 3, norm=False),
+    return named(
+        conv1=conv(3, one, 11, 4, norm=False), pool1=nn.MaxPool2d(3, 2, 1),
+        conv2=conv(one, two, 5, norm=False), conv3=conv(two, three, 3, norm=False),
+        conv4=conv(three, four, 3, norm=False), conv5=conv(four, five, 3, norm=False),
         pool5=nn.MaxPool2d(3, 2, 1), flat=nn.Flatten(),
-        fc6=_dense(five * 4 * 4, units, dropout), fc7=_dense(units, units, dropout), fc8=nn.Linear(units, classes),
+        fc6=dense(five * 4 * 4, units, dropout), fc7=dense(units, units, dropout), fc8=nn.Linear(units, classes),
     )  # fmt: skip
 
 
@@ -112,41 +98,24 @@ def vgg(classes: int, stem: int = 1) -> nn.Module:
     for block, (width, depth) in enumerate([(12, 1), (24, 2), (48, 2), (80, 2), (96, 2)], 1):
         for i in range(1, depth + 1):
             first = not parts
-            parts[f"conv{block}_{i}"] = _conv(inside, width, 7 if first and stem == 4 else 3, stem if first else 1)
+            parts[f"conv{block}_{i}"] = conv(inside, width, 7 if first and stem == 4 else 3, stem if first else 1)
             inside = width
         if 2**block > stem:
             parts[f"pool{block}"] = nn.MaxPool2d(2)
     parts |= {
         "flat": nn.Flatten(),
-        "fc6": _dense(96 * 2 * 2, 128),
-        "fc7": _dense(128, 128),
+        "fc6": dense(96 * 2 * 2, 128),
+        "fc7": dense(128, 128),
         "fc8": nn.Linear(128, classes),
     }
-    return _named(**parts)
-
-
-class Residual(nn.Module):
-    """He et al. 2016, basic block: x + two 3x3 convolutions, ReLU after the sum; a 1x1 convolution where shapes
-    differ."""
-
-    def __init__(self, inside: int, outside: int, stride: int = 1):
-        super().__init__()
-        self.first = _conv(inside, outside, 3, stride)
-        self.conv, self.norm = nn.Conv2d(outside, outside, 3, 1, 1, bias=False), nn.BatchNorm2d(outside)
-        same = stride == 1 and inside == outside
-        project = nn.Sequential(nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
-        self.shortcut = nn.Identity() if same else project
-        self.add, self.relu = nn.Identity(), nn.ReLU()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.relu(self.add(self.norm(self.conv(self.first(x))) + self.shortcut(x)))
+    return named(**parts)
 
 
 def resnet(classes: int, widths=(24, 40, 72)) -> nn.Module:
     """He et al. 2016: 7x7 stride-2 stem with pooling, four stages of residual blocks, global average pool."""
     one, two, three = widths
-    return _named(
-        conv1=_conv(3, one, 7, 2), pool1=nn.MaxPool2d(3, 2, 1),
+    return named(
+        conv1=conv(3, one, 7, 2), pool1=nn.MaxPool2d(3, 2, 1),
         conv2=nn.Sequential(Residual(one, one)), conv3=nn.Sequential(Residual(one, two, 2), Residual(two, two)),
         conv4=nn.Sequential(Residual(two, three, 2), Residual(three, three)),
         conv5=nn.Sequential(Residual(three, three)),
@@ -154,53 +123,17 @@ def resnet(classes: int, widths=(24, 40, 72)) -> nn.Module:
     )  # fmt: skip
 
 
-class Branches(nn.Module):
-    """Szegedy et al. 2016: 1x1, 1x1-3x3, 1x1-3x3-3x3 and pool-1x1 branches side by side."""
-
-    def __init__(self, inside: int, widths: tuple):
-        super().__init__()
-        a, b_reduce, b, c_reduce, c, p = widths
-        self.b1 = _conv(inside, a, 1)
-        self.b3 = nn.Sequential(_conv(inside, b_reduce, 1), _conv(b_reduce, b, 3))
-        self.b5 = nn.Sequential(_conv(inside, c_reduce, 1), _conv(c_reduce, c, 3), _conv(c, c, 3))
-        self.pool = nn.Sequential(nn.MaxPool2d(3, 1, 1), _conv(inside, p, 1))
-        self.out = nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out(torch.cat([self.b1(x), self.b3(x), self.b5(x), self.pool(x)], 1))
-
-
 def inception(classes: int) -> nn.Module:
     """Szegedy et al. 2016: a stem of small 3x3 convolutions (stride 2), three stages of parallel branches, average
     pool."""
-    return _named(
-        conv1=_conv(3, 20, 3, 2), conv2=_conv(20, 40, 3), pool2=nn.MaxPool2d(3, 2, 1),
+    return named(
+        conv1=conv(3, 20, 3, 2), conv2=conv(20, 40, 3), pool2=nn.MaxPool2d(3, 2, 1),
         conv3=nn.Sequential(Branches(40, (16, 16, 24, 8, 16, 8)), Branches(64, (24, 24, 32, 12, 24, 16))),
         pool3=nn.MaxPool2d(3, 2, 1),
         conv4=nn.Sequential(Branches(96, (32, 32, 56, 16, 32, 24)), Branches(144, (40, 40, 64, 20, 40, 32))),
         pool4=nn.MaxPool2d(3, 2, 1), conv5=nn.Sequential(Branches(176, (48, 48, 80, 24, 48, 32))),
         pool5=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten(), drop=nn.Dropout(0.2), fc8=nn.Linear(208, classes),
     )  # fmt: skip
-
-
-class LayerNorm2d(nn.LayerNorm):
-    """Layer normalisation over the channels of (N, C, H, W)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
-class NextBlock(nn.Module):
-    """Liu et al. 2022: depthwise 7x7, layer normalisation, four times wider GELU layer, scaled residual."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.depthwise, self.norm = nn.Conv2d(width, width, 7, padding=3, groups=width), LayerNorm2d(width)
-        self.wide, self.gelu, self.narrow = nn.Conv2d(width, 4 * width, 1), nn.GELU(), nn.Conv2d(4 * width, width, 1)
-        self.scale = nn.Parameter(torch.full((width, 1, 1), 0.1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.scale * self.narrow(self.gelu(self.wide(self.norm(self.depthwise(x)))))
 
 
 def convnext(classes: int) -> nn.Module:
@@ -210,7 +143,7 @@ def convnext(classes: int) -> nn.Module:
     def down(inside: int, outside: int) -> nn.Sequential:
         return nn.Sequential(LayerNorm2d(inside), nn.Conv2d(inside, outside, 2, 2))
 
-    return _named(
+    return named(
         conv1=nn.Sequential(nn.Conv2d(3, 32, 4, 4), LayerNorm2d(32)), conv2=nn.Sequential(NextBlock(32), NextBlock(32)),
         down3=down(32, 64), conv3=nn.Sequential(NextBlock(64), NextBlock(64)),
         down4=down(64, 112), conv4=nn.Sequential(NextBlock(112), NextBlock(112)),

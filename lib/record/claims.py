@@ -8,10 +8,9 @@ import difflib
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lib.base import paths
+from lib.base import paths, strict_yaml
 from lib.record import ledger
 from lib.record.ledger import tidy
 from lib.record.tables import Table, number, span
@@ -78,12 +77,8 @@ class Claim(_Strict):
 def load(path: str | Path | None = None) -> dict[str, dict]:
     """All claims by id, from data/claims.yaml; each with its `parts` (a claim without parts is its own only part)."""
     path = Path(path or paths.ROOT / "data" / "claims.yaml")
-    try:
-        raw = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # C reads it ten times faster
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from error
     claims = {}
-    for name, entry in raw.items():
+    for name, entry in strict_yaml.read(path).items():
         if "parts" not in entry:
             part = {key: entry.pop(key) for key in list(entry) if key in Part.model_fields}
             entry["parts"] = {name: part}

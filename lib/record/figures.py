@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lib.base import files, paths
-from lib.record import ledger
+from lib.record import captions, ledger
 
 STYLE = paths.ROOT / "lib/drawing/companion.mplstyle"
 RESOLUTIONS = (150, 110, 90, 72)  # dots per inch, tried downwards until the PNG is small enough
@@ -67,8 +67,9 @@ def save(
     data,
     *,
     run,
-    caption: str,
-    alt: str,
+    caption: str | None = None,
+    alt: str | None = None,
+    facts: dict | None = None,
     publish: bool = True,
     weights=(),
     sources=(),
@@ -76,16 +77,19 @@ def save(
 ) -> Shown:
     """Write `fig` as <name>.png and .svg, the numbers behind it as .csv, its origin as .json; close it and show it.
 
-    data: dict of columns of equal length, or a list of dicts, one a row. alt: what a reader who cannot see it must
-    know. weights, sources: digests of what it was computed from. publish=False keeps everything in build/ (pictures
-    that are not ours). colours: as many, 2 to 256, in the PNG, which makes drawings of many small marks two or three
-    times smaller; pictures want all. ValueError on a name without the notebook's number, no caption or alt text, or
-    ragged data.
+    data: dict of columns of equal length, or a list of dicts, one a row. caption, alt (what a reader who cannot see it
+    must know): by default those of the notebook's table of captions (lib/record/captions.py), where {words} stand for
+    the notebook's parameters and for `facts`. weights, sources: digests of what it was computed from. publish=False
+    keeps everything in build/ (pictures that are not ours). colours: as many, 2 to 256, in the PNG, which makes
+    drawings of many small marks two or three times smaller; pictures want all. ValueError on a name without the
+    notebook's number, no caption or alt text, or ragged data.
     """
     if not name.startswith(f"{run.notebook[:2]}_") or not name.replace("_", "").isalnum() or name != name.lower():
         raise ValueError(
             f"figure name {name!r}: expected {run.notebook[:2]}_ and lower-case words, as in notebook {run.notebook}"
         )
+    if caption is None and alt is None:
+        caption, alt = captions.of(name, run.notebook, run.parameters | (facts or {}))
     for key, text in (("caption", caption), ("alt", alt)):
         if not isinstance(text, str) or len(text.split()) < 3:
             raise ValueError(f"figure {name}: {key} is {text!r}, expected a sentence")
@@ -123,6 +127,13 @@ def save(
         ) from error
     _log(run, name)
     return Shown(name, png, caption, alt)
+
+
+def rendered(fig: Figure) -> dict[str, bytes]:
+    """A figure as {"png": ..., "svg": ...}, the same bytes for the same figure; it is closed."""
+    contents = {"png": _png(fig)[0], "svg": _svg(fig)}
+    plt.close(fig)
+    return contents
 
 
 def _png(fig: Figure, colours: int | None = None) -> tuple[bytes, int]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 
 from lib.base import files, locks, paths
-from lib.running import notebook_bytes, results
+from lib.running import notebook_bytes, progress, results
 from lib.running.results import Failed, Job
 
 CELL_SECONDS = 1800  # a cell that is silent for longer is taken for stuck, except while it trains
@@ -49,6 +49,7 @@ def execute(job: Job, log) -> None:
         files.write_json(job.memory, results.state(job))
         results.mark(job)
         results.publish(job, log)
+        progress.keep(job.folder, job.number, time.monotonic() - started)
         log(f"{job.notebook}: done in {time.monotonic() - started:.0f} s")
         shutil.rmtree(staging, ignore_errors=True)
 

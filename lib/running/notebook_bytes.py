@@ -5,6 +5,7 @@ import re
 import nbformat
 
 INJECTED = "injected-parameters"
+COLLAPSED = "bookkeeping"  # the tag of cells whose code JupyterLab hides until a reader asks for it
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -24,6 +25,8 @@ def plain(notebook, keep_injected: bool = False):
         if "papermill-error-cell-tag" in tags or (INJECTED in tags and not keep_injected):
             continue
         kept = {"cell_type": cell.cell_type, "source": cell.source, "metadata": {"tags": tags} if tags else {}}
+        if COLLAPSED in tags:
+            kept["metadata"]["jupyter"] = {"source_hidden": True}
         if cell.get("attachments"):
             kept["attachments"] = cell.attachments
         kept["id"] = INJECTED if INJECTED in tags else cell.get("id", "")

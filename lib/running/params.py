@@ -4,12 +4,14 @@ notebooks/index.yaml declares every parameter; notebooks/profiles/<profile>.yaml
 are checked before any cell runs, and `lib.running.run.start` checks again inside the notebook.
 """
 
+import ast
+import functools
 import math
 from pathlib import Path
 
 import yaml
 
-from lib.base import nearest, paths
+from lib.base import nearest, paths, strict_yaml
 
 COMMON = "every_notebook"  # the entry of the index and of a profile that stands for all notebooks
 TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list}
@@ -23,7 +25,7 @@ def index(folder: Path | None = None) -> dict[str, dict]:
     ValueError names the entry and the field if the file does not keep to its own rules.
     """
     path = (folder or paths.notebooks()) / "index.yaml"
-    table = read_yaml(path)
+    table = strict_yaml.read(path)
     common = table.pop(COMMON, {}).get("parameters", {})
     entries = {}
     for name, entry in table.items():
@@ -34,8 +36,29 @@ def index(folder: Path | None = None) -> dict[str, dict]:
         entry["parameters"] = common | (entry.get("parameters") or {})
         for parameter, rule in entry["parameters"].items():
             _check_rule(f"{path.name}, {name}, {parameter}", rule)
+        entry["parameters"] = {parameter: _with_families(rule) for parameter, rule in entry["parameters"].items()}
         entries[name] = entry
     return {name: entries[name] | {"after": _after(name, entries)} for name in sorted(entries)}
+
+
+def _with_families(rule: dict) -> dict:
+    """`choices: families` as the names of the zoo's families; a list of them may also be ["all"]."""
+    if rule.get("choices") == "families":
+        return rule | {"choices": families()}
+    if rule.get("items", {}).get("choices") == "families":
+        return rule | {"items": rule["items"] | {"choices": ["all", *families()]}}
+    return rule
+
+
+@functools.cache
+def families() -> list[str]:
+    """The zoo's families, from the one list of them, lib/networks/zoo.py: read and not imported, since parameters are
+    checked before anything loads torch."""
+    path = paths.ROOT / "lib/networks/zoo.py"
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "LETTERS":
+            return list(ast.literal_eval(node.value))
+    raise ValueError(f"{path} has no LETTERS, expected the families with their letters")
 
 
 def _after(name: str, entries: dict) -> list[str]:
@@ -83,7 +106,7 @@ def profile(name: str, entries: dict | None = None, folder: Path | None = None) 
     complete = {notebook: {} for notebook in entries}
     for layer in dict.fromkeys(("embedded", name)):
         path = folder / "profiles" / f"{layer}.yaml"
-        values = read_yaml(path)
+        values = strict_yaml.read(path)
         common = (values.pop(COMMON, None) or {}) | {"profile": name}
         for notebook in set(values) - set(entries):
             raise ValueError(f"profiles/{path.name}: unknown notebook {notebook!r}{nearest.nearest(notebook, entries)}")
@@ -162,27 +185,3 @@ def _check_value(name: str, value, rule: dict) -> None:
             raise wrong
         for place, one in enumerate(value):
             _check_value(f"{name}[{place}]", one, rule.get("items", {}))
-
-
-def read_yaml(path: Path) -> dict:
-    """A YAML file that holds a dictionary; ValueError names the file if it is missing, damaged, or has a key twice."""
-    try:
-        value = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Strict)
-    except FileNotFoundError as error:
-        raise ValueError(f"{path} does not exist") from error
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{path} holds {type(value).__name__}, expected names with values")
-    return value
-
-
-class _Strict(yaml.SafeLoader):
-    """YAML that refuses a key given twice, where plain YAML would silently keep the last."""
-
-    def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for place, key in enumerate(keys):
-            if key in keys[:place]:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", node.start_mark)
-        return super().construct_mapping(node, deep)

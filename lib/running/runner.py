@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lib.base import files, locks, nearest, paths, processor
-from lib.running import params, results, staleness
+from lib.running import params, progress, results, staleness
 
 OURS = "\x1f"  # begins the lines that notebooks write, among those of Snakemake
 
@@ -107,14 +107,16 @@ def run(plan: Plan, chosen: list[str], cores: int) -> int:
                 f"another run of {plan.folder.name} is at work (its lock: {plan.folder / 'run.lock'}); wait for it"
             )
         jobs = [plan.notebooks[params.resolve(name, plan.notebooks)] for name in chosen or plan.notebooks]
-        for name, why in status(plan).items():
+        found = status(plan)
+        for name, why in found.items():
             if why and plan.notebooks[name] in jobs:
                 say(f"{name}: to run, since {'; '.join(why)}")
+        left = waiting(plan, [job.notebook for job in jobs if found[job.notebook]])
         write_keys(plan)
         command = snakemake(plan, cores) + [f"done/{job.number}.json" for job in jobs]
         environment = os.environ | child_environment() | {"COMPANION_RUN": str(alive)}
         log = _log_file(plan, "snakemake")
-        code = _supervise(command, environment, held, log)
+        code = _supervise(command, environment, held, log, _Progress(plan, left, cores))
         for job in plan.notebooks.values():
             if job.marker.exists() and results.fresh(job) and results.publish(job, say):
                 say(f"{job.notebook}: notebooks/ now holds the outputs of its last run")
@@ -138,7 +140,53 @@ def run(plan: Plan, chosen: list[str], cores: int) -> int:
         return 1 if late or code else 0
 
 
-def _supervise(command: list[str], environment: dict, held, log: Path) -> int:
+def waiting(plan: Plan, stale: list[str]) -> dict[str, list[str]]:
+    """{number of a notebook or name of a job: those that must be done before it} of all that the `stale` notebooks ask
+    for and that is not there yet."""
+    left, todo = {}, [name[:2] for name in stale]
+    while todo:
+        name = todo.pop()
+        before = [Path(marker).stem for marker in plan.needs.get(name, [])]
+        left[name] = before
+        late = {other[:2] for other in stale} | {job for job in plan.jobs if not _made(plan, job)}
+        todo += [one for one in before if one in late and one not in left]
+    return left
+
+
+def _made(plan: Plan, job: str) -> bool:
+    try:
+        return json.loads((plan.folder / "done" / f"{job}.json").read_text())["key"] == plan.jobs[job]
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+class _Progress:
+    """Counts what begins and ends, and says after each end how much is left."""
+
+    def __init__(self, plan: Plan, left: dict[str, list[str]], cores: int):
+        self.left, self.all, self.cores, self.begun = dict(left), len(left), cores, {}
+        self.seconds = progress.known(plan.folder, plan.profile)
+        if left:
+            say(f"{self.all} jobs to do, {progress.told(progress.rest(self.left, self.seconds, cores, {}))}")
+
+    def hear(self, line: str) -> str:
+        """The line of a job or a notebook, with the count behind it where it tells an end."""
+        name, _, rest = line.partition(": ")
+        name = name if name in self.left else name[:2]
+        if name not in self.left:
+            return line
+        if rest == "begins":
+            self.begun[name] = time.monotonic()
+        if not rest.startswith("done in"):
+            return line
+        del self.left[name]
+        running = {one: time.monotonic() - since for one, since in self.begun.items() if one in self.left}
+        over = progress.rest(self.left, self.seconds, self.cores, running)
+        behind = f", {progress.told(over)} left" if self.left else ""
+        return f"{line} ({self.all - len(self.left)} of {self.all} jobs done{behind})"
+
+
+def _supervise(command: list[str], environment: dict, held, log: Path, count: _Progress) -> int:
     """Exit code of Snakemake; the notebooks' lines go to the reader, its own talk stays in the log. It shares our lock.
 
     A file lies between it and us, since Snakemake would wait forever on the pipe of a run that was killed.
@@ -154,7 +202,7 @@ def _supervise(command: list[str], environment: dict, held, log: Path) -> int:
             *lines, rest = (rest + file.read()).split("\n")
             for line in lines:
                 if line.startswith(OURS):
-                    say(line.removeprefix(OURS))
+                    say(count.hear(line.removeprefix(OURS)))
             if ended:
                 return process.returncode
             time.sleep(0.1)
@@ -245,9 +293,12 @@ def job(plan: Plan, name: str) -> None:
     if name not in plan.jobs:
         raise ValueError(f"unknown job {name!r}{nearest.nearest(name, plan.jobs)}")
     say(f"{name}: begins")
+    started = time.monotonic()
     sys.argv = [f"lib.jobs.{name}", "--profile", plan.profile]
     runpy.run_module(f"lib.jobs.{name}", run_name="__main__")
     files.write_json(plan.folder / "done" / f"{name}.json", {"key": plan.jobs[name]})
+    progress.keep(plan.folder, name, time.monotonic() - started)
+    say(f"{name}: done in {time.monotonic() - started:.0f} s")
 
 
 def _log_file(plan: Plan, name: str) -> Path:

@@ -9,9 +9,7 @@ import json
 import tomllib
 from pathlib import Path
 
-import yaml
-
-from lib.base import closure, files, paths
+from lib.base import closure, files, paths, strict_yaml
 
 SHOWN = 4  # names of what changed that a reason lists
 
@@ -24,6 +22,7 @@ def notebook_key(path: Path, entry: dict, values: dict, jobs: dict[str, dict]) -
         "parameters": values,
         "lib": closure.closure(cells),
         "inputs": inputs(entry) | {f"job {name}": files.key_digest(key) for name, key in jobs.items()},
+        "captions": captions(path.stem),
         "declared": {field: entry[field] for field in ("claims", "figures", "jobs", "after")},
         "packages": packages(),
     }
@@ -49,6 +48,12 @@ def code_cells(notebook: dict) -> list[str]:
     return ["".join(cell["source"]) for cell in cells]
 
 
+def captions(notebook: str) -> str:
+    """Digest of a notebook's table of captions; empty without one."""
+    table = paths.notebooks() / "captions" / f"{notebook}.yaml"
+    return files.file_digest(table) if table.exists() else ""
+
+
 def inputs(entry: dict) -> dict[str, str]:
     """Digests of the files that an entry names as inputs, and of the claims that it must record."""
     found = {}
@@ -62,7 +67,7 @@ def inputs(entry: dict) -> dict[str, str]:
 
 @functools.cache
 def _parsed(text: str) -> dict:
-    return yaml.safe_load(text)
+    return strict_yaml.loads(text, "claims.yaml")
 
 
 def packages() -> str:

@@ -7,8 +7,8 @@ splits draw from different random streams, and their backgrounds come from regio
 panels) that share no pixel; `new_background` uses two photographs that no other split has seen.
 """
 
+import functools
 import hashlib
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ import skimage
 from scipy import ndimage
 from skimage.draw import polygon2mask
 
-from lib.base import files
+from lib.base import cache
 
 SIZE, CLASSES = 64, 10
 SHAPES = ("disc", "square", "triangle", "star", "cross", "crescent", "heart", "arrow", "ring", "hourglass")
@@ -106,7 +106,7 @@ def _heart() -> np.ndarray:
     return np.stack([x, y + 2], 1) / 16
 
 
-@cache
+@functools.cache
 def outlines() -> tuple:
     """Per shape: its outline as (points, 2) in units of the equal-area radius (x right, y down), a hole's outline or
     None, and its landmarks (tip, left, right) as (3, 2), or None for the two round shapes."""
@@ -165,7 +165,7 @@ GRID, REACH = 512, 2.0  # the distance atlas covers [-REACH, REACH] radii with G
 TILE = 128  # cells a side of a texture tile
 
 
-@cache
+@functools.cache
 def _distances() -> np.ndarray:
     """Signed distance to each outline (inside negative), in radii: (10, GRID * GRID) float32."""
     atlas = []
@@ -179,7 +179,7 @@ def _distances() -> np.ndarray:
     return np.stack(atlas)
 
 
-@cache
+@functools.cache
 def _tiles() -> np.ndarray:
     """One period of each texture as a luminance factor of mean 0.75: (10, TILE * TILE) float32."""
     v, u = np.meshgrid(*[(np.arange(TILE) + 0.5) / TILE] * 2, indexing="ij")
@@ -216,7 +216,7 @@ def region(shape: tuple, split: str) -> tuple[slice, slice]:
     return (slice(0, height), along) if width >= height else (along, slice(0, width))
 
 
-@cache
+@functools.cache
 def panels(split: str, seed: int) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
     """The background sources of a split: (photographs, procedural panels), each (height, width, 3) float32 in [0,
     1]. The new backgrounds are photographs only."""
@@ -346,11 +346,10 @@ def conflict(world: World, n: int, split: str = "test") -> Batch:
 
 def batch(world: World, split: str, n: int) -> Batch:
     """The first `n` pictures of a split, through the disk cache (in files of 500 pictures, so a killed run resumes)."""
-    code = files.file_digest(__file__)
     parts = []
     for start in range(0, n, CHUNK):
-        key = {"world": check(world), "split": split, "start": start, "code": code, "skimage": skimage.__version__}
-        parts.append(files.cached("cutouts", key, lambda s=start: _packed(render(world, split, range(s, s + CHUNK)))))
+        about = {"world": check(world), "split": split, "start": start}
+        parts.append(cache.cached("cutouts", about, lambda s=start: _packed(render(world, split, range(s, s + CHUNK)))))
     joined = {name: np.concatenate([part[name] for part in parts])[:n] for name in Batch._fields}
     return Batch(**joined | {"masks": np.unpackbits(joined["masks"], axis=-1).astype(bool)})
 

@@ -56,5 +56,5 @@ def followed(nets: dict[tuple, interface.Network], pictures: cutouts.Batch) -> l
 
 
 def _share(family: str, seed: int, group: str, hits: np.ndarray) -> dict:
-    value, low, high, n = uncertainty.wilson(int(hits.sum()), len(hits))
-    return {"name": zoo.TITLES[family], "seed": seed, "group": group, "value": value, "low": low, "high": high, "n": n}
+    share = uncertainty.wilson(int(hits.sum()), len(hits))
+    return {"name": zoo.TITLES[family], "seed": seed, "group": group} | share._asdict()

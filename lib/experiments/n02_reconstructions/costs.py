@@ -11,6 +11,7 @@ from lib.base import weights
 from lib.experiments.shared import through_autoencoders
 from lib.networks import trained_autoencoders, zoo
 from lib.record import tables, uncertainty
+from lib.record.seeds import shares
 from lib.worlds import cutouts
 
 # ------------------------------------------------------------------------- Table 1: claims C1, C2a and C2b
@@ -71,20 +72,10 @@ def measured(hits: np.ndarray, seeds, statistic: Callable, generator, named: dic
     pictures, all shares drawn together.
     """
 
-    def estimate(values, statistic) -> uncertainty.Estimate:
-        return uncertainty.bootstrap_shares(values, statistic, generator=generator)
-
-    def averaged(statistic) -> uncertainty.Estimate:
-        return estimate(hits.mean(0), statistic)
-
-    value, each = averaged(statistic), zip(seeds, (estimate(one, statistic) for one in hits), strict=True)
-    return {
-        "value": value.value,
-        "interval": value.interval,
-        "n": value.n,
-        "seeds": [{"seed": seed, "value": one.value, "interval": one.interval} for seed, one in each],
-        "named": {name: averaged(other)[:3] for name, other in (named or {}).items()},
-    }
+    found = shares(hits, statistic, seeds, generator, named or {})
+    for seed in found["seeds"]:
+        del seed["n"]  # the same pictures for every seed
+    return found
 
 
 def costs(families) -> dict[str, Callable]:
@@ -167,8 +158,7 @@ def half_rows(seeds, hits: np.ndarray) -> list[dict]:
     found = []
     for seed, ways in zip(seeds, hits, strict=True):
         for name, row in zip(HALVES, ways, strict=True):
-            value, low, high, n = uncertainty.wilson(int(row.sum()), len(row))
-            found.append({"name": name, "seed": seed, "value": value, "low": low, "high": high, "n": n})
+            found.append({"name": name, "seed": seed} | uncertainty.wilson(int(row.sum()), len(row))._asdict())
     return found
 
 

@@ -37,10 +37,9 @@ def patterns(families, seeds, images: Tensor, generator, device: str = "cpu") ->
             changed = (
                 segnet.reconstruct(through_autoencoders.tuned(family, seed, device=device), images) - plain
             ).numpy()
-            value, low, high, n = uncertainty.bootstrap_mean(
-                checkerboard.grid_shares(changed), generator=generator, method="percentile"
-            )
-            rows.append(row | {"seed": seed, "value": value, "low": low, "high": high, "n": n})
+            index = checkerboard.grid_shares(changed)
+            found = uncertainty.bootstrap_mean(index, generator=generator, method="percentile")
+            rows.append(row | {"seed": seed} | found._asdict())
             spectra[zoo.TITLES[family]] += checkerboard.spectrum(changed - changed.mean((2, 3), keepdims=True)).mean(0)
     baselines = {
         "the pictures themselves": checkerboard.checkerboard(images),

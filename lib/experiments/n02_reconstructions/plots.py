@@ -5,6 +5,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
+from lib.drawing import dots
 from lib.drawing.style import COLOURS, WIDTH
 from lib.methods.signals.checkerboard import grid
 
@@ -77,20 +78,21 @@ def table_one(rows: list[dict]) -> Figure:
 
     rows: dicts with name, way, seed, value, low, high, paper (None where the paper has none); percentage points.
     """
-    names, ways, seeds = (list(dict.fromkeys(row[key] for row in rows)) for key in ("name", "way", "seed"))
-    figure, axes = plt.subplots(1, len(ways), figsize=(WIDTH, 0.42 * len(names) + 1.3), sharey=True, sharex=True)
-    for axis, way, colour in zip(axes, ways, (STAYS, MOVES), strict=True):
-        axis.axvline(0, color="0.35", lw=1, ls="--")
-        for row in (row for row in rows if row["way"] == way):
-            y = names.index(row["name"]) + 0.18 * (seeds.index(row["seed"]) - (len(seeds) - 1) / 2)
-            axis.plot([row["low"], row["high"]], [y, y], color=colour, lw=1.2)
-            axis.plot(row["value"], y, "o", color=colour, ms=4)
-            if row["paper"] is not None:
-                axis.plot(row["paper"], names.index(row["name"]), "x", color="black", ms=6, zorder=3)
-        axis.set(title=way, xlabel="percentage points")
-    axes[0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
-    axes[0].plot([], [], "o-", color="0.5", ms=4, lw=1.2, label="here, a dot a seed")
-    axes[0].plot([], [], "x", color="black", ms=6, label="the paper (decoded)")
+    names, ways = dots.unique(rows, "name"), dots.unique(rows, "way")
+    look = {way: (colour, "o") for way, colour in zip(ways, (STAYS, MOVES), strict=True)}
+    rows, size = [row | {"group": row["way"]} for row in rows], (WIDTH, 0.42 * len(names) + 1.3)
+    figure, axes = dots.panels(rows, "way", size=size, look=look, labels={}, step=0.18)
+    known = [row[key] for row in rows for key in ("low", "high", "paper") if row[key] is not None]
+    margin = 0.05 * (max(known) - min(known))
+    for way, axis in axes.items():
+        dots.refer(axis, {"": 0})
+        paper = {names.index(row["name"]): row["paper"] for row in rows if row["way"] == way}
+        there = {place: value for place, value in paper.items() if value is not None}
+        axis.plot(list(there.values()), list(there), "x", color="black", ms=6, zorder=3)
+        axis.set(title=way, xlabel="percentage points", xlim=(min(known) - margin, max(known) + margin))
+    first = axes[ways[0]]
+    first.plot([], [], "o-", color="0.5", ms=4, lw=1.2, label="here, a dot a seed")
+    first.plot([], [], "x", color="black", ms=6, label="the paper (decoded)")
     figure.legend(loc="outside upper center", ncols=2)
     return figure
 
@@ -151,24 +153,12 @@ def checkerboards(spectra: dict[str, np.ndarray], rows: list[dict], lines: dict)
         axis.set(xticks=[], yticks=[])
         axis.set_title(name, loc="center")
     top.colorbar(image, ax=axes, label="share of the\nspectrum, log10", shrink=0.7)
-    _dots(bottom, rows, lines)
+    look = dots.looks(sorted(dots.unique(rows, "group")))
+    _, parts = dots.panels(rows, size=None, figure=bottom, look=look, upright=True, spread=0, step=0.12, ms=5)
+    dots.refer(parts[None], lines, upright=True)
+    parts[None].set_ylabel("checkerboard index")
+    bottom.legend(loc="outside upper center", ncols=3)
     return figure
-
-
-def _dots(figure, rows: list[dict], lines: dict) -> None:
-    names, groups, seeds = (list(dict.fromkeys(row[key] for row in rows)) for key in ("name", "group", "seed"))
-    axis, groups = figure.subplots(), sorted(groups)
-    for row in rows:
-        g = groups.index(row["group"])
-        x = names.index(row["name"]) + 0.12 * (seeds.index(row["seed"]) - (len(seeds) - 1) / 2)
-        axis.vlines(x, row["low"], row["high"], color=COLOURS[g], lw=1.4)
-        axis.plot(x, row["value"], "os^Dv"[g % 5], color=COLOURS[g], ms=5)
-    for g, group in enumerate(groups):
-        axis.plot([], [], "os^Dv"[g % 5], color=COLOURS[g], ms=5, label=group)
-    for k, (label, value) in enumerate(lines.items()):
-        axis.axhline(value, color="0.35", lw=1, ls=("--", ":", "-.")[k % 3], label=label)
-    axis.set(xticks=range(len(names)), xticklabels=names, ylabel="checkerboard index")
-    figure.legend(loc="outside upper center", ncols=3)
 
 
 def halves(histories: dict[int, dict[str, list]], rows: list[dict], lines: dict) -> Figure:
@@ -179,24 +169,20 @@ def halves(histories: dict[int, dict[str, list]], rows: list[dict], lines: dict)
     drawn across the right panel.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.4), width_ratios=(1.5, 1))
-    names, seeds = (list(dict.fromkeys(row[key] for row in rows)) for key in ("name", "seed"))
+    names = dots.unique(rows, "name")
+    styles = dict(zip(names, ("-", "--", ":", "-."), strict=False))
+    look = dots.looks(names)
     for ways in histories.values():
-        for k, name in enumerate(names):
-            left.plot(
-                range(1, len(ways[name]) + 1), ways[name], ("-", "--", ":", "-.")[k % 4], color=COLOURS[k], lw=1.2
-            )
-    close = [name for name in names if "fresh" not in name]
-    for row in (row for row in rows if row["name"] in close):
-        k = names.index(row["name"])
-        x = k + 0.15 * (seeds.index(row["seed"]) - (len(seeds) - 1) / 2)
-        right.vlines(x, row["low"], row["high"], color=COLOURS[k], lw=1.4)
-        right.plot(x, row["value"], "os^D"[k % 4], color=COLOURS[k], ms=5)
-    for k, (label, value) in enumerate(lines.items()):
-        right.axhline(value, color="0.35", lw=1, ls=("--", ":")[k % 2], label=label)
-    for k, name in enumerate(names):
-        left.plot([], [], ("-", "--", ":", "-.")[k % 4], color=COLOURS[k], marker="os^D"[k % 4], label=name)
+        for name in names:
+            epochs = range(1, len(ways[name]) + 1)
+            dots.curve(left, epochs, ways[name], colour=look[name][0], ls=styles[name], lw=1.2)
+    close = [row | {"group": row["name"]} for row in rows if "fresh" not in row["name"]]
+    dots.mark(right, close, look, upright=True, spread=0, step=0.15, ms=5)
+    dots.refer(right, lines, upright=True)
+    for name, (colour, shape) in look.items():
+        left.plot([], [], styles[name], color=colour, marker=shape, label=name)
     left.set(xlabel="epochs of tuning", ylabel="accuracy", title="validation pictures")
     left.xaxis.get_major_locator().set_params(integer=True)
-    right.set(xticks=range(len(close)), xticklabels=close, title="test pictures, three ways", ylabel="accuracy")
+    right.set(title="test pictures, three ways", ylabel="accuracy")
     figure.legend(loc="outside upper center", ncols=6)
     return figure

@@ -7,10 +7,10 @@ reconstructions are compared within and between families, and decoders tuned on 
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
-from lib.experiments.n03_order.measures import recordable
 from lib.experiments.shared import through_autoencoders
 from lib.networks import interface, segnet, zoo
 from lib.record import uncertainty
+from lib.record.seeds import recordable
 from lib.record.tables import Table
 from lib.worlds import cutouts
 
@@ -60,7 +60,7 @@ def kinship(apart, generator: np.random.Generator, draws: int = 2000) -> dict:
     found = uncertainty.bootstrap_shares([within, between], lambda mean: 1 - mean[0] / mean[1], generator=generator)
     mean, dealt = apart.mean(-1), [groups(generator.permutation(family)) for _ in range(draws)]
     luck = [1 - mean[one].mean() / mean[two].mean() for one, two in dealt if one.any()]
-    return recordable([found], ()) | {"null": tuple(np.quantile(luck, [0.025, 0.975]).tolist())}
+    return recordable(found, {}) | {"null": tuple(np.quantile(luck, [0.025, 0.975]).tolist())}
 
 
 def untrained(families, seed: int, pictures: cutouts.Batch, device="cpu") -> np.ndarray:

@@ -23,6 +23,7 @@ from lib.methods.signals.total_order import (
 )
 from lib.networks import zoo
 from lib.record import uncertainty
+from lib.record.seeds import recordable, shares
 from lib.record.tables import Table, span
 from lib.worlds import cutouts
 
@@ -70,16 +71,7 @@ def over_seeds(values, statistic, seeds, generator: np.random.Generator) -> dict
     values: (S, ..., n), what n pictures add to each accuracy; statistic: accuracies (...) -> number. Intervals are over
     pictures, which all accuracies share.
     """
-    values = np.asarray(values)
-    found = [uncertainty.bootstrap_shares(part, statistic, generator=generator) for part in (values.mean(0), *values)]
-    return recordable(found, seeds)
-
-
-def recordable(found: list, seeds) -> dict:
-    """Estimates of the whole and of each seed, as `claims.record` takes them."""
-    rows = [{"value": one.value, "interval": one.interval, "n": one.n} for one in found]
-    rows = [row | ({"null": one.null} if hasattr(one, "null") else {}) for row, one in zip(rows, found, strict=True)]
-    return rows[0] | {"seeds": [{"seed": seed} | row for seed, row in zip(seeds, rows[1:], strict=True)]}
+    return shares(values, statistic, seeds, generator)
 
 
 def smallest_lead(table) -> float:
@@ -115,7 +107,8 @@ def agreement(rrcs, others, seeds, chosen=slice(None)) -> dict:
     """
     others = np.broadcast_to(others, (len(rrcs), np.shape(others)[-1]))
     pairs = zip(readability([np.mean(rrcs, 0), *rrcs])[:, chosen], [others.mean(0), *others], strict=True)
-    return recordable([uncertainty.tau_exact(*pair) for pair in pairs], seeds)
+    whole, *each = (uncertainty.tau_exact(*pair) for pair in pairs)
+    return recordable(whole, dict(zip(seeds, each, strict=True)))
 
 
 def equal_loss(table) -> np.ndarray:

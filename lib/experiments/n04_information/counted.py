@@ -4,20 +4,17 @@ Each picture is reconstructed once per autoencoder; nMI, adjusted mutual informa
 by content. The job `python -m lib.jobs.information --profile embedded` does so before notebook 04 runs.
 """
 
-from functools import cache
+import functools
 from typing import NamedTuple
 
 import numpy as np
-import sklearn
-import torch
 from torch import Tensor
 
-from lib.base import files, weights
-from lib.experiments.n02_reconstructions import patterns_and_colours
+from lib.base import cache, weights
 from lib.experiments.shared import through_autoencoders
 from lib.methods.signals import checkerboard as signals_checkerboard
 from lib.methods.signals import mutual_information
-from lib.networks import interface, segnet, trained_autoencoders, zoo
+from lib.networks import interface, segnet, trained_autoencoders
 from lib.worlds import cutouts
 
 
@@ -45,14 +42,6 @@ def measure(
 
     first: for the checkerboard index, A_S's digest and () -> what it makes of the pictures, float (N, 3, H, W).
     """
-    key = {"autoencoder": autoencoder and autoencoder.digest, "pictures": files.sha256(pictures.images.tobytes())}
-    key |= {"bins": list(bins), "adjusted": n_adjusted, "first": first and first[0]}
-    key |= {"versions": [torch.__version__, np.__version__, sklearn.__version__]}
-    code = (
-        __file__,
-        *(module.__file__ for module in (patterns_and_colours, interface, mutual_information, segnet, zoo)),
-    )
-    key |= {"code": [files.file_digest(path) for path in code]}
 
     def compute() -> dict[str, np.ndarray]:
         originals = np.ascontiguousarray(pictures.images.transpose(0, 3, 1, 2))
@@ -70,7 +59,8 @@ def measure(
         parts = {f"{name}, {part}": array for name, two in found.items() for part, array in two._asdict().items()}
         return parts | {"difference": difference}
 
-    kept = files.cached("information", key, compute)
+    about = {"autoencoder": autoencoder, "pictures": pictures.images, "bins": list(bins), "adjusted": n_adjusted}
+    kept = cache.cached("information", about | {"first": first and first[0]}, compute)
 
     def scores(name: str) -> mutual_information.Scores:
         return mutual_information.Scores(kept[f"{name}, values"], kept[f"{name}, defined"].astype(bool))
@@ -95,10 +85,10 @@ def collect(
 ) -> dict:
     """`measure` for the originals, for A_S and for every A_i: {("none", 0), ("A_S", 0), (family, seed)}.
 
-    how, epoch: which A_i, as in signals.tuned; by default the one that the stopping rule chose.
+    how, epoch: which A_i, as in through_autoencoders.tuned; by default the one that the stopping rule chose.
     """
     base = trained_autoencoders.autoencoder("pretrained", device=device)
-    first = base.digest, cache(lambda: segnet.reconstruct(base, interface.to_tensor(pictures.images)))
+    first = base.digest, functools.cache(lambda: segnet.reconstruct(base, interface.to_tensor(pictures.images)))
     found = {("none", 0): measure(None, pictures, bins, n_adjusted)}
     found["A_S", 0] = measure(base, pictures, bins, n_adjusted, first)
     for family in families:

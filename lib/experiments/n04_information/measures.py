@@ -1,7 +1,7 @@
 """What notebook 04 does with the numbers of lib/experiments/n04_information/counted.py: claims C6 and C7, and rows for
 its figures and tables.
 
-`found` is what `information.collect` returns, {(name, seed): Information}; `read` gives one number of an Information.
+`found` is what `counted.collect` returns, {(name, seed): Information}; `read` gives one number of an Information.
 """
 
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from lib.experiments.shared.through_autoencoders import fast
 from lib.methods.signals import mutual_information, total_order
 from lib.networks import interface, segnet, trained_autoencoders, zoo
 from lib.record import tables, uncertainty
+from lib.record.seeds import average, recordable
 from lib.worlds import cutouts
 
 PAPER = {  # Figure 9, read off the page by pixel measure, +-0.01: (intra, inter); the originals have an inter only
@@ -94,12 +95,12 @@ def preserved(found: dict, families, rrc: dict[int, np.ndarray], read, threshold
     rrc: {seed: (k, k)}, rows A_i, columns readers, as `families`. The value is that of both averaged over seeds. named:
     tau-b with the number of readers at `threshold`, where the lattice there is a chain.
     """
-    mean_rrc, kept = np.mean(list(rrc.values()), 0), by_seed(found, families, read)
+    mean_rrc, kept = average(rrc), by_seed(found, families, read)
     order_of = {seed: total_order.readability(one) for seed, one in rrc.items()}
     result = agreement(order_of, kept, total_order.readability(mean_rrc))
     if (readers := chain(mean_rrc, threshold)) is not None:
-        tau = uncertainty.tau_exact(readers, np.mean(list(kept.values()), 0))
-        result["named"] = {f"tau with the chain at t = {threshold}": (tau.value, tau.low, tau.high)}
+        tau = uncertainty.tau_exact(readers, average(kept))
+        result["named"] = {f"tau with the chain at t = {threshold}": tau[:3]}
     return result
 
 
@@ -122,14 +123,9 @@ def agreement(one: dict[int, np.ndarray], two: dict[int, np.ndarray], overall: n
     seeds (`overall` in place of the mean of the first). Null: every permutation of the classifiers."""
     if one.keys() != two.keys():
         raise ValueError(f"agreement: seeds {sorted(one)} and {sorted(two)}, expected the same in both readings")
-
-    def tau(a: np.ndarray, b: np.ndarray) -> dict:
-        found = uncertainty.tau_exact(a, b)
-        return {"value": found.value, "interval": found.interval, "null": found.null, "n": found.n}
-
     overall = np.mean([one[seed] for seed in sorted(one)], 0) if overall is None else overall
-    seeds = [{"seed": seed} | tau(one[seed], two[seed]) for seed in sorted(one)]
-    return tau(overall, np.mean(list(two.values()), 0)) | {"seeds": seeds}
+    each = {seed: uncertainty.tau_exact(one[seed], two[seed]) for seed in sorted(one)}
+    return recordable(uncertainty.tau_exact(overall, average(two)), each)
 
 
 def paper() -> dict[str, float]:
@@ -253,7 +249,7 @@ class State(NamedTuple):
 
     name: str
     epoch: int
-    found: dict  # as `information.collect` gives
+    found: dict  # as `counted.collect` gives
     rrc: dict[int, np.ndarray]
 
 
@@ -358,7 +354,7 @@ def grids(found: dict, later: list[State], families, bins: int) -> list[dict]:
 
 def ranked(found: dict, families, read) -> str:
     """The families' letters by what read(Information) gives, averaged over seeds, largest first: 'V > L > A'."""
-    values = np.mean(list(by_seed(found, families, read).values()), 0)
+    values = average(by_seed(found, families, read))
     return " > ".join(zoo.LETTERS[families[k]] for k in np.argsort(-values, kind="stable"))
 
 
@@ -368,8 +364,8 @@ def points(found: dict, families, rrc: dict[int, np.ndarray], bins: int) -> list
     kept, alike = (by_seed(found, families, read(bins)) for read in (intra, inter))
     readable = {seed: total_order.readability(one) for seed, one in rrc.items()}
     columns = {"readability": readable, "intra": kept, "checkerboard": index, "inter": alike}
-    every = {name: np.mean(list(column.values()), 0) for name, column in columns.items()}
-    every["readability"] = total_order.readability(np.mean(list(rrc.values()), 0))
+    every = {name: average(column) for name, column in columns.items()}
+    every["readability"] = total_order.readability(average(rrc))
     rows = []
     for k, family in enumerate(families):
         for seed in [*rrc, "all"]:

@@ -5,6 +5,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
+from lib.drawing import dots
 from lib.drawing.style import COLOURS, WIDTH
 
 KINDS = {"intra": COLOURS[0], "inter": COLOURS[5]}
@@ -73,8 +74,8 @@ def curves(rows: list[dict], ylabels: dict[str, str], width: float = WIDTH) -> F
         for k, name in enumerate(dict.fromkeys(row["name"] for row in rows)):
             mine = [row for row in rows if row["name"] == name and row["group"] == group]
             x, value, sd = (np.array([row[key] for row in mine]) for key in ("bins", "value", "sd"))
-            axis.plot(x, value, marker=MARKS[k], color=COLOURS[k], label=name if axis is axes[0] else None)
-            axis.fill_between(x, value - sd, value + sd, color=COLOURS[k], alpha=0.15, lw=0)
+            line = {"marker": MARKS[k], "label": name if axis is axes[0] else None}
+            dots.curve(axis, x, value, value - sd, value + sd, colour=COLOURS[k], **line)
         axis.set_xscale("log", base=2)
         axis.set(xticks=x, xticklabels=x, xlabel="bins", ylabel=ylabel, ylim=(-0.05, 1.05))
         axis.minorticks_off()
@@ -88,27 +89,24 @@ def levels(rows: list[dict], paper: dict[str, tuple], width: float = WIDTH) -> F
     rows: name, group, seed, value, sd; paper: {name: (intra or None, inter)}, same names.
     Dotted: inter nMI of the originals.
     """
-    names = list(dict.fromkeys(row["name"] for row in rows))
-    figure, axes = plt.subplots(1, 2, figsize=(width, 3.4), width_ratios=(2.2, 1))
-    seeds = sorted({row["seed"] for row in rows})
-    for row in rows:
-        x = names.index(row["name"]) + (-0.15 if row["group"] == "intra" else 0.15)
-        several = sum(one["name"] == row["name"] and one["group"] == row["group"] for one in rows) > 1
-        x += 0.08 * (seeds.index(row["seed"]) - (len(seeds) - 1) / 2) * several
-        axes[0].vlines(x, row["value"] - row["sd"], row["value"] + row["sd"], color=KINDS[row["group"]], lw=0.8)
-        axes[0].plot(x, row["value"], "o" if row["group"] == "intra" else "s", color=KINDS[row["group"]], ms=4)
-    known = [name for name in names if name in paper]
-    for x, name in enumerate(known):
-        for value, kind, mark, shift in zip(paper[name], KINDS, "os", (-0.1, 0.1), strict=True):
-            if value is not None:
-                axes[1].plot(x + shift, value, mark, color=KINDS[kind], ms=4)
-    for row in rows:
-        if row["name"] == "none" and row["group"] == "inter":
-            axes[0].axhline(row["value"], color="0.6", lw=0.8, ls=":", zorder=0)
-    for kind, mark in zip(KINDS, "os", strict=True):
-        axes[0].plot([], [], mark, color=KINDS[kind], ms=4, label=kind)
-    for axis, ticks, text in ((axes[0], names, "here: mean ± sd"), (axes[1], known, "the paper, read off Fig 9")):
-        axis.set(xticks=range(len(ticks)), xticklabels=[subscript(name) for name in ticks], title=text, ylabel="nMI")
+    figure, (here, there) = plt.subplots(1, 2, figsize=(width, 3.4), width_ratios=(2.2, 1))
+    look = {"intra": (KINDS["intra"], "o"), "inter": (KINDS["inter"], "s")}
+    ours = [row | {"low": row["value"] - row["sd"], "high": row["value"] + row["sd"]} for row in rows]
+    dots.mark(here, ours, look, upright=True, spread=0.6, step=0.08)
+    theirs = [
+        {"name": name, "group": kind, "value": value, "low": value, "high": value}
+        for name in dots.unique(rows, "name")
+        for kind, value in zip(KINDS, paper.get(name, ()), strict=False)
+        if value is not None
+    ]
+    dots.mark(there, theirs, look, upright=True, spread=0.4)
+    originals = [row["value"] for row in rows if (row["name"], row["group"]) == ("none", "inter")]
+    for value in originals:
+        here.axhline(value, color="0.6", lw=0.8, ls=":", zorder=0)
+    for kind, (colour, shape) in look.items():
+        here.plot([], [], shape, color=colour, ms=4, label=kind)
+    for axis, shown, text in ((here, rows, "here: mean ± sd"), (there, theirs, "the paper, read off Fig 9")):
+        axis.set(xticklabels=[subscript(name) for name in dots.unique(shown, "name")], title=text, ylabel="nMI")
         axis.set_ylim(0, None)
     figure.legend(loc="outside upper center", ncols=2)
     return figure
@@ -176,8 +174,7 @@ def stamp(rows: list[dict], grids: list[dict], base: float, width: float = WIDTH
     base: inter nMI of the originals, dotted."""
     figure, axis = plt.subplots(figsize=(width, 3.2))
     x, value, sd = (np.array([row[key] for row in rows]) for key in ("amplitude", "value", "sd"))
-    axis.plot(x, value, color="0.3", label="added to A_S")
-    axis.fill_between(x, value - sd, value + sd, color="0.3", alpha=0.12, lw=0)
+    dots.curve(axis, x, value, value - sd, value + sd, colour="0.3", band=0.12, label="added to A_S")
     letters = list(dict.fromkeys(row["letter"] for row in grids))
     for row in grids:
         mark = {"marker": "o", "ms": 4} if row["state"] == "default" else {"marker": "*", "ms": 8}

@@ -253,9 +253,8 @@ def coarse_rows(seeds, found: dict, generator: np.random.Generator) -> list[dict
     rows = []
     for (family, kind), values in found.items():
         for number_, of_seed in zip(seeds, values, strict=True):
-            part = uncertainty.bootstrap_mean(of_seed, generator=generator)
-            row = {"name": zoo.TITLES[family], "seed": number_, "group": kind, "value": part.value}
-            rows.append(row | {"low": part.low, "high": part.high, "n": part.n})
+            row = {"name": zoo.TITLES[family], "seed": number_, "group": kind}
+            rows.append(row | uncertainty.bootstrap_mean(of_seed, generator=generator)._asdict())
     return rows
 
 
@@ -307,9 +306,8 @@ def width_rows(seeds, found: dict[int, np.ndarray]) -> list[dict]:
         name = f"{ONE}_x{w}" if w > 1 else ONE
         size = sum(part.numel() for part in zoo.build(name).parameters())
         for number_, of_seed in zip(widened(seeds), hits, strict=True):
-            part = uncertainty.wilson(int(of_seed.sum()), of_seed.size)
             row = {"name": f"×{w}: {size / 1e6:.2f} million parameters", "group": "test accuracy", "seed": number_}
-            rows.append(row | {"value": part.value, "low": part.low, "high": part.high, "n": part.n})
+            rows.append(row | uncertainty.wilson(int(of_seed.sum()), of_seed.size)._asdict())
     return rows
 
 

@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lib.base import files, weights
+from lib.base import cache, files, identity, weights
 from lib.experiments.shared import through_autoencoders
 from lib.networks import interface, segnet, trained_autoencoders, zoo
 from lib.record import uncertainty
+from lib.record.seeds import recordable
 from lib.record.tables import Table
 from lib.worlds import cutouts
 
@@ -100,20 +101,14 @@ def answers(pairs: list[tuple], images: np.ndarray, levels, seed: int) -> np.nda
                 said[i, k], before = interface.scores(net, read).argmax(1).numpy(), autoencoder
         return {"answers": said}
 
-    nets = [net for _, net in pairs]
-    key = {"autoencoders": [made and made.digest for made, _ in pairs], "networks": [net.digest for net in nets]}
-    key |= {"layers": [files.sha256(repr(net.model).encode()) for net in nets], "levels": list(levels)}
-    key |= {"device": [str(next(net.model.parameters()).device) for net in nets], "torch": torch.__version__}
-    key |= {"pictures": files.sha256(images.tobytes())}
-    key |= {"noise": files.sha256(noisy(images, 0.5, seed).numpy().tobytes())}
-    key |= {"code": [files.file_digest(part.__file__) for part in (interface, segnet, zoo)]}
-    return files.cached("noise", key, compute)["answers"]
+    about = {"pairs": pairs, "pictures": images, "levels": list(levels), "seed": seed}
+    return cache.cached("noise", about, compute)["answers"]
 
 
 def decoded(autoencoder: segnet.Autoencoder, images: torch.Tensor, codes: dict, batch: int = 50) -> torch.Tensor:
     """As segnet.reconstruct, for autoencoders that have the same encoder, since only their decoders were tuned: the
     pictures are encoded once, and `codes` keeps what the encoder gave."""
-    encoder = interface.state_digest(autoencoder.encoder)
+    encoder = identity.state_digest(autoencoder.encoder)
     with torch.inference_mode():
         if encoder not in codes:
             device = autoencoder.decoder.final.weight.device
@@ -205,15 +200,14 @@ def largest_gain(readings: Readings, generator: np.random.Generator) -> dict:
 def _judged(readings: Readings, through: np.ndarray, extreme: Callable, generator) -> dict:
     """The extreme gain of accuracies averaged over seeds, that of each seed alone, and the gain at every level."""
 
-    def result(alone, through) -> dict:
-        found = extreme_gain(alone, through, readings.levels, extreme, generator)
-        return {"value": found.value, "interval": found.interval, "n": found.n}
+    def gained(alone, through) -> uncertainty.Estimate:
+        return extreme_gain(alone, through, readings.levels, extreme, generator)
 
-    each = [{"seed": seed} | result(readings.alone[:, s], through[:, s]) for s, seed in enumerate(readings.seeds)]
+    each = {seed: gained(readings.alone[:, s], through[:, s]) for s, seed in enumerate(readings.seeds)}
     alone, mean = readings.alone.mean(1), through.mean(1)
     levels = gains(alone, mean, readings.levels, generator)
-    named = {f"gain at e = {level:g}, of {k} classifiers": part[:3] for level, (part, k) in levels.items()}
-    return result(alone, mean) | {"seeds": each, "named": named, "note": left_out(readings)}
+    named = {f"gain at e = {level:g}, of {k} classifiers": part for level, (part, k) in levels.items()}
+    return recordable(gained(alone, mean), each, named) | {"note": left_out(readings)}
 
 
 def left_out(readings: Readings) -> str:

@@ -3,6 +3,7 @@
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from lib.drawing import dots
 from lib.drawing.style import COLOURS, WIDTH
 
 STYLES = ("-", "--", ":")
@@ -52,11 +53,10 @@ def _curve(axis, rows: list[dict], place: dict, colour: str, style: str) -> None
     at = [place.get(x, x) for x in xs]
     seeds = list(dict.fromkeys(row.get("seed") for row in rows))
     values = [[row["value"] for row in rows if row["x"] == x] for x in xs]
-    axis.plot(at, [sum(some) / len(some) for some in values], color=colour, ls=style, lw=1.8, marker="o", ms=2.5)
+    means, limits = [sum(some) / len(some) for some in values], ()
+    if "low" in rows[0]:
+        limits = [row["low"] for row in rows], [row["high"] for row in rows]
+    dots.curve(axis, at, means, *limits, colour=colour, ls=style, lw=1.8, marker="o", ms=2.5)
     for seed in seeds if len(seeds) > 1 else ():
         of_seed = [row["value"] for row in rows if row.get("seed") == seed]
         axis.plot(at, of_seed, color=colour, ls=style, lw=0.3, alpha=0.4, antialiased=False)
-    if "low" in rows[0]:
-        axis.fill_between(
-            at, [row["low"] for row in rows], [row["high"] for row in rows], color=colour, alpha=0.15, lw=0
-        )

@@ -11,13 +11,10 @@ from lib.methods.layers import first_layer, sparseness
 from lib.networks import interface, short_runs, zoo
 from lib.networks.short_runs import MAPS, UNITS, Job
 from lib.record import uncertainty
+from lib.record.seeds import recordable
 
 CLAIMED = "Gini"  # the measure of claim E1
 NAMED = ("zeros", "strongest quarter")
-
-
-def _result(estimate: uncertainty.Estimate) -> dict:
-    return {"value": estimate.value, "interval": estimate.interval, "n": estimate.n}
 
 
 # --------------------------------------------------------------- E1: sparse and localised with training?
@@ -71,9 +68,9 @@ def sparser(found: dict[tuple, dict], generator: np.random.Generator) -> dict:
         return uncertainty.bootstrap_mean(change(found, measure, seeds), generator=generator)
 
     seeds = sorted({seed for _, seed, _ in found})
-    each = [{"seed": seed} | _result(mean(CLAIMED, [seed])) for seed in seeds]
-    named = {measure: mean(measure, seeds)[:3] for measure in NAMED}
-    return _result(mean(CLAIMED, seeds)) | {"named": named, "seeds": each}
+    each = {seed: mean(CLAIMED, [seed]) for seed in seeds}
+    named = {measure: mean(measure, seeds) for measure in NAMED}
+    return recordable(mean(CLAIMED, seeds), each, named)
 
 
 # ------------------------------------------------------------------------- E2: do high rates kill maps?
@@ -111,7 +108,7 @@ def deadlier(found: dict[tuple, dict], generator: np.random.Generator, rate: flo
     others = [other for other in dict.fromkeys(one for one, _ in found) if other not in (1, rate)]
     broken = sum(run["diverged"] is not None for run in found.values())
     note = f"{broken} of {len(found)} runs ended in a loss that is no number."
-    return _result(more(rate)) | {"named": {f"{r} times": more(r)[:3] for r in others}, "note": note}
+    return recordable(more(rate), named={f"{r} times": more(r) for r in others}) | {"note": note}
 
 
 def dead_rows(found: dict[tuple, dict]) -> list[dict]:
@@ -155,7 +152,7 @@ def silence(net: interface.Network, images: torch.Tensor) -> dict[str, np.ndarra
 
 
 def first_layers(nets: list[interface.Network], generator: np.random.Generator) -> list[dict]:
-    """`filters.summary` of each network, with its start where it is one of the zoo's."""
+    """`first_layer.summary` of each network, with its start where it is one of the zoo's."""
     found = []
     for net in nets:
         family, _, seed = net.name.rpartition("-")
@@ -222,7 +219,7 @@ def learnt(layers: dict[tuple, np.ndarray]) -> dict[str, dict[str, float]]:
 
 
 def ends(layers: dict[tuple, np.ndarray], seed: int = 0) -> list[tuple]:
-    """The first layers of a seed before and after training, as panels (title, pictures) for filter_plots.filters."""
+    """The first layers of a seed before and after training, as panels (title, pictures) for plots.filters."""
     last, arms = max(step for *_, step in layers), list(ARMS)
     keys = {"before": (arms[0], seed, 0)} | {arm: (arm, seed, last) for arm in arms}
     return [(title, first_layer.pictures(layers[key])) for title, key in keys.items()]
@@ -246,10 +243,10 @@ def smoother(rows: list[dict], generator: np.random.Generator) -> dict:
     """Claim E3a: smoothness after training with weight decay minus before; named: the same without."""
     after = {arm: np.subtract(*_ends(rows, arm)[::-1]) for arm in ARMS}
     with_decay, without = (uncertainty.bootstrap_mean(after[arm], generator=generator) for arm in ARMS)
-    return _result(with_decay) | {"named": {"without weight decay": without[:3]}}
+    return recordable(with_decay, named={"without weight decay": without})
 
 
 def decayed(rows: list[dict], generator: np.random.Generator) -> dict:
     """Claim E3b: smoothness after training with weight decay minus without, in pairs of one seed."""
     one, other = (_ends(rows, arm)[1] for arm in ARMS)
-    return _result(uncertainty.bootstrap_mean(one - other, generator=generator))
+    return recordable(uncertainty.bootstrap_mean(one - other, generator=generator))

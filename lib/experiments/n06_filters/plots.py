@@ -147,7 +147,7 @@ def silence_rows(panels: dict[str, dict[str, np.ndarray]]) -> list[dict]:
 
 def dead(rows: list[dict], maps: tuple, width: float = 6.0) -> Figure:
     """Dead maps by learning rate: left the share of all `maps` for every run, lines join the runs of a seed; right the
-    share in each layer, mean over runs. rows: filter_claims.dead_rows."""
+    share in each layer, mean over runs. rows: measures.dead_rows."""
     rates, layers = sorted({row["rate"] for row in rows}), list(dict.fromkeys(row["layer"] for row in rows))
     figure, (left, right) = plt.subplots(1, 2, figsize=(width, 2.9), width_ratios=(1, 1.25))
     for seed in sorted({row["seed"] for row in rows}):
@@ -190,7 +190,7 @@ def filters(panels: list[tuple], across: int = 4, most: int = 32, tiles: int = 8
 
 
 def sheet(net: interface.Network, row: dict) -> tuple:
-    """A network's panel for `filters`, from its row of filters.summary."""
+    """A network's panel for `filters`, from its row of first_layer.summary."""
     name = TITLES.get(net.name.split("-")[0], net.name)
     fit = "no Gabor fit" if np.isnan(row["gabor"]) else f"R² {row['gabor']:.2f} (noise {row['gabor of noise']:.2f})"
     kernel = f"{row['side']}×{row['side']}, stride {row['stride']}"
@@ -201,7 +201,7 @@ def sheet(net: interface.Network, row: dict) -> tuple:
 def through(rows: list[dict], noise: dict[str, float], width: float = 5.8) -> Figure:
     """Smoothness and Gabor fit of first layers through training: a line a run where states were kept, a dot else.
 
-    rows: filter_claims.filter_rows; noise: what white noise of the same shape gives, by the rows' names.
+    rows: measures.filter_rows; noise: what white noise of the same shape gives, by the rows' names.
     """
     figure, axes = plt.subplots(1, 2, figsize=(width, 2.7))
     arms, steps = (sorted({row[key] for row in rows}) for key in ("arm", "step"))

@@ -12,6 +12,7 @@ from lib.methods.receptive import strongest_patches
 from lib.methods.receptive.strongest_patches import TOP, Peaks, strongest
 from lib.networks import interface, zoo
 from lib.record import uncertainty
+from lib.record.seeds import recordable
 from lib.worlds import cutouts
 
 ASPECTS = ("label", *cutouts.CUES)
@@ -50,7 +51,7 @@ def alike(found: list[Peaks], cues: np.ndarray, generator: np.random.Generator, 
     null = np.quantile(dealt(cues, value.n, k, draws, generator).max(2).mean(1), [0.025, 0.975])
     few = sum(int((((one.values > 0).sum(0) < k) & on).sum()) for one, on in zip(found, units, strict=True))
     note = f"{sum((~on).sum() for on in units)} units are never active; {few} are active on fewer than {k} pictures."
-    return {"value": value.value, "interval": value.interval, "n": value.n, "null": tuple(null.tolist()), "note": note}
+    return recordable(value) | {"null": tuple(null.tolist()), "note": note}
 
 
 def dealt(marks: np.ndarray, units: int, k: int, draws: int, generator: np.random.Generator) -> np.ndarray:
@@ -73,9 +74,8 @@ def purity_rows(found: dict[tuple, Peaks], cues: np.ndarray, group: str, generat
     rows = []
     for (family, seed), one in found.items():
         best = purity(cues, strongest(one.values, k)[active(one.values)])[0].max(1)
-        value, low, high, n = uncertainty.bootstrap_mean(best, generator=generator)
-        row = {"name": zoo.TITLES[family], "seed": seed, "group": group, "value": value, "low": low, "high": high}
-        rows.append(row | {"n": n})
+        row = {"name": zoo.TITLES[family], "seed": seed, "group": group}
+        rows.append(row | uncertainty.bootstrap_mean(best, generator=generator)._asdict())
     return rows
 
 
@@ -89,9 +89,8 @@ def aspect_rows(
         each = [one for (name, _), one in found.items() if name == family]
         shares = np.concatenate([purity(marks, strongest(one.values, k)[active(one.values)])[0] for one in each])
         for group, column in zip(aspects, shares.T, strict=True):
-            value, low, high, n = uncertainty.bootstrap_mean(column, generator=generator)
-            row = {"panel": panel, "name": zoo.TITLES[family], "group": group, "value": value, "low": low}
-            rows.append(row | {"high": high, "n": n, "chance": chance})
+            row = {"panel": panel, "name": zoo.TITLES[family], "group": group}
+            rows.append(row | uncertainty.bootstrap_mean(column, generator=generator)._asdict() | {"chance": chance})
     return rows
 
 

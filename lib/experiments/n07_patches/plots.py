@@ -5,7 +5,7 @@ from matplotlib import patheffects
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from lib.drawing import style
+from lib.drawing import dots, grids, style
 from lib.experiments.n07_patches.measures import ASPECTS
 from lib.methods.receptive import strongest_patches
 
@@ -37,24 +37,13 @@ def rows(
     width: float = style.WIDTH - 0.4,
 ) -> Figure:
     """Girshick et al. 2014, Figure 4: a row a unit, its patches from the strongest on, the answer printed in white."""
-    across = max(len(row) for row in found)
-    inch = (width - 0.8) / (across * (1 + GAP))
-    figure, axis = plt.subplots(figsize=(width, inch * (1 + GAP) * len(found) + 0.1))
-    for r, (row, drawn) in enumerate(zip(found, cells(found, pictures), strict=True)):
-        _row(axis, drawn, r, [one.value for one in row])
-    _frame(axis, across, len(found))
-    axis.set_yticks([r * (1 + GAP) + 0.5 for r in range(len(found))], titles)
+    figure, axes = grids.grid(cells(found, pictures), titles, width=width, gap=0.025, font=8)
+    for (r, c), axis in axes.items():
+        answer = found[r][c].value
+        shown = f"{answer:.3g}" if abs(answer) < 100 else f"{answer:.0f}"
+        text = axis.text(0.04, 0.04, shown, color="white", fontsize=6.2, va="bottom", transform=axis.transAxes)
+        text.set_path_effects([patheffects.withStroke(linewidth=1.4, foreground="black")])
     return figure
-
-
-def _row(axis, row: list, r: int, answers=()) -> None:
-    for c, picture in enumerate(row):
-        x, y = c * (1 + GAP), r * (1 + GAP)
-        axis.imshow(picture, extent=(x, x + 1, y + 1, y))
-        if len(answers):
-            answer = f"{answers[c]:.3g}" if abs(answers[c]) < 100 else f"{answers[c]:.0f}"
-            text = axis.text(x + 0.04, y + 0.96, answer, color="white", fontsize=6.2, va="bottom")
-            text.set_path_effects([patheffects.withStroke(linewidth=1.4, foreground="black")])
 
 
 def _frame(axis, across: float, down: int) -> None:
@@ -64,11 +53,13 @@ def _frame(axis, across: float, down: int) -> None:
 
 
 def tuned(groups: dict[str, list[dict]], pictures: np.ndarray, across: int = 2, width: float = style.WIDTH) -> Figure:
-    """Lists of units side by side: {title: units} as `maximal_claims.tuned` gives them; pictures (N, H, W, 3)."""
+    """Lists of units side by side: {title: units} as `measures.tuned` gives them; pictures (N, H, W, 3)."""
     figure, axes = plt.subplots(1, len(groups), figsize=(width, 0.395 * len(next(iter(groups.values()))) + 0.5))
     for axis, (title, units) in zip(np.atleast_1d(axes), groups.items(), strict=True):
         for r, unit in enumerate(units):
-            _row(axis, [_smaller(pictures[one], 22) for one in unit["pictures"][:across]], r)
+            for c, one in enumerate(unit["pictures"][:across]):
+                x, y = c * (1 + GAP), r * (1 + GAP)
+                axis.imshow(_smaller(pictures[one], 22), extent=(x, x + 1, y + 1, y))
             for c, (share, name) in enumerate(zip(unit["shares"], unit["names"], strict=True)):
                 x, y = (across + c * 1.35) * (1 + GAP), r * (1 + GAP)
                 axis.add_patch(plt.Rectangle((x, y), 1.36, 1, color=plt.cm.Blues(0.75 * share), lw=0))
@@ -115,22 +106,16 @@ def fields(rows: list[dict], last: dict[str, tuple], width: float = style.WIDTH)
 
 def aspects(rows: list[dict], width: float = style.WIDTH) -> Figure:
     """Mean shares with intervals; rows: dicts with panel, name, group, value, low, high, chance."""
-    panels = list(dict.fromkeys(row["panel"] for row in rows))
-    figure, axes = plt.subplots(1, len(panels), figsize=(width, 2.9), sharey=True, squeeze=False)
-    names = list(dict.fromkeys(row["name"] for row in rows))
-    for axis, title in zip(axes[0], panels, strict=True):
-        for row in (row for row in rows if row["panel"] == title):
-            g = ASPECTS.index(row["group"])
-            x = names.index(row["name"]) + 0.17 * (g - 1.5)
-            axis.vlines(x, row["low"], row["high"], color=style.COLOURS[g], lw=1.4)
-            axis.plot(x, row["value"], "os^D"[g], color=style.COLOURS[g], ms=4.5)
-        axis.axhline(row["chance"], color="0.35", lw=1, ls="--", label="sixteen pictures drawn at random")
-        axis.set(title=title, xticks=range(len(names)), ylim=(0, 1))
-        axis.set_xticklabels(names, rotation=20)
-    for g, group in enumerate(ASPECTS):
-        axes[0, 0].plot([], [], "os^D"[g], color=style.COLOURS[g], ms=4.5, label=group)
-    axes[0, 0].set_ylabel("largest share that agrees")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
+    figure, axes = dots.panels(
+        rows, "panel", size=(width, 2.9), look=dots.looks(ASPECTS), upright=True, spread=0.68, ms=4.5
+    )
+    for k, (title, axis) in enumerate(axes.items()):
+        chance = next(row["chance"] for row in rows if row["panel"] == title)
+        dots.refer(axis, {"sixteen pictures drawn at random" if k == 0 else "": chance}, upright=True)
+        axis.set(title=title, ylim=(0, 1))
+        axis.tick_params(axis="x", rotation=20)
+    axes[rows[0]["panel"]].set_ylabel("largest share that agrees")
+    figure.legend(loc="outside upper center", ncols=5)
     return figure
 
 

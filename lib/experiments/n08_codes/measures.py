@@ -8,18 +8,19 @@ from scipy import stats as scipy_stats
 from scipy.spatial import distance
 from torch.nn import functional
 
-from lib.experiments.n08_codes import measures
-from lib.methods.layers import codes, plane
+from lib.methods.layers import codes as layer_codes
+from lib.methods.layers import plane
 from lib.networks import interface, zoo
 from lib.record import uncertainty
+from lib.record.seeds import recordable
 from lib.worlds import cutouts, photos
 
 
 def spaces(net: interface.Network) -> list[str]:
     """The layers whose codes a notebook shows, the lowest first: pool5, fc7 before its ReLU and after; in a network
-    without fc7 those that can serve in its place (networks.hidden)."""
-    wanted = [layer for layer in ("pool5", codes.BEFORE, codes.AFTER) if layer in net.layers]
-    return wanted if {codes.BEFORE, codes.AFTER} <= {*wanted} else interface.hidden(net)[::-1]
+    without fc7 those that can serve in its place (interface.hidden)."""
+    wanted = [layer for layer in ("pool5", layer_codes.BEFORE, layer_codes.AFTER) if layer in net.layers]
+    return wanted if {layer_codes.BEFORE, layer_codes.AFTER} <= {*wanted} else interface.hidden(net)[::-1]
 
 
 def having(nets: dict[tuple, interface.Network], *layers: str) -> dict[tuple, interface.Network]:
@@ -50,10 +51,10 @@ class Spaces(NamedTuple):
     near_points: dict[str, np.ndarray]  # nearest(points), (N, 10)
 
 
-def gather(codes: dict[str, np.ndarray], points: dict[str, np.ndarray]) -> Spaces:
-    """Codes and embeddings with their neighbours, which are needed many times."""
-    near, near_points = ({space: codes.nearest(rows) for space, rows in part.items()} for part in (codes, points))
-    return Spaces(codes, near, points, near_points)
+def gather(read: dict[str, np.ndarray], points: dict[str, np.ndarray]) -> Spaces:
+    """Codes and embeddings by space, (N, features) and (N, 2), with their neighbours, which are needed many times."""
+    near, near_points = ({space: layer_codes.nearest(rows) for space, rows in part.items()} for part in (read, points))
+    return Spaces(read, near, points, near_points)
 
 
 def purer(found: list[Spaces], labels: np.ndarray, one: str, other: str, generator) -> dict:
@@ -63,15 +64,13 @@ def purer(found: list[Spaces], labels: np.ndarray, one: str, other: str, generat
     """
 
     def difference(tables):
-        return pooled(
-            [codes.shared(near[one], labels) - codes.shared(near[other], labels) for near in tables], generator
-        )
+        parts = ((layer_codes.shared(near[space], labels) for space in (one, other)) for near in tables)
+        return pooled([first - second for first, second in parts], generator)
 
     named = {}
     if all({one, other} <= {*space.points} for space in found):
-        named = {"embedded": difference([space.near_points for space in found])[:3]}
-    estimate = difference([space.near for space in found])
-    return {"value": estimate.value, "interval": estimate.interval, "n": estimate.n, "named": named}
+        named = {"embedded": difference([space.near_points for space in found])}
+    return recordable(difference([space.near for space in found]), named=named)
 
 
 def pooled(values: list[np.ndarray], generator) -> uncertainty.Estimate:
@@ -86,15 +85,14 @@ def purity_rows(found: dict[tuple, Spaces], batch: cutouts.Batch, titles: dict[s
     rows, hue = {}, batch.cues[:, cutouts.CUES.index("hue")]
     for (family, seed), one in found.items():
         for space, near in one.near.items():
-            if space == codes.PIXELS and rows:
+            if space == layer_codes.PIXELS and rows:
                 continue  # pixels are the same for every network
-            line = space if space == codes.PIXELS else f"{zoo.TITLES[family]}, {titles.get(space, space)}"
-            own = codes.shared(near, batch.labels)
-            groups = {"class": own, "hue": codes.shared(near, hue), "hue, if class alone chose": None}
+            line = space if space == layer_codes.PIXELS else f"{zoo.TITLES[family]}, {titles.get(space, space)}"
+            own = layer_codes.shared(near, batch.labels)
+            groups = {"class": own, "hue": layer_codes.shared(near, hue), "hue, if class alone chose": None}
             groups["hue, if class alone chose"] = by_class_alone(own, batch.labels, hue)
             for group, values in groups.items():
-                value, low, high, n = pooled([values], generator)
-                row = {"name": line, "seed": seed, "group": group, "value": value, "low": low, "high": high, "n": n}
+                row = {"name": line, "seed": seed, "group": group} | pooled([values], generator)._asdict()
                 rows.setdefault((line, seed), []).append(row)
     return [row for group in rows.values() for row in group]
 
@@ -108,11 +106,11 @@ def gain(found: list[dict[str, np.ndarray]], generator) -> dict:
     ends = np.cumsum([len(table) for table in tables])[:-1]
 
     def order(means):
-        return np.mean([codes.tau(part) for part in np.split(means, ends)])
+        return np.mean([layer_codes.tau(part) for part in np.split(means, ends)])
 
     estimate = pooled([table[-1] - table[0] for table in tables], generator)
-    named = {"tau": uncertainty.bootstrap_shares(np.concatenate(tables), order, generator=generator)[:3]}
-    return {"value": estimate.value, "interval": estimate.interval, "n": estimate.n, "named": named}
+    tau = uncertainty.bootstrap_shares(np.concatenate(tables), order, generator=generator)
+    return recordable(estimate, named={"tau": tau})
 
 
 def probe_rows(found: dict[tuple, dict[str, np.ndarray]]) -> list[dict]:
@@ -120,27 +118,25 @@ def probe_rows(found: dict[tuple, dict[str, np.ndarray]]) -> list[dict]:
     rows = []
     for (family, seed), hits in found.items():
         for place, (layer, hit) in enumerate(hits.items()):
-            value, low, high, n = uncertainty.wilson(int(hit.sum()), len(hit))
             row = {"name": zoo.TITLES[family], "seed": seed, "depth": place, "layer": layer}
-            rows.append(row | {"value": value, "low": low, "high": high, "n": n})
+            rows.append(row | uncertainty.wilson(int(hit.sum()), len(hit))._asdict())
     return rows
 
 
-def trustworthiness(found: list[measures.Spaces], space: str, generator, draws: int = 500) -> dict:
+def trustworthiness(found: list[Spaces], space: str, generator, draws: int = 500) -> dict:
     """Mean trustworthiness of the embeddings of `space`, networks pooled; readings of an image are one cluster.
 
     Claim E12. null: the embedded points dealt to the images at random, in one order for all networks. named: PCA.
     """
-    estimate = measures.pooled([plane.trust(one.codes[space], one.points[space]) for one in found], generator)
-    plain = measures.pooled([plane.trust(one.codes[space], plane.pca(one.codes[space])) for one in found], generator)
+    estimate = pooled([plane.trust(one.codes[space], one.points[space]) for one in found], generator)
+    plain = pooled([plane.trust(one.codes[space], plane.pca(one.codes[space])) for one in found], generator)
     tables = [(plane.ranks(one.codes[space]), one.near_points[space]) for one in found]
     null = np.zeros(draws)
     for draw in range(draws):
         owner = generator.permutation(len(tables[0][0]))  # point p now belongs to image owner[p]
         for ranks, neighbours in tables:
             null[draw] += plane.trusted(ranks[owner], owner[neighbours]).mean() / len(tables)
-    result = {"value": estimate.value, "interval": estimate.interval, "n": estimate.n, "named": {"PCA": plain[:3]}}
-    return result | {"null": tuple(np.quantile(null, [0.025, 0.975]))}
+    return recordable(estimate, named={"PCA": plain}) | {"null": tuple(np.quantile(null, [0.025, 0.975]))}
 
 
 def agreement(rows: np.ndarray, points: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -158,10 +154,10 @@ def agreement(rows: np.ndarray, points: np.ndarray, labels: np.ndarray) -> dict[
 def described(rows: np.ndarray, points: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Trustworthiness of an embedding, the share of a point's ten nearest that are among the ten (and the fifty)
     nearest codes, class purity of the ten nearest points, and `agreement`."""
-    trusted, near = plane.trust(rows, points).mean(), codes.nearest(points)
-    found = {"trust": float(trusted), "purity": float(codes.shared(near, labels).mean())}
-    for name, k in (("kept", codes.NEIGHBOURS), ("kept among fifty", min(50, len(rows) - 1))):
-        own = codes.nearest(rows, k)
+    trusted, near = plane.trust(rows, points).mean(), layer_codes.nearest(points)
+    found = {"trust": float(trusted), "purity": float(layer_codes.shared(near, labels).mean())}
+    for name, k in (("kept", layer_codes.NEIGHBOURS), ("kept among fifty", min(50, len(rows) - 1))):
+        own = layer_codes.nearest(rows, k)
         found[name] = float(np.mean([np.isin(one, other).mean() for one, other in zip(near, own, strict=True)]))
     return found | agreement(rows, points, labels)
 
@@ -176,12 +172,12 @@ def photographs(net: interface.Network, grid: int, device="cpu", side: int = 32)
 
     Returns tiles (N, size, size, 3) uint8, the number of each tile's photograph (N,), a line of credits, and two spaces
     {name: (N, features)}: pixels averaged to side x side, and the layer that serves as the last hidden one
-    (networks.hidden), averaged to one number a channel.
+    (interface.hidden), averaged to one number a channel.
     """
     shipped = photos.shipped(net.size * grid, crop=1.0)
     parts, origin = photos.tiles(photos.stack(shipped).numpy(), grid)
     credits = photos.credits(shipped)
     images, last = torch.from_numpy(parts), interface.hidden(net)[0]
-    read = {codes.PIXELS: codes.pixels(functional.interpolate(images, (side, side), mode="area"))}
-    read |= codes.read(net, images.to(device), [last], most=1)
+    read = {layer_codes.PIXELS: layer_codes.pixels(functional.interpolate(images, (side, side), mode="area"))}
+    read |= layer_codes.read(net, images.to(device), [last], most=1)
     return np.round(255 * parts.transpose(0, 2, 3, 1)).clip(0, 255).astype(np.uint8), origin, credits, read

@@ -7,6 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
+from lib.drawing import dots
 from lib.drawing.style import COLOURS, WIDTH
 from lib.methods.layers import plane
 
@@ -87,22 +88,21 @@ def depths(rows: list[dict], ylabel: str, width: float = WIDTH) -> Figure:
 
     rows: dicts with name, seed, depth (0, 1, ...), layer, value, low, high.
     """
-    names, seeds = (list(dict.fromkeys(row[key] for row in rows)) for key in ("name", "seed"))
+    names, seeds = dots.unique(rows, "name"), dots.unique(rows, "seed")
     across = min(3, len(names))
     down = -(-len(names) // across)
     figure, axes = plt.subplots(down, across, figsize=(width, 1.8 * down + 0.3), sharey=True, squeeze=False)
     for axis in axes.ravel()[len(names) :]:
         axis.set_axis_off()
+    look = dots.looks(seeds)
     for axis, name in zip(axes.ravel(), names, strict=False):
-        for s, seed in enumerate(seeds):
-            line = [row for row in rows if (row["name"], row["seed"]) == (name, seed)]
-            x = [row["depth"] + 0.1 * (s - (len(seeds) - 1) / 2) for row in line]
-            axis.vlines(x, [row["low"] for row in line], [row["high"] for row in line], color=COLOURS[s], lw=1)
-            axis.plot(x, [row["value"] for row in line], color=COLOURS[s], marker="os^"[s % 3], ms=3.5, lw=1)
-        axis.set(xticks=range(len(line)), title=name)
-        axis.set_xticklabels([row["layer"] for row in line], rotation=40, ha="right", rotation_mode="anchor")
+        mine = [row | {"group": row["seed"], "name": row["layer"]} for row in rows if row["name"] == name]
+        mine.sort(key=lambda row: row["depth"])
+        dots.mark(axis, mine, look, upright=True, spread=0.1 * len(seeds), ms=3.5, joined=True)
+        axis.set_title(name)
+        plt.setp(axis.get_xticklabels(), rotation=40, ha="right", rotation_mode="anchor")
     for axis in axes[:, 0]:
         axis.set_ylabel(ylabel)
-    handles = [plt.Line2D([], [], color=COLOURS[s], marker="os^"[s % 3], ms=4) for s in range(len(seeds))]
+    handles = [plt.Line2D([], [], color=colour, marker=shape, ms=4) for colour, shape in look.values()]
     figure.legend(handles, [f"seed {seed}" for seed in seeds], loc="outside upper center", ncols=5)
     return figure

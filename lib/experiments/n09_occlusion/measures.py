@@ -15,6 +15,7 @@ from lib.methods.backward import three_rules
 from lib.methods.occlusion import same_part, sweeps
 from lib.networks import interface, zoo
 from lib.record import uncertainty
+from lib.record.seeds import recordable
 from lib.worlds import cutouts
 
 
@@ -57,7 +58,7 @@ def minimum(readings: list[Reading], objects: np.ndarray, generator: np.random.G
         raise ValueError("stride: so large that some object holds the centre of no square; expected a smaller stride")
     value, area = (_mean(uncertainty.pooled(table, pictures), generator) for table in (lowest, areas))
     null = uncertainty.pooled_null(lowest, pictures, generator=generator)
-    return per_network.result(value) | {"null": null.range, "named": {"area": area[:3]}}
+    return recordable(value, named={"area": area}) | {"null": null.range}
 
 
 def _mean(readings: tuple[np.ndarray, np.ndarray], generator: np.random.Generator) -> uncertainty.Estimate:
@@ -102,7 +103,7 @@ def difference(silenced: list[Silenced], generator: np.random.Generator) -> dict
     pictures = np.concatenate([one.pictures for one in silenced])
     usable = np.isfinite(values)
     note = f"{(~usable).sum()} of {usable.size} readings left out: no other square on the object, or a silent map."
-    return per_network.result(_mean((values[usable], pictures[usable]), generator)) | {"note": note}
+    return recordable(_mean((values[usable], pictures[usable]), generator)) | {"note": note}
 
 
 def shares(silenced: dict[tuple, Silenced], generator: np.random.Generator) -> list[dict]:
@@ -112,7 +113,7 @@ def shares(silenced: dict[tuple, Silenced], generator: np.random.Generator) -> l
     for (family, seed), one in silenced.items():
         for group, field in kinds.items():
             value = _mean((getattr(one, field)[usable := np.isfinite(one.elsewhere)], one.pictures[usable]), generator)
-            found.append(per_network.row(zoo.TITLES[family], seed, group, per_network.result(value)))
+            found.append({"name": zoo.TITLES[family], "seed": seed, "group": group} | value._asdict())
     return found
 
 
@@ -156,8 +157,8 @@ def consistency(found: list[dict], layer: str, generator: np.random.Generator) -
     anywhere = np.concatenate([one[layer, PLACES[3]] for one in found])
     groups = np.tile(np.arange(len(found[0][layer, PLACES[3]])), len(found))
     named = {"Delta of landmarks": part, "Delta of random place": anywhere}
-    named = {name: _mean((values, groups), generator)[:3] for name, values in named.items()}
-    return per_network.result(_mean((anywhere - part, groups), generator)) | {"named": named}
+    named = {name: _mean((values, groups), generator) for name, values in named.items()}
+    return recordable(_mean((anywhere - part, groups), generator), named=named)
 
 
 def delta_rows(found: dict[tuple, dict], generator: np.random.Generator) -> list[dict]:
@@ -167,9 +168,6 @@ def delta_rows(found: dict[tuple, dict], generator: np.random.Generator) -> list
         for place in PLACES:
             values = [one[layer, place] for one in found.values()]
             units = np.tile(np.arange(len(values[0])), len(values))
-            result.append(
-                per_network.row(
-                    place, "all", layer, per_network.result(_mean((np.concatenate(values), units), generator))
-                )
-            )
+            value = _mean((np.concatenate(values), units), generator)
+            result.append({"name": place, "seed": "all", "group": layer} | value._asdict())
     return result

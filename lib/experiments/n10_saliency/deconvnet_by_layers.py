@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lib.networks import interface, zoo
+from lib.networks import blocks, interface
 
 Down = Callable[[Tensor], Tensor]  # the signal above a layer -> the signal below it
-_BLOCKS = {zoo.Residual: "relu", zoo.Branches: "out"}  # blocks that end in this part: its output is the block's
+_BLOCKS = {blocks.Residual: "relu", blocks.Branches: "out"}  # blocks that end in this part: its output is the block's
 
 
 def project(net: interface.Network, images: Tensor, layer: str | None, channel) -> Tensor:
@@ -65,11 +65,11 @@ def _step(part: nn.Module, x: Tensor) -> tuple[Tensor, Down]:
             x, down = _step(each, x)
             downs.append(down)
         return x, lambda signal: _through(reversed(downs), signal)
-    if isinstance(part, zoo.Residual):
+    if isinstance(part, blocks.Residual):
         inner, one = _step(nn.Sequential(part.first, part.conv, part.norm), x)
         around, two = _step(part.shortcut, x)
         return F.relu(inner + around), lambda signal: one(F.relu(signal)) + two(F.relu(signal))
-    if isinstance(part, zoo.Branches):
+    if isinstance(part, blocks.Branches):
         maps, downs = zip(*(_step(branch, x) for branch in (part.b1, part.b3, part.b5, part.pool)), strict=True)
         widths = [branch.shape[1] for branch in maps]
         return torch.cat(maps, 1), lambda s: sum(down(p) for down, p in zip(downs, s.split(widths, 1), strict=True))

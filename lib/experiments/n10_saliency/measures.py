@@ -14,6 +14,7 @@ from lib.experiments.shared.per_network import row
 from lib.methods.backward import random_weights, saliency_maps, three_rules
 from lib.networks import interface, zoo
 from lib.record import uncertainty
+from lib.record.seeds import recordable
 from lib.worlds import cutouts, photos
 
 RANDOM = "random direction"
@@ -103,8 +104,7 @@ def _with_named(readings, first: str, others: tuple, values, generator) -> dict:
             found[name] = _estimate(*zip(*parts, strict=True), generator)
     if first not in found:
         raise ValueError(f"{first!r} is not defined for any of these networks: they have no ReLUs")
-    main = found.pop(first)
-    return {"value": main.value, "interval": main.interval, "n": main.n, "named": {k: v[:3] for k, v in found.items()}}
+    return recordable(found.pop(first), named=found)
 
 
 def rows(measure, found: dict[tuple, Reading], names: tuple, generator) -> list[dict]:
@@ -148,9 +148,7 @@ def mask_rows(found: dict[tuple, Reading], masks: np.ndarray, blur: float, gener
                 own, matched = np.diagonal(table), uncertainty.matched(table)
                 value = _estimate([own], [one.right], generator)
                 more = _estimate([matched], [one.right], generator)
-                line = row(
-                    zoo.TITLES[family], seed, rule, {"value": value.value, "interval": value.interval, "n": value.n}
-                )
+                line = {"name": zoo.TITLES[family], "seed": seed, "group": rule} | value._asdict()
                 line |= {"measure": measure, "others": value.value - more.value}
                 result.append(
                     line | {"difference": more.value, "difference_low": more.low, "difference_high": more.high}
@@ -184,12 +182,7 @@ def random_rows(families, seeds, batch: cutouts.Batch, steps: int, generator, de
                     units = [np.arange(len(images))] * len(seeds)
                     for k in range(steps):
                         found = _estimate(list(values[:, k]), units, generator)
-                        line = row(
-                            zoo.TITLES[family],
-                            "all",
-                            rule,
-                            {"value": found.value, "interval": found.interval, "n": found.n},
-                        )
+                        line = {"name": zoo.TITLES[family], "seed": "all", "group": rule} | found._asdict()
                         result.append(line | {"how": how, "measure": measure, "share": (k + 1) / steps, "null": null})
     return result
 

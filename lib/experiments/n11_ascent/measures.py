@@ -10,11 +10,9 @@ import numpy as np
 from lib.experiments.shared import class_images, recognised
 from lib.experiments.shared.class_images import COMBINATIONS, EVALUATION, GRID, MODERN, Recipe
 from lib.networks import interface
+from lib.record.seeds import estimate, estimates
 from lib.record.tables import Table
 from lib.worlds import cutouts
-
-# -------------------------------------------------------------------------------------------------------- who judges
-
 
 # ------------------------------------------------------------------------------------------------- E8: score against P
 
@@ -30,8 +28,7 @@ def both(nets: dict[int, interface.Network], l2: float, n_starts: int, steps: in
     """{training seed: Objectives}: the same starts, steps and penalty for both."""
     kinds = [class_images.class_model(objective, l2) for objective in Objectives._fields]
     return {
-        s: Objectives(*(recognised.judged(net, kind, EVALUATION, n_starts, steps, seed, device) for kind in kinds))
-        for s, net in nets.items()
+        s: Objectives(*(_judged(net, kind, n_starts, steps, seed, device) for kind in kinds)) for s, net in nets.items()
     }
 
 
@@ -64,10 +61,10 @@ def score_gain(found: dict[int, Objectives], extra: dict[str, dict], generator: 
     named = {}
     for kind in reversed(Objectives._fields):
         shares = np.mean([lowered(getattr(one, kind)) for one in found.values()], 0)
-        named[f"rise of the odds by lowering other scores, {kind}"] = recognised.mean(shares, generator)[:3]
+        named[f"rise of the odds by lowering other scores, {kind}"] = estimate(shares, generator)[:3]
     for name, other in extra.items():
-        named[name] = recognised.mean(np.mean([_gain(*one) for one in other.values()], 0), generator)[:3]
-    return recognised.result(gains, generator) | {"named": named}
+        named[name] = estimate(np.mean([_gain(*one) for one in other.values()], 0), generator)[:3]
+    return estimates(gains, generator) | {"named": named}
 
 
 def objective_rows(found: dict[int, Objectives], nets: dict, families, generator) -> list[dict]:
@@ -79,8 +76,8 @@ def objective_rows(found: dict[int, Objectives], nets: dict, families, generator
             judges["all three: primary judge"] = made.hits
             judges["families that took no part"] = recognised.others(made.pictures, made.targets, families, seed)
             for name, hits in judges.items():
-                value = recognised.mean(recognised.by_class(hits, made.targets), generator)
-                rows.append({"name": name, "group": kind, "seed": seed} | value._asdict())
+                share = estimate(recognised.by_class(hits, made.targets), generator)
+                rows.append({"name": name, "group": kind, "seed": seed} | share._asdict())
     return rows
 
 
@@ -113,7 +110,7 @@ def regularisers(
     chosen = {row: max(recipes, key=explored.get) for row, recipes in rows.items()}
     chosen[MODERN.name] = MODERN
     made = {
-        row: {s: recognised.judged(net, recipe, EVALUATION, n_starts, steps, seed, device) for s, net in nets.items()}
+        row: {s: _judged(net, recipe, n_starts, steps, seed, device) for s, net in nets.items()}
         for row, recipe in chosen.items()
     }
     combined = [recipe.name for recipe in COMBINATIONS]
@@ -134,12 +131,12 @@ def combination_gain(found: Regularised, families, generator: np.random.Generato
     for row in found.made:
         if row in found.best.values() or found.chosen[row].kind not in ("none", "combination"):
             pairs = [_gain(found.made[row][seed], found.made["none"][seed]) for seed in single]
-            named[f"{row} minus none"] = recognised.mean(np.mean(pairs, 0), generator)[:3]
+            named[f"{row} minus none"] = estimate(np.mean(pairs, 0), generator)[:3]
     readers = {kind: [_others(found.made[row][s], families, s) for s in single] for kind, row in found.best.items()}
     read = np.subtract(readers["combination"], readers["single"])
-    named["by families that took no part"] = recognised.mean(np.mean(read, 0), generator)[:3]
+    named["by families that took no part"] = estimate(np.mean(read, 0), generator)[:3]
     note = "Chosen on other starts: {combination} and {single}.".format(**found.best)
-    return recognised.result(gains, generator) | {"named": named, "note": note}
+    return estimates(gains, generator) | {"named": named, "note": note}
 
 
 def regulariser_rows(found: Regularised, families, generator: np.random.Generator) -> list[dict]:
@@ -154,9 +151,8 @@ def regulariser_rows(found: Regularised, families, generator: np.random.Generato
             ],
         }
         for group, values in measured.items():
-            rows.append(
-                {"name": row, "group": group, "seed": "all"} | recognised.mean(np.mean(values, 0), generator)._asdict()
-            )
+            share = estimate(np.mean(values, 0), generator)
+            rows.append({"name": row, "group": group, "seed": "all"} | share._asdict())
     return rows
 
 
@@ -185,6 +181,10 @@ def choices(found: Regularised) -> Table:
             tried = ", ".join(f"{one.name} by {one.progress:g}: {found.explored[one]:.2f}" for one in rivals)
             rows.append((row, tried, f"{recipe.name} by {recipe.progress:g}"))
     return Table(("regulariser", "tried, and its score", "chosen"), rows)
+
+
+def _judged(net: interface.Network, recipe: Recipe, *options) -> recognised.Judged:
+    return recognised.judged(class_images.make(net, recipe, EVALUATION, *options))
 
 
 def _gain(one: recognised.Judged, other: recognised.Judged) -> np.ndarray:

@@ -42,7 +42,7 @@ class Inverted(NamedTuple):
     """What a generator makes of test pictures, and how it was trained."""
 
     pictures: np.ndarray  # (n, 64, 64, 3) uint8, through encoder and generator
-    losses: dict[str, float]  # image, feature and code loss on the test pictures, as generator.losses
+    losses: dict[str, float]  # image, feature and code loss on the test pictures, as generators.losses
     stored: dict[str, float]  # the same on validation pictures, as stored with the weights
     history: dict[str, list[float]]  # by epoch: these three, and the share of steps in which D was frozen
 

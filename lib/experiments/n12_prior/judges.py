@@ -1,8 +1,8 @@
 """Who reads the images of notebooks 12 and 13, and what they are compared with.
 
-The primary judge is that of maximise_claims: three networks that each name one cue. They and the mask predictor have
-training seed 0, as one of the three networks that are excited; families and ResNet have another one (`other_seed`). No
-judge shares weights or a family with the network that was excited.
+The primary judge is that of lib.experiments.shared.recognised: three networks that each name one cue. They and the mask
+predictor have training seed 0, as one of the three networks that are excited; families and ResNet have another one
+(`other_seed`). No judge shares weights or a family with the network that was excited.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,8 @@ from scipy.spatial.distance import cdist, pdist
 
 from lib.experiments.n12_prior import searches
 from lib.experiments.shared import recognised
-from lib.experiments.shared.recognised import by_class
+from lib.experiments.shared.class_images import Made
+from lib.experiments.shared.recognised import Judged, by_class, judged
 from lib.methods.ascent import generator_prior
 from lib.networks import control_networks, interface, zoo
 from lib.record import uncertainty
@@ -23,26 +24,6 @@ from lib.worlds import control_worlds, cutouts
 LATE = "fc6"  # the layer of the paper's own prior
 PRIMARY, FAMILIES = "primary judge", "families that took no part"
 OBJECT, DISTANCE = "shows one object", "distance to real pictures"
-
-
-class Judged(NamedTuple):
-    """n images, what they were made for, and what the single-cue networks say."""
-
-    pictures: np.ndarray  # (n, 64, 64, 3) uint8
-    targets: np.ndarray  # (n,) class numbers
-    after: np.ndarray  # (n,) unnormalised score of the target class by the network excited; NaN where there is none
-    read: np.ndarray  # (3, n, 10) probabilities
-
-
-def judged(pictures: np.ndarray, targets: np.ndarray, after: np.ndarray | None = None) -> Judged:
-    """Pictures and the primary judge's reading of them; after: (n, classes) scores of the network excited."""
-    own = np.full(len(targets), np.nan) if after is None else after[np.arange(len(targets)), targets]
-    return Judged(pictures, targets, own, searches.read(pictures))
-
-
-def hits(one: Judged) -> np.ndarray:
-    """Which single-cue network assigns which picture to its target class, (3, n) bool."""
-    return one.read.argmax(2) == one.targets
 
 
 def other_seed(seed: int) -> int:
@@ -71,8 +52,9 @@ def references(nets: dict, batch: cutouts.Batch, n_starts: int, generator: torch
         codes["G, codes of test pictures"] = generator_prior.encode(prior, net, interface.to_tensor(real).to(device))
         for name, code in codes.items():
             with torch.no_grad():
-                found[name][s] = judged(interface.to_pictures(prior.generator(code)), targets)
-        found["test pictures"][s] = judged(real, targets)
+                shown = interface.to_pictures(prior.generator(code))
+                found[name][s] = judged(Made(shown, targets, None, None))
+        found["test pictures"][s] = judged(Made(real, targets, None, None))
     return found
 
 
@@ -101,10 +83,10 @@ def pool(net: interface.Network, pictures: np.ndarray) -> np.ndarray:
     return interface.features(net, interface.to_tensor(pictures), ["pool5"])["pool5"].flatten(1).numpy()
 
 
-def one_object(of: Judges, one: Judged) -> np.ndarray:
-    """Which pictures show one object by the mask predictor, (n,) bool."""
+def one_object(of: Judges, pictures: np.ndarray) -> np.ndarray:
+    """Which pictures (n, 64, 64, 3) uint8 show one object by the mask predictor, (n,) bool."""
     return control_networks.shows_one_object(
-        control_networks.mask_probabilities(of.objectness, interface.to_tensor(one.pictures))
+        control_networks.mask_probabilities(of.objectness, interface.to_tensor(pictures))
     )
 
 
@@ -136,7 +118,7 @@ def family_shares(of: Judges, one: Judged, seed: int) -> np.ndarray:
 
 def judge_table(batch: cutouts.Batch, of: Judges) -> Table:
     """How often each judge is right about test pictures, with 95 % Wilson intervals over pictures."""
-    read, rows = searches.read(batch.images).argmax(2), []
+    read, rows = recognised.read(batch.images).argmax(2), []
     for k, cue in enumerate(cutouts.CUES):
         rows += [(f"reader of {cue}", f"names the {cue}", read[k] == batch.cues[:, k])]
         rows += [(f"reader of {cue}", f"names the class by its {cue}", read[k] == batch.labels)]
@@ -146,7 +128,7 @@ def judge_table(batch: cutouts.Batch, of: Judges) -> Table:
         rows += [(zoo.TITLES[family], f"names the class (seed {seeds[0]})", np.concatenate(right))]
     shown = (("shows an object", batch.images), ("shows none", control_worlds.backgrounds("test", len(batch.labels))))
     for title, pictures in shown:
-        said = one_object(of, Judged(pictures, None, None, None))
+        said = one_object(of, pictures)
         rows += [("mask predictor", f"says 'one object' where the picture {title}", said)]
     shares = [(judge, what, uncertainty.wilson(int(right.sum()), len(right))) for judge, what, right in rows]
     lines = [(judge, what, f"{number(e.value)} {span(e.interval)}", str(e.n)) for judge, what, e in shares]

@@ -8,12 +8,12 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 from lib.experiments.n12_prior import judges, searches
-from lib.experiments.n12_prior.judges import DISTANCE, FAMILIES, LATE, OBJECT, PRIMARY, Judged, Judges
+from lib.experiments.n12_prior.judges import DISTANCE, FAMILIES, LATE, OBJECT, PRIMARY, Judges
 from lib.experiments.n12_prior.searches import FOURIER, RATES, Setting
 from lib.experiments.shared import class_images
-from lib.experiments.shared.class_images import EVALUATION, GRID, SELECTION, Made
-from lib.experiments.shared.recognised import by_class
-from lib.record import uncertainty
+from lib.experiments.shared.class_images import EVALUATION, GRID, SELECTION
+from lib.experiments.shared.recognised import Judged, by_class, judged
+from lib.record.seeds import average, estimate, estimates
 from lib.record.tables import Table
 
 EARLY, LATEST = "conv3", "fc7"  # other layers whose codes priors invert; the last for seed 0 alone
@@ -28,7 +28,7 @@ class Through(NamedTuple):
 
     tried: dict[str, dict[float, float]]  # by layer: rate -> primary judge's score on the starts for choosing
     rates: dict[str, float]  # by layer
-    made: dict[str, dict[int, Judged]]  # by setting of prior_runs.settings, and by layer: training seed -> images
+    made: dict[str, dict[int, Judged]]  # by setting of searches.settings, and by layer: training seed -> images
     choosing: dict[int, list[Judged]]  # the images through fc6 from the starts for choosing, all rates
 
 
@@ -47,9 +47,9 @@ def through_priors(nets: dict, n_choose: int, n_starts: int, steps: int, seed: i
     wanted |= {layer: (layer, Setting(rates[layer])) for layer in tried}
     for name, (layer, setting) in wanted.items():
         found = {s: searches.make(one, setting, EVALUATION, *others) for s, one in pairs[layer].items()}
-        made[name] = {s: _judged(one) for s, one in found.items()}
+        made[name] = {s: judged(one) for s, one in found.items()}
     choosing = {
-        s: [_judged(searches.make(one, Setting(rate), SELECTION, *options)) for rate in RATES]
+        s: [judged(searches.make(one, Setting(rate), SELECTION, *options)) for rate in RATES]
         for s, one in pairs[LATE].items()
     }
     return Through(tried, rates, made, choosing)
@@ -103,7 +103,7 @@ def beyond(
         FOURIER[0].name: searches.best(before | pixel),
     }
     late, fourier = rates.values()
-    made = {s: _judged(searches.make(one, Setting(late), EVALUATION, *others)) for s, one in pairs.items()}
+    made = {s: judged(searches.make(one, Setting(late), EVALUATION, *others)) for s, one in pairs.items()}
     flat = _made(nets, FOURIER[0]._replace(rate=fourier), *others)
     tried = dict(zip(rates, (code, pixel), strict=True))
     return Beyond(tried, rates, dict(zip(rates, (made, flat), strict=True)))
@@ -115,11 +115,7 @@ def _tried(nets: dict, recipe, *options) -> float:
 
 
 def _made(nets: dict, recipe, *options) -> dict[int, Judged]:
-    return {s: _judged(class_images.make(net, recipe, EVALUATION, *options)) for s, net in nets.items()}
-
-
-def _judged(made: Made) -> Judged:
-    return judges.judged(made.pictures, made.targets, made.after)
+    return {s: judged(class_images.make(net, recipe, EVALUATION, *options)) for s, net in nets.items()}
 
 
 def choices(through: Through, without: Pixels, more: Beyond) -> Table:
@@ -146,13 +142,13 @@ def judge_rows(found: dict[str, dict[int, Judged]], of: Judges, generator: np.ra
     rows = []
     for name, made in found.items():
         measured = {
-            PRIMARY: [by_class(judges.hits(one), one.targets) for one in made.values()],
+            PRIMARY: [by_class(one.hits, one.targets) for one in made.values()],
             FAMILIES: [judges.family_shares(of, one, s) for s, one in made.items()],
-            OBJECT: [by_class(judges.one_object(of, one), one.targets) for one in made.values()],
+            OBJECT: [by_class(judges.one_object(of, one.pictures), one.targets) for one in made.values()],
             DISTANCE: [judges.distances(of, one, s) for s, one in made.items()],
         }
         for group, values in measured.items():
-            rows.append({"name": name, "group": group} | _mean(np.mean(values, 0), generator)._asdict())
+            rows.append({"name": name, "group": group} | estimate(np.mean(values, 0), generator)._asdict())
     return rows
 
 
@@ -168,9 +164,9 @@ def setting_rows(through: Through, of: Judges, generator: np.random.Generator) -
     rows = []
     for s, name in ((s, name) for s in through.choosing for name in searches.settings(0)):
         one = through.made[name][s]
-        shares = {PRIMARY: by_class(judges.hits(one), one.targets), FAMILIES: judges.family_shares(of, one, s)}
+        shares = {PRIMARY: by_class(one.hits, one.targets), FAMILIES: judges.family_shares(of, one, s)}
         for group, values in shares.items():
-            rows.append({"name": name, "group": group, "seed": s} | _mean(values, generator)._asdict())
+            rows.append({"name": name, "group": group, "seed": s} | estimate(values, generator)._asdict())
     return rows
 
 
@@ -187,12 +183,12 @@ def prior_gain(
     named = {
         FAMILIES: {s: judges.family_shares(of, one[s], s) - judges.family_shares(of, other[s], s) for s in one}
     } | rivals
-    result = _claim(_gains(one, other), generator, named) | {
+    result = estimates(_gains(one, other), generator, named) | {
         "note": f"Baseline, chosen on other starts: {without.best}."
     }
     if more:  # with draws of its own, so that nothing else moves
-        gains = np.mean(list(_gains(*more.made.values()).values()), 0)
-        result["named"]["larger rates tried too, minus Fourier"] = _mean(gains, generator.spawn(1)[0])[:3]
+        gains = average(_gains(*more.made.values()))
+        result["named"]["larger rates tried too, minus Fourier"] = estimate(gains, generator.spawn(1)[0])[:3]
     return result
 
 
@@ -202,7 +198,7 @@ def layer_gain(through: Through, of: Judges, generator: np.random.Generator) -> 
     index = {s: by_class(judges.repetition(early[s].pictures), early[s].targets) for s in late}
     index = {s: index[s] - by_class(judges.repetition(late[s].pictures), late[s].targets) for s in late}
     families = {s: judges.family_shares(of, late[s], s) - judges.family_shares(of, early[s], s) for s in late}
-    return _claim(_gains(late, early), generator, {"repetition index, early minus late": index, FAMILIES: families})
+    return estimates(_gains(late, early), generator, {"repetition index, early minus late": index, FAMILIES: families})
 
 
 def clipping_gain(through: Through, of: Judges, generator: np.random.Generator) -> dict:
@@ -223,7 +219,7 @@ def _setting_gain(through: Through, name: str, reference: str, of: Judges, other
         kind: {s: judges.family_shares(of, one, s) for s, one in made[kind].items()} for kind in (name, reference)
     }
     named[FAMILIES] = {s: shares[name][s] - shares[reference][s] for s in made[name]}
-    return _claim(_gains(made[name], made[reference]), generator, named)
+    return estimates(_gains(made[name], made[reference]), generator, named)
 
 
 def pooled(through: Through) -> dict[int, dict[str, list[Judged]]]:
@@ -245,12 +241,12 @@ def activation_order(through: Through, generator: np.random.Generator) -> dict:
     groups = pooled(through)
     taus = {s: order([one for of in own.values() for one in of]) for s, own in groups.items()}
     alone = {s: order(own["default setting"]) for s, own in groups.items()}
-    return _claim(taus, generator, {"the default setting alone": alone})
+    return estimates(taus, generator, {"the default setting alone": alone})
 
 
 def order(of: list[Judged]) -> np.ndarray:
     """Kendall's tau-b within each class (classes,) between activation and probability; 0 where a reading is tied."""
-    targets, after = (np.concatenate([getattr(one, field) for one in of]) for field in ("targets", "after"))
+    targets, after = (np.concatenate([getattr(one, field) for one in of]) for field in ("targets", "activation"))
     probability = np.concatenate([judges.certainty(one) for one in of])
     found = []
     for label in np.unique(targets):
@@ -259,32 +255,30 @@ def order(of: list[Judged]) -> np.ndarray:
     return np.nan_to_num(np.array(found))
 
 
+def activation_rows(found: dict[int, dict[str, list[Judged]]]) -> list[dict]:
+    """Every image of `pooled`, as rows for a figure: seed, class, setting, activation, probability that the primary
+    judge gives to the class, and the rank of the activation within its class, from 0 to 1."""
+    rows = []
+    for seed, groups in found.items():
+        names = [name for name, of in groups.items() for one in of for _ in one.targets]
+        every = [one for of in groups.values() for one in of]
+        targets, after = (np.concatenate([getattr(one, key) for one in every]) for key in ("targets", "activation"))
+        probability, rank = np.concatenate([judges.certainty(one) for one in every]), np.zeros(len(after))
+        for label in np.unique(targets):
+            own = targets == label
+            rank[own] = scipy_stats.rankdata(after[own]) / own.sum()
+        columns = zip(targets.tolist(), names, after.tolist(), probability.tolist(), rank.tolist(), strict=True)
+        keys = ("class", "setting", "activation", "probability", "rank")
+        rows += [{"seed": seed} | dict(zip(keys, line, strict=True)) for line in columns]
+    return rows
+
+
 def diversity(through: Through, without: Pixels, of: Judges, generator: np.random.Generator) -> dict:
     """Claim G10: `spreads` of the images through fc6; named: of the images made without a generator."""
     made = {s: judges.spreads(of, one, s) for s, one in through.made[LATE].items()}
     named = {name: {s: judges.spreads(of, one, s) for s, one in row.items()} for name, row in without.made.items()}
-    return _claim(made, generator, named)
+    return estimates(made, generator, named)
 
 
 def _gains(one: dict[int, Judged], other: dict[int, Judged]) -> dict[int, np.ndarray]:
-    return {
-        s: by_class(judges.hits(one[s]), one[s].targets) - by_class(judges.hits(other[s]), other[s].targets)
-        for s in one
-    }
-
-
-def _mean(values: np.ndarray, generator: np.random.Generator) -> uncertainty.Estimate:
-    found = uncertainty.bootstrap_mean(values, generator=generator)
-    return uncertainty.Estimate(*(round(number, 9) + 0.0 for number in found[:3]), found.n)  # no -1e-17 for a zero
-
-
-def _claim(values: dict[int, np.ndarray], generator: np.random.Generator, named: dict) -> dict:
-    """Mean over training seeds of a number by class, each seed's own, and the same of the named quantities."""
-
-    def result(by_seed: np.ndarray) -> dict:
-        found = _mean(by_seed, generator)
-        return {"value": found.value, "interval": found.interval, "n": found.n}
-
-    whole = result(np.mean(list(values.values()), 0))
-    whole["seeds"] = [{"seed": s} | result(one) for s, one in values.items()]
-    return whole | {"named": {k: _mean(np.mean(list(v.values()), 0), generator)[:3] for k, v in named.items()}}
+    return {s: by_class(one[s].hits, one[s].targets) - by_class(other[s].hits, other[s].targets) for s in one}

@@ -3,17 +3,13 @@
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from scipy.stats import rankdata
 
-from lib.drawing import style
+from lib.drawing import dots, style
 from lib.experiments.n11_ascent import plots
 from lib.experiments.n12_prior.generators_seen import Frames, Inverted, Units, unit_rows
-from lib.experiments.n12_prior.judges import Judged, certainty
-
-
-def firsts(one: Judged) -> np.ndarray:
-    """The first image of each class, (classes, 64, 64, 3)."""
-    return one.pictures[np.unique(one.targets, return_index=True)[1]]
+from lib.experiments.n12_prior.judges import certainty
+from lib.experiments.n12_prior.measures import activation_rows
+from lib.experiments.shared.recognised import Judged
 
 
 def grid(
@@ -21,14 +17,13 @@ def grid(
 ) -> tuple[Figure, list[dict]]:
     """A row of pictures for each entry, the first image of each class where an entry is Judged; and for these, what the
     network excited and the primary judge say of them."""
-    shown = {name: firsts(row) if isinstance(row, Judged) else row for name, row in rows.items()}
     data = []
     for name, one in rows.items():
         if isinstance(one, Judged):
             first = np.unique(one.targets, return_index=True)[1][: len(titles)]
-            columns = zip(titles, one.after[first].tolist(), certainty(one)[first].tolist(), strict=True)
+            columns = zip(titles, one.activation[first].tolist(), certainty(one)[first].tolist(), strict=True)
             data += [{"row": name.replace("\n", " "), "class": t, "score": a, "probability": p} for t, a, p in columns]
-    return plots.images(shown, titles, side, levels)[0], data
+    return plots.images(rows, titles, side, levels)[0], data
 
 
 def inverted(pictures: np.ndarray, found: dict[str, Inverted], names, shown: int = 6) -> Figure:
@@ -69,21 +64,15 @@ def judged(rows: list[dict], chance: float = 0.1) -> Figure:
 
     rows: dicts with name, group, value, low, high.
     """
-    names, groups = (list(dict.fromkeys(row[key] for row in rows)) for key in ("name", "group"))
-    size = (style.WIDTH, 0.4 * len(names) + 1.2)
-    figure, axes = plt.subplots(1, 2, sharey=True, figsize=size, gridspec_kw={"width_ratios": (2, 1)})
-    for row in rows:
-        g, right = groups.index(row["group"]), row["group"] == groups[-1]
-        y = names.index(row["name"]) + (0 if right else 0.24 * (g - (len(groups) - 2) / 2))
-        axes[int(right)].plot([row["low"], row["high"]], [y, y], color=style.COLOURS[g], lw=1.4)
-        axes[int(right)].plot(row["value"], y, "os^D"[g], color=style.COLOURS[g], ms=5)
-    for g, group in enumerate(groups[:-1]):
-        axes[0].plot([], [], "os^D"[g], color=style.COLOURS[g], ms=5, label=group)
-    axes[0].axvline(chance, color="0.35", lw=1, ls=":", label="chance of naming the class")
-    axes[1].axvline(1, color="0.35", lw=1, ls="--")
-    axes[0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5), xlim=(-0.02, 1.02))
-    axes[0].set_xlabel("share of images")
-    axes[1].set(xlabel=f"{groups[-1]},\ntest pictures = 1", xlim=(0, None))
+    groups, names = dots.unique(rows, "group"), dots.unique(rows, "name")
+    rows = [row | {"panel": row["group"] == groups[-1]} for row in rows]
+    layout = {"size": (style.WIDTH, 0.4 * len(names) + 1.2), "ratios": (2, 1), "spread": 0.72}
+    figure, axes = dots.panels(rows, "panel", ms=5, labels={group: group for group in groups[:-1]}, **layout)
+    left, right = axes[False], axes[True]
+    dots.refer(left, {"chance of naming the class": chance}, ls=":")
+    dots.refer(right, {"": 1})
+    left.set(xlim=(-0.02, 1.02), xlabel="share of images")
+    right.set(xlabel=f"{groups[-1]},\ntest pictures = 1", xlim=(0, None))
     figure.legend(loc="outside upper center", ncols=4)
     return figure
 
@@ -92,26 +81,16 @@ def activation(found: dict[int, dict[str, list[Judged]]], taus: dict[int, float]
     """Final activation, as rank within its class, against the probability that the primary judge gives to the class; a
     panel for each training seed, a colour for each group of images."""
     figure, axes = plt.subplots(1, len(found), figsize=(style.WIDTH, 2.9), sharex=True, sharey=True, squeeze=False)
-    data = []
+    rows = activation_rows(found)
     for axis, (seed, groups) in zip(axes[0], found.items(), strict=True):
-        everything = [(name, one) for name, of in groups.items() for one in of]
-        targets = np.concatenate([one.targets for _, one in everything])
-        after = np.concatenate([one.after for _, one in everything])
-        rank = np.zeros(len(after))
-        for label in np.unique(targets):
-            own = targets == label
-            rank[own] = rankdata(after[own]) / own.sum()
-        probability = np.concatenate([certainty(one) for _, one in everything])
-        group = np.concatenate([[name] * len(one.targets) for name, one in everything])
-        for k, name in enumerate(groups):
-            own = group == name
-            axis.plot(rank[own], probability[own], "os^"[k], color=style.COLOURS[k], ms=2.5, alpha=0.6, label=name)
+        for name, (colour, shape) in dots.looks(groups).items():
+            own = [row for row in rows if (row["seed"], row["setting"]) == (seed, name)]
+            x, y = ([row[key] for row in own] for key in ("rank", "probability"))
+            axis.plot(x, y, shape, color=colour, ms=2.5, alpha=0.6, label=name)
         axis.set(title=f"seed {seed}: mean tau-b {taus[seed]:.2f}", xlabel="final activation,\nrank within its class")
-        columns = zip(targets.tolist(), group.tolist(), after.tolist(), probability.tolist(), strict=True)
-        data += [{"seed": seed, "class": t, "setting": g, "activation": a, "probability": p} for t, g, a, p in columns]
     axes[0, 0].set(ylabel="probability of the class,\nprimary judge", ylim=(-0.02, 1.02))
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, markerscale=2)
-    return figure, data
+    return figure, [{key: value for key, value in row.items() if key != "rank"} for row in rows]
 
 
 def units(found: Units, channels) -> tuple[Figure, list[dict]]:

@@ -12,19 +12,18 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lib.base import files
-from lib.experiments.shared import answers, class_images
+from lib.base import cache
+from lib.experiments.shared import recognised
 from lib.experiments.shared.class_images import EVALUATION, MODERN, SELECTION, Made
 from lib.methods.ascent import generator_prior, maximise, objectives
-from lib.networks import generator_network, interface, single_cue_readers, zoo
-from lib.worlds import cutouts
+from lib.networks import interface, zoo
 
 RATES = (0.1, 0.3, 0.7)  # tried for every layer, on the starts for choosing
 FOURIER = tuple(MODERN._replace(rate=rate) for rate in (0.02, 0.05, 0.1))  # tried for the pixel baseline
 
 
 class Setting(NamedTuple):
-    """How code_prior.search runs; the defaults are the released code's, the rate as a share of the mean upper bound."""
+    """How generator_prior.search runs; the defaults are the released code's, the rate is a share of the mean bound."""
 
     rate: float = 0.3
     sds: float | None = 3.0  # None: no clipping
@@ -76,12 +75,8 @@ def make(
             before, after = (net.model(net.preprocess(images)).cpu().numpy() for images in shown)
         return {"pictures": interface.to_pictures(made.images), "before": before, "after": after}
 
-    key = {"prior": prior.digest, "network": net.digest, "layers": files.sha256(repr(net.model).encode())}
-    key |= {"setting": setting._asdict(), "stream": stream, "starts": starts, "steps": steps, "seed": seed}
-    key |= {"targets": targets, "device": str(device), "torch": torch.__version__}
-    parts = (class_images, generator_prior, generator_network, maximise, objectives, interface, zoo)
-    key["code"] = [files.file_digest(part.__file__) for part in parts] + [files.file_digest(__file__)]
-    found = files.cached("prior_runs", key, compute)
+    about = {"pair": pair, "setting": setting, "stream": stream, "starts": starts, "steps": steps, "seed": seed}
+    found = cache.cached("prior_images", about | {"targets": targets, "device": str(device)}, compute)
     return Made(found["pictures"], targets, found["before"], found["after"])
 
 
@@ -91,24 +86,9 @@ def run(pair: Pair, setting: Setting, steps: int, start: torch.Tensor, units: Se
     return generator_prior.search(pair.prior, objective, start, steps=steps, **setting._asdict())
 
 
-def read(pictures: np.ndarray) -> np.ndarray:
-    """What the three single-cue networks say about pictures (n, 64, 64, 3) uint8: probabilities (3, n, 10), in the
-    order of cutouts.CUES, kept by content."""
-    readers = [single_cue_readers.reader(cue) for cue in cutouts.CUES]
-    key = {"pictures": files.sha256(pictures.tobytes()), "readers": [one.digest for one in readers]}
-    key |= {"layers": [files.sha256(repr(one.model).encode()) for one in readers], "torch": torch.__version__}
-    key["code"] = [files.file_digest(part.__file__) for part in (interface, answers, zoo)]
-
-    def compute() -> dict[str, np.ndarray]:
-        images = interface.to_tensor(pictures)
-        return {"read": np.stack([interface.scores(one, images).softmax(1).numpy() for one in readers])}
-
-    return files.cached("prior_readings", key, compute)["read"]
-
-
 def score(made: Made) -> float:
     """Share of images that the three single-cue networks assign to the target class: the primary judge (claim G1)."""
-    return float((read(made.pictures).argmax(2) == made.targets).mean())
+    return float(recognised.judge(made.pictures, made.targets).mean())
 
 
 def tried(pairs: Sequence[Pair], rates: Sequence[float], *options) -> dict[float, float]:

@@ -7,12 +7,13 @@ import numpy as np
 import torch
 
 from lib.base import weights
-from lib.experiments.n13_controls.other_data_and_networks import PRIOR, Search, made, mean, painted
+from lib.experiments.n13_controls.other_data_and_networks import PRIOR, Search, made, painted
 from lib.experiments.shared import recognised
 from lib.experiments.shared.class_images import Made
 from lib.methods.ascent import generator_prior
 from lib.networks import control_networks, interface, zoo
 from lib.record import uncertainty
+from lib.record.seeds import average, estimate, estimates, recordable
 from lib.record.tables import Table
 from lib.worlds import control_worlds
 from lib.worlds.cutouts import CLASSES
@@ -123,19 +124,19 @@ def control(
     modification as the networks of the other seeds read it.
     """
     each = gains(found)
-    values = {name: mean(of) for name, of in each.items()}
-    values["no prior"] = np.mean([mean(of) for of in gains(found, "bare").values()], 0)
+    values = {name: average(of) for name, of in each.items()}
+    values["no prior"] = np.mean([average(of) for of in gains(found, "bare").values()], 0)
     values["prior, from codes of real pictures"] = np.mean(
         [shift(r.codes.fires, r.codes.targets) for r in real.values()], 0
     )
     same = [shift(fires(m, one.pictures), doubled(one, starts)) for m in found for one in ordinary.values()]
     values["ordinary network, two starts as two units"] = np.mean(same, 0)
     for name, of in gains(found, by="peers").items() if len(each[next(iter(each))]) > 1 else []:
-        values[f"{name}, read by networks of the other seeds"] = mean(of)
-    named = {name: recognised.mean(value, generator)[:3] for name, value in values.items()}
+        values[f"{name}, read by networks of the other seeds"] = average(of)
+    named = {name: estimate(value, generator)[:3] for name, value in values.items()}
     seeds = next(iter(each.values()))
     whole = {s: np.mean([of[s] for of in each.values()], 0) for s in seeds}
-    return recognised.result(whole, generator) | {"named": named}
+    return estimates(whole, generator) | {"named": named}
 
 
 def blur_last(found: dict[str, dict[int, Units]], generator: np.random.Generator) -> dict:
@@ -146,13 +147,12 @@ def blur_last(found: dict[str, dict[int, Units]], generator: np.random.Generator
             f"modifications lack {', '.join(missing)}, expected all of {', '.join(control_worlds.MODIFICATIONS)}"
         )
 
-    def result(rows: list[np.ndarray]) -> dict:
-        one = uncertainty.bootstrap_shares(rows, lambda m: min(m[0], m[1]) - m[2], generator=generator)
-        return {"value": one.value, "interval": one.interval, "n": one.n}
+    def last(rows: list[np.ndarray]) -> uncertainty.Estimate:
+        return uncertainty.bootstrap_shares(rows, lambda m: min(m[0], m[1]) - m[2], generator=generator)
 
     order = [each[name] for name in control_worlds.MODIFICATIONS]
-    seeds = [{"seed": s} | result([of[s] for of in order]) for s in order[0]]
-    return result([mean(of) for of in order]) | {"seeds": seeds}
+    seeds = {s: last([of[s] for of in order]) for s in order[0]}
+    return recordable(last([average(of) for of in order]), seeds)
 
 
 def rows(found: dict[str, dict[int, Units]], real: dict[str, Shown], generator: np.random.Generator) -> list[dict]:
@@ -165,7 +165,7 @@ def rows(found: dict[str, dict[int, Units]], real: dict[str, Shown], generator: 
             shares = np.mean([recognised.by_class(one.fires, one.targets) for one in reads], 0)
             for group, part in (("original", shares[:CLASSES]), ("modified", shares[CLASSES:])):
                 row = {"name": kind, "panel": name, "group": group, "seed": "all"}
-                out.append(row | recognised.mean(part, generator)._asdict())
+                out.append(row | estimate(part, generator)._asdict())
     return out
 
 

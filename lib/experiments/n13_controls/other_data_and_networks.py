@@ -12,9 +12,10 @@ import numpy as np
 from lib.experiments.n12_prior import searches
 from lib.experiments.shared import class_images, recognised
 from lib.experiments.shared.class_images import EVALUATION, MODERN, Made
-from lib.experiments.shared.recognised import Judged
+from lib.experiments.shared.recognised import Judged, judged
 from lib.networks import interface, zoo
 from lib.record import uncertainty
+from lib.record.seeds import average, estimate, estimates, recordable
 from lib.record.tables import Table, span
 from lib.training import make_controls, make_generators
 from lib.training.make_generators import Job
@@ -28,7 +29,7 @@ OWN, WITHOUT, WITH, NONE = "own prior", "half without\nthe class's cues", "half 
 
 
 class Search(NamedTuple):
-    """How every image is searched for; clipping and decay are prior_runs.Setting's."""
+    """How every image is searched for; clipping and decay are searches.Setting's."""
 
     starts: int = 2  # a class
     steps: int = 60
@@ -49,25 +50,15 @@ def painted(net: interface.Network, search: Search) -> Made:
     return class_images.make(net, MODERN, EVALUATION, search.starts, search.steps, search.seed, search.device)
 
 
-def judged(found: Made) -> Judged:
-    """The images with the primary judge's reading."""
-    return Judged(*found, recognised.judge(found.pictures, found.targets))
-
-
 def scores(found: dict[int, Judged], cues=slice(None)) -> dict[int, np.ndarray]:
     """The primary judge's score by class, (classes,) for each key; or that of some of the three cues."""
     return {key: recognised.by_class(one.hits[cues], one.targets) for key, one in found.items()}
 
 
-def mean(found: dict[int, np.ndarray]) -> np.ndarray:
-    """Mean over the training seeds."""
-    return np.mean(list(found.values()), 0)
-
-
 def judges(n: int) -> Table:
     """How often each single-cue network names its cue, and the label, on `n` test pictures; Wilson intervals."""
     batch, rows = cutouts.batch(cutouts.World(), "test", n), []
-    said = searches.read(batch.images).argmax(2)
+    said = recognised.read(batch.images).argmax(2)
     for k, cue in enumerate(cutouts.CUES):
         shares = (uncertainty.wilson(int((said[k] == right).sum()), n) for right in (batch.cues[:, k], batch.labels))
         rows.append((cue, *(f"{one.value:.3f} {span(one.interval)}" for one in shares)))
@@ -122,18 +113,14 @@ def transfer_ratio(found: dict[str, dict[int, Judged]], draws: np.random.Generat
     score = {name: scores(one) for name, one in found.items()}
     own, other = score[OWN], score[WITHOUT]
 
-    def result(one: np.ndarray, two: np.ndarray) -> dict:
-        share = ratio(one, two, draws)
-        return {"value": share.value, "interval": share.interval, "n": share.n}
-
-    named = {"score of the own prior": recognised.mean(mean(own), draws)[:3]}
+    named = {"score of the own prior": estimate(average(own), draws)}
     for name in (WITH, NONE):
-        named[f"{' '.join(name.split())} / own"] = ratio(mean(score[name]), mean(own), draws)[:3]
+        named[f"{' '.join(name.split())} / own"] = ratio(average(score[name]), average(own), draws)
     for k, cue in enumerate(cutouts.CUES):
-        part = [mean(scores(found[name], slice(k, k + 1))) for name in (WITHOUT, OWN)]
-        named[f"half without / own, by {cue} alone"] = ratio(*part, draws)[:3]
-    each = [{"seed": s} | result(other[s], own[s]) for s in own]
-    return result(mean(other), mean(own)) | {"seeds": each, "named": named}
+        part = [average(scores(found[name], slice(k, k + 1))) for name in (WITHOUT, OWN)]
+        named[f"half without / own, by {cue} alone"] = ratio(*part, draws)
+    each = {s: ratio(other[s], own[s], draws) for s in own}
+    return recordable(ratio(average(other), average(own), draws), each, named)
 
 
 def transfer_rows(found: dict[str, dict[int, Judged]], draws: np.random.Generator) -> list[dict]:
@@ -141,7 +128,7 @@ def transfer_rows(found: dict[str, dict[int, Judged]], draws: np.random.Generato
     cues = {cue: slice(k, k + 1) for k, cue in enumerate(cutouts.CUES)} | {"all three:\nprimary judge": slice(None)}
     return [
         {"name": name, "group": " ".join(prior.split()), "seed": "all"}
-        | recognised.mean(mean(scores(of, part)), draws)._asdict()
+        | estimate(average(scores(of, part)), draws)._asdict()
         for name, part in cues.items()
         for prior, of in found.items()
     ]
@@ -178,8 +165,8 @@ def interaction(found: dict[tuple[str, str, int], Judged], seeds, draws: np.rand
         named[f"{zoo.TITLES[own]} as target: own minus other prior"] = list(gain[own].values())
     every = [score[deep, family, s] - score[flat, family, s] for encoder, family, s in found if encoder == deep]
     named[f"all targets: prior of {zoo.TITLES[deep]} minus of {zoo.TITLES[flat]}"] = every
-    named = {name: recognised.mean(np.mean(values, 0), draws)[:3] for name, values in named.items() if values}
-    return recognised.result(both, draws) | {"named": named}
+    named = {name: estimate(np.mean(values, 0), draws)[:3] for name, values in named.items() if values}
+    return estimates(both, draws) | {"named": named}
 
 
 def architecture_rows(found: dict[tuple[str, str, int], Judged], draws: np.random.Generator) -> list[dict]:
@@ -187,6 +174,6 @@ def architecture_rows(found: dict[tuple[str, str, int], Judged], draws: np.rando
     names = {family: zoo.TITLES[family] + "\n(as the judges)" * (family == "vgg") for _, family, _ in found}
     return [
         {"name": names[family], "group": f"prior of {zoo.TITLES[encoder]}", "seed": seed}
-        | recognised.mean(score, draws)._asdict()
+        | estimate(score, draws)._asdict()
         for (encoder, family, seed), score in scores(found).items()
     ]

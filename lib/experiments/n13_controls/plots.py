@@ -1,18 +1,15 @@
 """Drawing of notebook 13: images side by side, and who recognises what; computing is elsewhere."""
 
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from lib.drawing import style
+from lib.drawing import dots, style
 from lib.experiments.n11_ascent import plots
 from lib.experiments.n13_controls.modified_classes import Shown, Units
 from lib.experiments.n13_controls.varied_classes import Posed, Seen
 from lib.experiments.shared.recognised import Judged
 from lib.networks import zoo
 from lib.worlds import cutouts
-
-MARKS = "os^D"
 
 
 def firsts(values: np.ndarray, targets: np.ndarray, classes, keep=None) -> np.ndarray:
@@ -87,20 +84,13 @@ def poses(found: dict[str, Posed], seen: dict[str, Seen], titles, side: float = 
 
 def rates(rows: list[dict], xlabel: str, width: float = style.WIDTH) -> Figure:
     """A panel for each `panel`, a line for each `name`, a mark for each `group`: dicts with value, low, high."""
-    panels, names, groups = (list(dict.fromkeys(row[key] for row in rows)) for key in ("panel", "name", "group"))
-    figure, axes = plt.subplots(1, len(panels), sharey=True, squeeze=False, figsize=(width, 0.42 * len(names) + 1.3))
-    for row in rows:
-        g = groups.index(row["group"])
-        y = names.index(row["name"]) + 0.28 * (g - (len(groups) - 1) / 2)
-        axis = axes[0, panels.index(row["panel"])]
-        axis.plot([row["low"], row["high"]], [y, y], color=style.COLOURS[g], lw=1.4)
-        axis.plot(row["value"], y, MARKS[g], color=style.COLOURS[g], ms=5)
-    for axis, panel in zip(axes[0], panels, strict=True):
-        axis.set(title=panel, xlim=(-0.03, 1.03), xticks=[0, 0.5, 1], ylim=(len(names) - 0.5, -0.5))
-        axis.set(yticks=range(len(names)), yticklabels=names)
+    groups, names = dots.unique(rows, "group"), dots.unique(rows, "name")
+    labels = {group: f"{group} classes" for group in groups}
+    layout = {"size": (width, 0.42 * len(names) + 1.3), "spread": 0.56}
+    figure, axes = dots.panels(rows, "panel", ms=5, labels=labels, **layout)
+    for panel, axis in axes.items():
+        axis.set(title=panel, xlim=(-0.03, 1.03), xticks=[0, 0.5, 1])
     figure.supxlabel(xlabel, fontsize="medium")
-    for g, group in enumerate(groups):
-        axes[0, 0].plot([], [], MARKS[g], color=style.COLOURS[g], ms=5, label=f"{group} classes")
     figure.legend(loc="outside upper center", ncols=len(groups))
     return figure
 
@@ -108,23 +98,16 @@ def rates(rows: list[dict], xlabel: str, width: float = style.WIDTH) -> Figure:
 def canonical(rows: list[dict], width: float = style.WIDTH) -> Figure:
     """Left: shares of the judges by world, images filled and real pictures hollow; right: distances to the nearest
     mode. rows: dicts with name, group (the last: distance), what, value, low, high."""
-    names, groups, whats = (list(dict.fromkeys(row[key] for row in rows)) for key in ("name", "group", "what"))
-    figure, axes = plt.subplots(
-        1, 2, sharey=True, figsize=(width, 0.95 * len(names) + 1.4), gridspec_kw={"width_ratios": (3, 2)}
-    )
-    for row in rows:
-        g, right, w = groups.index(row["group"]), row["group"] == groups[-1], whats.index(row["what"])
-        colour = "black" if right else style.COLOURS[g]
-        y = names.index(row["name"]) + (0.2 * w if right else 0.19 * (g - 1.5) + 0.08 * w)
-        axis, fill = axes[int(right)], colour if w == 0 else "white"
-        axis.plot([row["low"], row["high"]], [y, y], color=colour, lw=1.2)
-        axis.plot(row["value"], y, MARKS[g % 4], color=colour, mfc=fill, ms=5)
-    for g, group in enumerate(groups[:-1]):
-        axes[0].plot([], [], MARKS[g], color=style.COLOURS[g], ms=5, label=group)
-    axes[0].plot([], [], "o", color="0.35", mfc="white", ms=5, label="hollow: real pictures")
-    axes[0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5), xlim=(-0.03, 1.03))
-    axes[0].set_xlabel("share assigned to the class")
-    axes[1].set(xlabel="distance to the nearest mode", xlim=(0, None))
-    axes[1].axvline(1, color="0.35", lw=1, ls=":")
+    groups, whats = dots.unique(rows, "group"), dots.unique(rows, "what")
+    rows = [row | {"seed": row["what"], "hollow": row["what"] != whats[0]} for row in rows]
+    rows = [row | {"panel": row["group"] == groups[-1]} for row in rows]
+    size, look = (width, 0.95 * len(dots.unique(rows, "name")) + 1.4), dots.looks(groups) | {groups[-1]: ("black", "o")}
+    layout = {"size": size, "ratios": (3, 2), "look": look, "labels": {group: group for group in groups[:-1]}}
+    figure, axes = dots.panels(rows, "panel", ms=5, spread=0.76, step=0.09, **layout)
+    left, right = axes[False], axes[True]
+    left.plot([], [], "o", color="0.35", mfc="white", ms=5, label="hollow: real pictures")
+    left.set(xlim=(-0.03, 1.03), xlabel="share assigned to the class")
+    right.set(xlabel="distance to the nearest mode", xlim=(0, None))
+    dots.refer(right, {"": 1}, ls=":")
     figure.legend(loc="outside upper center", ncols=5)
     return figure

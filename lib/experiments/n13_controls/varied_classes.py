@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator, Philox
 
-from lib.experiments.n12_prior import searches
-from lib.experiments.n13_controls.other_data_and_networks import PRIOR, Search, made, mean
+from lib.experiments.n13_controls.other_data_and_networks import PRIOR, Search, made
 from lib.experiments.shared import recognised
 from lib.experiments.shared.class_images import Made
 from lib.networks import control_networks, interface, zoo
+from lib.record.seeds import average, estimate, estimates
 from lib.worlds import control_worlds, cutouts
 from lib.worlds.cutouts import CLASSES, World
 
@@ -36,8 +36,8 @@ class Seen(NamedTuple):
 
 
 def judge(world: str, pictures: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """maximise_claims.judge, but where several shapes stand for a class each of them counts: (3, n) bool."""
-    said = searches.read(pictures).argmax(2)
+    """`recognised.judge`, but where several shapes stand for a class each of them counts: (3, n) bool."""
+    said = recognised.read(pictures).argmax(2)
     shapes = np.array([control_worlds.shapes(world, label) for label in range(CLASSES)])[targets]
     return np.stack([(said[0][:, None] == shapes).any(1), *(said[1:] == targets)])
 
@@ -126,9 +126,9 @@ def pose_loss(found: dict[str, dict[int, Posed]], seen: dict[str, Seen], generat
         "one minus several shapes, by texture and hue": minus(surface, one, several),
         "distance, several shapes minus one": minus(_apart, several, one),
     }
-    named = {key: recognised.mean(np.mean(values, 0), generator)[:3] for key, values in named.items()}
+    named = {key: estimate(np.mean(values, 0), generator)[:3] for key, values in named.items()}
     score = {world: _by_class(found[world]) for world in (one, varied)}
-    return recognised.result({s: score[one][s] - score[varied][s] for s in score[one]}, generator) | {"named": named}
+    return estimates({s: score[one][s] - score[varied][s] for s in score[one]}, generator) | {"named": named}
 
 
 def rows(found: dict[str, dict[int, Posed]], seen: dict[str, Seen], generator: np.random.Generator) -> list[dict]:
@@ -138,9 +138,9 @@ def rows(found: dict[str, dict[int, Posed]], seen: dict[str, Seen], generator: n
     for world, of in found.items():
         title, real = world.replace("_", " "), seen[world]
         for group, part in cues.items():
-            values = {"image": mean(_by_class(of, part)), "real picture": _clear(real, part)}
+            values = {"image": average(_by_class(of, part)), "real picture": _clear(real, part)}
             out += [{"name": title, "group": group, "what": what, "by_class": v} for what, v in values.items()]
-        values = {"image": mean(_apart(of))}
+        values = {"image": average(_apart(of))}
         values["real picture"] = recognised.by_class(real.distances[None, real.clear], real.labels[real.clear])
         out += [{"name": title, "group": "distance", "what": what, "by_class": v} for what, v in values.items()]
-    return [row | recognised.mean(row.pop("by_class"), generator)._asdict() for row in out]
+    return [row | estimate(row.pop("by_class"), generator)._asdict() for row in out]

@@ -111,7 +111,7 @@ def synthesise(setting: Setting, found: Sets, recipe: Recipe, which="nearest", s
 
 
 def towards(setting: Setting, aim: facets.Aim, rows, images, recipe: Recipe, seed: int = 0, keep=()) -> Seen:
-    """`minds_eye.synthesise` in the units of a set's features (m, C) and of its first 32 images."""
+    """`synthesis.synthesise` in the units of a set's features (m, C) and of its first 32 images."""
     penalised = synthesis.below(setting.net, setting.layer)
     units = synthesis.scales(setting.net, setting.layer, penalised, rows, images[:32])
     options = {"share": setting.share, "penalised": penalised, "seed": seed, "keep": keep}

@@ -24,10 +24,10 @@ from lib.experiments.n14_minds_eye.image_sets import (
     own,
     reference,
 )
-from lib.experiments.shared.recognised import high_frequencies
+from lib.experiments.shared.recognised import high_frequencies, read
 from lib.methods.minds_eye import facets
-from lib.networks import interface, single_cue_readers
-from lib.record import uncertainty
+from lib.networks import interface
+from lib.record.seeds import average, estimate, estimates, span
 from lib.record.tables import Table
 from lib.worlds import cutouts
 
@@ -35,9 +35,7 @@ from lib.worlds import cutouts
 def shown(pictures: np.ndarray, cues: np.ndarray) -> np.ndarray:
     """Share of a facet's most frequent cues (n, 3), on cutouts mostly those of its class, that the
     single-cue readers find in its picture, (n,); NaN for a facet without."""
-    images = interface.to_tensor(pictures)
-    said = np.stack([interface.scores(single_cue_readers.reader(c), images).argmax(1).numpy() for c in cutouts.CUES], 1)
-    hits = np.where(cues < 0, np.nan, said == cues)
+    hits = np.where(cues < 0, np.nan, cues == read(pictures).argmax(2).T)
     return np.nansum(hits, 1) / np.where((cues >= 0).any(1), (cues >= 0).sum(1), np.nan)
 
 
@@ -58,7 +56,7 @@ def recovered(tried: dict[str, dict[int, Sets]], pictures: cutouts.Batch, genera
                     metrics.adjusted_mutual_info_score(pictures.cues[own, cue], found.facets[label].labels)
                     for label, own in found.members.items()
                 ]
-                rows.append({"name": name, "group": layer, "seed": seed} | _mean(values, generator)._asdict())
+                rows.append({"name": name, "group": layer, "seed": seed} | estimate(values, generator)._asdict())
     return rows
 
 
@@ -69,11 +67,11 @@ def judged_rows(tried: dict[int, Tried], generator) -> list[dict]:
     titles = {"nearest facet of its class": _near, "nearest of all facets": _near_all, "shows the class's cues": _cues}
     for title, of in titles.items():
         for name in (*WAYS, START):
-            value = _mean(np.mean([of(one, name) for one in tried.values()], 0), generator)
+            value = estimate(np.mean([of(one, name) for one in tried.values()], 0), generator)
             rows.append({"name": title, "group": name, "seed": "all"} | value._asdict())
     real = [reference(one.sets) for one in tried.values()]
     for title, key in (("nearest facet of its class", "own class"), ("nearest of all facets", "all")):
-        value = _mean(np.mean([one[key] for one in real], 0), generator)
+        value = estimate(np.mean([one[key] for one in real], 0), generator)
         rows.append({"name": title, "group": "the sets' own images", "seed": "all"} | value._asdict())
     return rows
 
@@ -85,7 +83,7 @@ def compared(tried: dict[str, dict[int, Tried]], generator) -> Table:
     for layer, seeds in tried.items():
         cells = []
         for of in (_near, _near_all, _cues, _high):
-            found = _mean(np.mean([of(one, BOTH) for one in seeds.values()], 0), generator)
+            found = estimate(np.mean([of(one, BOTH) for one in seeds.values()], 0), generator)
             cells.append(f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]")
         rows.append((layer, *cells))
     return Table(("layer", "nearest of its class", "nearest of all", "cues shown", "high frequencies"), rows)
@@ -108,13 +106,14 @@ def gain(tried: dict[int, Tried], generator: np.random.Generator) -> dict:
         best[key] = max((ACTIVATION, DISTANCE), key=lambda name: np.mean(list(found[name].values())))
     differences = {key: {s: v[BOTH][s] - v[best[key]][s] for s in tried} for key, v in values.items()}
     for key in list(values)[1:]:
-        named[key] = _mean(np.mean(list(differences[key].values()), 0), generator)[:3]
-    mean = {key: {name: np.mean(list(v[name].values()), 0) for name in ways} for key, v in values.items()}
-    named["equal weights minus activation alone"] = _mean(mean["own"][EQUAL] - mean["own"][ACTIVATION], generator)[:3]
+        named[key] = estimate(average(differences[key]), generator)[:3]
+    mean = {key: {name: average(v[name]) for name in ways} for key, v in values.items()}
+    more = mean["own"][EQUAL] - mean["own"][ACTIVATION]
+    named["equal weights minus activation alone"] = estimate(more, generator)[:3]
     for key, title in (("own", "the share itself"), ("by angle", "the share itself by angle")):
-        named |= {f"{title}, {name}": _mean(mean[key][name], generator)[:3] for name in ways}
+        named |= {f"{title}, {name}": estimate(mean[key][name], generator)[:3] for name in ways}
     note = f"The better single term: {best['own']}; by cues: {best[list(values)[-1]]}."
-    return _result(differences["own"], generator) | {"named": named, "note": note}
+    return estimates(differences["own"], generator) | {"named": named, "note": note}
 
 
 def overlap(tried: dict[int, Tried], nets: dict, layer: str, share: float, generator, draws: int = 2000) -> dict:
@@ -131,10 +130,10 @@ def overlap(tried: dict[int, Tried], nets: dict, layer: str, share: float, gener
             table = jaccard(*(facets.informative(rows[:, keep], count) for rows in (made, real)))
             into[seed] = by_class(np.diagonal(table), one.sets.groups)
             null[seed] = _dealt(table, generator, draws)
-    named = {"without the common channels": _mean(np.mean(list(rest.values()), 0), generator)[:3]}
-    named["without them, dealt at random"] = _span(np.mean(list(rest_nulls.values()), 0))
+    named = {"without the common channels": estimate(average(rest), generator)[:3]}
+    named["without them, dealt at random"] = span(average(rest_nulls))
     named |= {"k/C": (k / width,) * 3, "Jaccard of two random sets of k": (k / (2 * width - k),) * 3}
-    return _result(plain, generator, nulls) | {"named": named, "note": f"k = {k} of {width} channels."}
+    return estimates(plain, generator, nulls=nulls) | {"named": named, "note": f"k = {k} of {width} channels."}
 
 
 def separation(tried: dict[int, Tried], generator: np.random.Generator, draws: int = 2000) -> dict:
@@ -150,9 +149,9 @@ def separation(tried: dict[int, Tried], generator: np.random.Generator, draws: i
         nulls[seed] = apart(table, groups, dealt).mean(1)
         real.append(reference(one.sets)["apart"])
         starts.append(by_class(apart(distances(one.read[START], one.sets.centres), groups), groups))
-    named = {"the start images": _mean(np.mean(starts, 0), generator)[:3]}
-    named["the sets' own images"] = _mean(np.mean(real, 0), generator)[:3]
-    return _result(values, generator, nulls) | {"named": named}
+    named = {"the start images": estimate(np.mean(starts, 0), generator)[:3]}
+    named["the sets' own images"] = estimate(np.mean(real, 0), generator)[:3]
+    return estimates(values, generator, nulls=nulls) | {"named": named}
 
 
 def selection(tried: dict[int, Tried], generator: np.random.Generator) -> dict:
@@ -160,15 +159,15 @@ def selection(tried: dict[int, Tried], generator: np.random.Generator) -> dict:
     between two starts of the nearest, minus 1, by class; named: the same for ten random others of the
     facet, the difference by class, and for the farthest of the whole set, as released."""
     found = {name: {s: _moved(one, name) for s, one in tried.items()} for name in (FARTHEST, OTHERS, RELEASED)}
-    mean = {name: np.mean(list(part.values()), 0) for name, part in found.items()}
-    named = {"random others": _mean(mean[OTHERS], generator)[:3]}
-    named["farthest minus random others"] = _mean(mean[FARTHEST] - mean[OTHERS], generator)[:3]
-    named[RELEASED] = _mean(mean[RELEASED], generator)[:3]
+    mean = {name: average(part) for name, part in found.items()}
+    named = {"random others": estimate(mean[OTHERS], generator)[:3]}
+    named["farthest minus random others"] = estimate(mean[FARTHEST] - mean[OTHERS], generator)[:3]
+    named[RELEASED] = estimate(mean[RELEASED], generator)[:3]
     for name in (BOTH, OTHERS, FARTHEST, RELEASED):
         near = np.mean([_near(one, name) for one in tried.values()], 0)
         title = "nearest" if name == BOTH else name
-        named[f"nearest to the own facet, from {title}"] = _mean(near, generator)[:3]
-    return _result(found[FARTHEST], generator) | {"named": named}
+        named[f"nearest to the own facet, from {title}"] = estimate(near, generator)[:3]
+    return estimates(found[FARTHEST], generator) | {"named": named}
 
 
 def members(one: Tried):
@@ -206,25 +205,3 @@ def _dealt(table: np.ndarray, generator, draws: int) -> np.ndarray:
     """Means of table (n, n) with its columns dealt to its rows, (draws,)."""
     rows = np.arange(len(table))
     return table[rows, generator.random((draws, len(rows))).argsort(1)].mean(1)
-
-
-def _span(null: np.ndarray) -> tuple[float, float, float]:
-    low, high = np.quantile(null, [0.025, 0.975])
-    return float(np.mean(null)), float(low), float(high)
-
-
-def _mean(values, generator: np.random.Generator) -> uncertainty.Estimate:
-    found = uncertainty.bootstrap_mean(values, generator=generator)
-    return uncertainty.Estimate(*(round(number, 9) + 0.0 for number in found[:3]), found.n)
-
-
-def _result(values: dict[int, np.ndarray], generator, nulls: dict[int, np.ndarray] | None = None) -> dict:
-    """Mean over training seeds of values by class, and each seed's own, with nulls (seeds, draws) where there are."""
-
-    def result(part: np.ndarray, null: np.ndarray | None) -> dict:
-        found = _mean(part, generator)
-        row = {"value": found.value, "interval": found.interval, "n": found.n}
-        return row if null is None else row | {"null": _span(null)[1:]}
-
-    whole = result(np.mean(list(values.values()), 0), None if nulls is None else np.mean(list(nulls.values()), 0))
-    return whole | {"seeds": [{"seed": s} | result(v, nulls and nulls[s]) for s, v in values.items()]}

@@ -6,7 +6,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lib.drawing import style
+from lib.drawing import dots, grids, style
 from lib.experiments.n14_minds_eye.image_sets import ACTIVATION, BOTH, DISTANCE, WAYS, Photographs
 from lib.methods.minds_eye import facets
 from lib.methods.minds_eye.synthesis import Curves
@@ -55,16 +55,10 @@ def curves(found: dict[str, list[Curves]], width: float = style.WIDTH) -> tuple[
 def judged(rows: list[dict], chance: float, width: float = style.WIDTH) -> Figure:
     """Shares with intervals, a line of the plot for each `name`, a colour for each `group`; `chance` is marked beside
     the first name, the only one that it holds for. rows: dicts with name, group, value, low, high."""
-    names, groups = (list(dict.fromkeys(row[key] for row in rows)) for key in ("name", "group"))
-    figure, axis = plt.subplots(figsize=(width, 0.7 * len(names) + 1.2))
-    for g, group in enumerate(groups):
-        own = [row for row in rows if row["group"] == group]
-        y = [names.index(row["name"]) + 0.7 * (g - (len(groups) - 1) / 2) / len(groups) for row in own]
-        axis.hlines(y, *([row[key] for row in own] for key in ("low", "high")), color=style.COLOURS[g], lw=1.2)
-        axis.plot([row["value"] for row in own], y, "os^DvP"[g], color=style.COLOURS[g], ms=4, ls="", label=group)
-    axis.vlines(chance, -0.5, 0.5, color="0.35", lw=1, ls="--", label="chance, of its class")
-    axis.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5), xlim=(0, 1))
-    axis.set_xlabel("share of images")
+    names = dots.unique(rows, "name")
+    figure, axes = dots.panels(rows, size=(width, 0.7 * len(names) + 1.2), spread=0.7)
+    axes[None].vlines(chance, -0.5, 0.5, color="0.35", lw=1, ls="--", label="chance, of its class")
+    axes[None].set(xlim=(0, 1), xlabel="share of images")
     figure.legend(loc="outside upper center", ncols=4)
     return figure
 
@@ -137,23 +131,8 @@ def photographs(found: Photographs) -> tuple[Figure, list[dict]]:
 
 def grid(rows: list, titles: list[str], heads: list[str], side: float = 0.72, levels: int = LEVELS) -> Figure:
     """Pictures in rows of one size, `side` inches, in so many levels of each colour; None leaves a place empty."""
-    label = 0.2 + 0.075 * max(len(line) for title in titles for line in title.split("\n"))
-    step = 255 / (levels - 1)
-    gap, top = 0.05, 0.25 + 0.16 * max(head.count("\n") for head in heads)
-    width, height = label + len(heads) * (side + gap), top + len(rows) * (side + gap)
-    figure = plt.figure(figsize=(width, height))
-    figure.set_layout_engine("none")
-    for r, (row, title) in enumerate(zip(rows, titles, strict=True)):
-        bottom = height - top - (r + 1) * (side + gap)
-        figure.text((label - 0.1) / width, (bottom + side / 2) / height, title, ha="right", va="center")
-        for c, picture in enumerate(row):
-            if picture is not None:
-                place = ((label + c * (side + gap)) / width, bottom / height, side / width, side / height)
-                axis = figure.add_axes(place, xticks=[], yticks=[], frame_on=False)
-                axis.imshow(np.round(np.round(picture / step) * step).astype(np.uint8))
-                if r == 0:
-                    axis.set_title(heads[c], loc="center", pad=3)
-    return figure
+    shown = [[None if one is None else grids.coarse(one, levels, (0, 255)) for one in row] for row in rows]
+    return grids.grid(shown, titles, heads, side=side, gap=0.05)[0]
 
 
 def _title(label: int) -> str:

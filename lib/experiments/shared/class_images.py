@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lib.base import files
+from lib.base import cache
 from lib.methods.ascent import maximise, objectives, parameterisations, regularisers
 from lib.methods.ascent.regularisers import PUBLISHED, Combination
-from lib.networks import interface, zoo
+from lib.networks import interface
 
 SELECTION, EVALUATION = "selection", "evaluation"  # two streams of starts that share none
 PROGRESS = (2.0, 20.0)  # what a step is to raise the score by, to first order: the published value, and ten times it
@@ -79,12 +79,8 @@ def make(net: interface.Network, recipe: Recipe, stream: str, starts: int, steps
         before, after = (interface.scores(net, one).cpu().numpy() for one in (form.image(start), made.images))
         return {"pictures": interface.to_pictures(made.images), "before": before, "after": after}
 
-    key = {"network": net.digest, "layers": files.sha256(repr(net.model).encode()), "recipe": recipe._asdict()}
-    key |= {"recipe's regulariser": recipe.regulariser._asdict(), "stream": stream, "starts": starts, "steps": steps}
-    key |= {"seed": seed, "device": str(device), "torch": torch.__version__}
-    parts = (maximise, objectives, parameterisations, regularisers, interface, zoo)
-    key["code"] = [files.file_digest(part.__file__) for part in parts] + [files.file_digest(__file__)]
-    found = files.cached("class_models", key, compute)
+    about = {"network": net, "recipe": recipe, "stream": stream, "starts": starts, "steps": steps, "seed": seed}
+    found = cache.cached("class_images", about | {"device": str(device)}, compute)
     return Made(found["pictures"], targets, found["before"], found["after"])
 
 

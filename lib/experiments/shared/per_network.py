@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from lib.networks import zoo
-from lib.record import uncertainty
 
 
 def by_seed(measure: Callable[[list], dict], found: dict[tuple, object]) -> dict:
@@ -23,16 +22,5 @@ def rows(measure: Callable[[list], dict], found: dict[tuple, object], group: str
 def row(name: str, seed: int, group: str, result: dict) -> dict:
     """One row of a figure: name, seed, group, value, low, high, n."""
     low, high = result["interval"]
-    return {
-        "name": name,
-        "seed": seed,
-        "group": group,
-        "value": result["value"],
-        "low": low,
-        "high": high,
-        "n": result["n"],
-    }
-
-
-def result(estimate: uncertainty.Estimate) -> dict:
-    return {"value": estimate.value, "interval": estimate.interval, "n": estimate.n}
+    row = {"name": name, "seed": seed, "group": group, "value": result["value"]}
+    return row | {"low": low, "high": high, "n": result["n"]}

@@ -1,38 +1,58 @@
-"""Who recognises an optimised image: networks that took no part in making it."""
+"""Who recognises an optimised image: networks that took no part in making it. The judge of notebooks 11 to 14."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from lib.experiments.shared import class_images
-from lib.experiments.shared.class_images import Recipe
+from lib.base import cache
+from lib.experiments.shared.class_images import Made
 from lib.networks import interface, single_cue_readers, zoo
-from lib.record import uncertainty
 from lib.worlds import cutouts
 
 
 class Judged(NamedTuple):
-    """What class_models.Made holds, and which of the single-cue networks recognise it."""
+    """n pictures, what they were made for, and what the primary judge, three networks that name one cue each, says."""
 
     pictures: np.ndarray  # (n, S, S, 3) uint8
-    targets: np.ndarray  # (n,)
-    before: np.ndarray  # (n, classes)
-    after: np.ndarray  # (n, classes)
-    hits: np.ndarray  # (3, n) bool, in the order of cutouts.CUES
+    targets: np.ndarray  # (n,) class numbers
+    before: np.ndarray | None  # (n, classes) scores of the start images by the network excited; None: nobody was
+    after: np.ndarray | None  # (n, classes) scores of these pictures by that network
+    read: np.ndarray  # (3, n, 10) probabilities, in the order of cutouts.CUES
+
+    @property
+    def hits(self) -> np.ndarray:
+        """Which of the three assign which picture to its target class, (3, n) bool."""
+        return self.read.argmax(2) == self.targets
+
+    @property
+    def activation(self) -> np.ndarray:
+        """The score of the target class by the network excited, (n,); NaN where nobody was."""
+        if self.after is None:
+            return np.full(len(self.targets), np.nan)
+        return self.after[np.arange(len(self.targets)), self.targets]
+
+
+def read(pictures: np.ndarray) -> np.ndarray:
+    """What the three single-cue networks say about pictures (n, 64, 64, 3) uint8: probabilities (3, n, 10), in the
+    order of cutouts.CUES, kept by content."""
+    readers = [single_cue_readers.reader(cue) for cue in cutouts.CUES]
+
+    def compute() -> dict[str, np.ndarray]:
+        images = interface.to_tensor(pictures)
+        return {"read": np.stack([interface.scores(one, images).softmax(1).numpy() for one in readers])}
+
+    return cache.cached("readings", {"pictures": pictures, "readers": readers}, compute)["read"]
 
 
 def judge(pictures: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Which of the three single-cue networks assign a picture (n, 64, 64, 3) uint8 to its target class: (3, n) bool,
     in the order of cutouts.CUES. The primary judge's score is the mean of the three (claim G1)."""
-    images = interface.to_tensor(pictures)
-    said = [interface.scores(single_cue_readers.reader(cue), images).argmax(1).numpy() for cue in cutouts.CUES]
-    return np.stack(said) == targets
+    return read(pictures).argmax(2) == targets
 
 
-def judged(net: interface.Network, recipe: Recipe, *options) -> Judged:
-    """class_models.make(net, recipe, stream, starts, steps, seed, device), and the primary judge's reading."""
-    made = class_images.make(net, recipe, *options)
-    return Judged(*made, judge(made.pictures, made.targets))
+def judged(made: Made) -> Judged:
+    """Images with the primary judge's reading of them."""
+    return Judged(*made, read(made.pictures))
 
 
 def others(pictures: np.ndarray, targets: np.ndarray, families, seed: int, device="cpu") -> np.ndarray:
@@ -55,18 +75,3 @@ def high_frequencies(pictures: np.ndarray) -> np.ndarray:
     side = np.abs(np.fft.fftfreq(pictures.shape[1]))
     high = np.maximum(side[:, None], side[None]) > 0.25
     return power[:, high].sum((1, 2)) / power.sum((1, 2, 3)).clip(1e-12)
-
-
-def mean(values: np.ndarray, generator: np.random.Generator) -> uncertainty.Estimate:
-    found = uncertainty.bootstrap_mean(values, generator=generator)
-    return uncertainty.Estimate(*(round(number, 9) + 0.0 for number in found[:3]), found.n)  # no -1e-17 for a zero
-
-
-def result(gains: dict[int, np.ndarray], generator: np.random.Generator) -> dict:
-    """Mean over training seeds of a difference by class (classes,), and each seed's own, for claims.record."""
-
-    def result(values: np.ndarray) -> dict:
-        found = mean(values, generator)
-        return {"value": found.value, "interval": found.interval, "n": found.n}
-
-    return result(np.mean(list(gains.values()), 0)) | {"seeds": [{"seed": s} | result(v) for s, v in gains.items()]}

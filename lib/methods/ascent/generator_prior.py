@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import fusion
 
-from lib.base import weights
+from lib.base import identity, weights
 from lib.methods.ascent import maximise, regularisers
 from lib.methods.ascent.parameterisations import Parameterisation
 from lib.networks import generator_network, interface
@@ -52,7 +52,7 @@ def wrap(
     """A generator that was trained (generator.fit) as a prior; it is copied. encoder: the name of the network whose
     `layer` it inverts."""
     mean, sd = (getattr(made, f"bound_{part}").reshape(made.code).to(device) for part in ("mean", "sd"))
-    digest = digest or interface.state_digest(made)
+    digest = digest or identity.state_digest(made)
     images = folded(made).requires_grad_(False).to(device, memory_format=torch.channels_last)
     return Prior(name, images, made.code, mean, sd, encoder, layer, digest)
 

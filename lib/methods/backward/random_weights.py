@@ -12,6 +12,7 @@ from scipy import stats
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
+from lib.base import identity
 from lib.methods.backward import saliency_maps
 from lib.networks import catalogue, interface
 
@@ -53,7 +54,7 @@ def replaced(net: interface.Network, fresh: interface.Network, layers: list[list
                 for name, value in getattr(part, kind).items():
                     if value is not None:
                         value.data.copy_(getattr(others[path], kind)[name].data)
-    return net._replace(model=model.eval(), digest=interface.state_digest(model))
+    return net._replace(model=model.eval(), digest=identity.state_digest(model))
 
 
 def depths(count: int, steps: int) -> list[int]:

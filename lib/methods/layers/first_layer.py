@@ -8,6 +8,7 @@ import torch
 from scipy.optimize import leastsq
 from torch import nn
 
+from lib.base import identity
 from lib.networks import interface
 
 PADDED = 64  # points a side of every kernel's spectrum, so that kernels of all sizes are asked at the same frequencies
@@ -183,7 +184,7 @@ def reordered(net: interface.Network, generator: np.random.Generator) -> interfa
     order = torch.from_numpy(generator.permutation(one.out_channels))
     one.weight.data, one.bias.data = one.weight.data[order], one.bias.data[order]
     two.weight.data = two.weight.data[:, order]
-    return net._replace(name=f"{net.name}, reordered", model=model, digest=interface.state_digest(model))
+    return net._replace(name=f"{net.name}, reordered", model=model, digest=identity.state_digest(model))
 
 
 def gap(one: interface.Network, other: interface.Network, images: torch.Tensor) -> float:

@@ -1,0 +1,214 @@
+"""What a thing is, as plain values: everything that decides what it answers, derived from the thing and never typed.
+
+`of` reads networks, autoencoders, functions with what is bound to them, arrays and settings alike. For a module that is
+its weights, its structure with every plain attribute, and the code of its classes; for a function its code and what it
+closes over. Two things with the same identity give the same answers; an edited mean, an edited forward pass or another
+version of a package has another identity.
+"""
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import inspect
+import sys
+import sysconfig
+import types
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lib.base import closure, files
+
+PLAIN = (bool, int, float, str, bytes, type(None))
+OWN = frozenset(vars(nn.Module()))  # what torch keeps in every module: parameters, buffers, parts, hooks, its mode
+INSTALLED = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")})
+
+
+def of(value):
+    """`value` as numbers, strings, lists and dictionaries that can be compared and digested.
+
+    Takes plain values, containers, named tuples, paths, arrays, tensors, torch modules, functions, partials, methods
+    and objects with attributes. TypeError for what has no content that could be read, such as an open file.
+    """
+    return _of(value, ())
+
+
+def digest(value) -> str:
+    """SHA-256 of the identity of `value`, hexadecimal."""
+    return files.key_digest({"of": of(value)})
+
+
+def state_digest(model: nn.Module) -> str:
+    """SHA-256 over the names, shapes, types and bytes of a module's parameters and buffers."""
+    return _state(model.state_dict().items())
+
+
+def _state(tensors) -> str:
+    found = hashlib.sha256()
+    for name, value in sorted(tensors):
+        found.update(f"{name} {tuple(value.shape)} {value.dtype};".encode())
+        found.update(_bytes(value))
+    return found.hexdigest()
+
+
+def _bytes(value: Tensor) -> bytes:
+    return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def _of(value, above: tuple):
+    if isinstance(value, PLAIN):
+        return value.hex() if isinstance(value, bytes) else value
+    if any(value is one for one in above):
+        return "itself"  # a part that points back at the whole
+    inside = (*above, value)
+    if isinstance(value, Tensor):
+        return f"tensor {tuple(value.shape)} {value.dtype} {value.device.type} {files.sha256(_bytes(value))}"
+    if isinstance(value, np.ndarray | np.generic):
+        if value.dtype.hasobject:
+            return [_of(one, inside) for one in value.ravel().tolist()]
+        return f"array {value.shape} {value.dtype} {files.sha256(np.ascontiguousarray(value).tobytes())}"
+    if isinstance(value, nn.Module):
+        return _module(value, inside)
+    if isinstance(value, Mapping):
+        return {str(key): _of(one, inside) for key, one in value.items()}
+    if hasattr(value, "_asdict"):
+        return {"type": type(value).__qualname__} | {key: _of(one, inside) for key, one in value._asdict().items()}
+    if isinstance(value, list | tuple | range):
+        return [_of(one, inside) for one in value]
+    if isinstance(value, set | frozenset):
+        return sorted(files.key_digest({"of": _of(one, inside)}) for one in value)
+    if isinstance(value, Path | torch.dtype | torch.device | np.dtype | torch.Size | types.ModuleType):
+        return str(value)
+    if isinstance(value, type):
+        return code(value)
+    if isinstance(value, functools.partial):
+        return {"partial": _of([value.func, value.args, value.keywords], inside)}
+    if isinstance(value, types.MethodType):
+        return {"method": value.__func__.__qualname__, "code": code(value), "of": _of(value.__self__, inside)}
+    if isinstance(value, types.FunctionType):
+        return _function(value, inside)
+    if callable(value) and not hasattr(value, "__dict__"):  # a function written in C
+        return getattr(value, "__qualname__", None) or type(value).__qualname__
+    if hasattr(value, "__dict__"):
+        return {"type": code(type(value))} | {key: _of(one, inside) for key, one in sorted(vars(value).items())}
+    raise TypeError(f"{type(value).__name__} has no identity, expected a plain value, an array, a module or a function")
+
+
+def _module(model: nn.Module, above: tuple) -> dict:
+    """Weights, and for every part its class, its plain attributes and the code that it runs."""
+    parts, classes = {}, {}
+    for name, part in model.named_modules(remove_duplicate=False):
+        attributes = {key: one for key, one in vars(part).items() if key not in OWN}
+        hooks = [one for key in ("_forward_hooks", "_forward_pre_hooks") for one in vars(part).get(key, {}).values()]
+        parts[name] = {"type": type(part).__qualname__, "attributes": _lenient(attributes, above)}
+        parts[name] |= {"hooks": _lenient(hooks, above)} if hooks else {}
+        classes[f"{type(part).__module__}.{type(part).__qualname__}"] = type(part)
+    tensors = [*model.named_parameters(), *model.named_buffers()]  # a buffer that is not saved counts as well
+    return {
+        "weights": _state(tensors),
+        "device": str(next((one.device.type for _, one in tensors), "none")),
+        "parts": parts,
+        "code": {name: code(one) for name, one in sorted(classes.items())},
+    }
+
+
+def _lenient(value, above: tuple):
+    """As `_of`; of a part that cannot be read only its type is told, since modules hold whatever their authors like."""
+    if isinstance(value, Mapping):
+        return {str(key): _lenient(one, above) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_lenient(one, above) for one in value]
+    try:
+        return _of(value, above)
+    except (TypeError, RecursionError):
+        return type(value).__qualname__
+
+
+def _function(value: types.FunctionType, above: tuple) -> dict:
+    cells = dict(zip(value.__code__.co_freevars, (cell.cell_contents for cell in value.__closure__ or ()), strict=True))
+    return {
+        "function": f"{value.__module__}.{value.__qualname__}",
+        "code": code(value),
+        "bytes": _compiled(value.__code__),
+        "closes over": _lenient(cells, above),
+        "defaults": _lenient([value.__defaults__, value.__kwdefaults__], above),
+    }
+
+
+def _compiled(value: types.CodeType) -> str:
+    """Digest of a function's instructions, for those that stand in no file."""
+    constants = [_compiled(one) if isinstance(one, types.CodeType) else repr(one) for one in value.co_consts]
+    return files.sha256(repr((value.co_code, constants, value.co_names)).encode())
+
+
+def code(value) -> str:
+    """Digest of the code behind a class or a function: what it imports of lib if it is ours, the version of its package
+    if it was installed, else its file and the files beside it that this imports."""
+    name = getattr(value, "__module__", None) or "builtins"
+    if name.split(".")[0] == "lib":
+        return _ours(name)
+    file = getattr(sys.modules.get(name), "__file__", None)
+    if not file:
+        try:
+            file = inspect.getsourcefile(value)
+        except (TypeError, OSError):
+            file = None
+    if file is None or not Path(file).is_file():
+        return name  # built in, or typed into a notebook: `_function` has its instructions
+    if str(Path(file).resolve()).startswith(INSTALLED) or "site-packages" in Path(file).parts:
+        return f"{name.split('.')[0]} {version(name.split('.')[0])}"
+    return files.key_digest(beside(Path(file)))
+
+
+@functools.cache
+def _ours(name: str) -> str:
+    return files.key_digest(closure.of_modules(name))
+
+
+def version(package: str) -> str:
+    """The installed version of the package that is imported under this name."""
+    try:
+        return importlib.metadata.version(closure.DISTRIBUTIONS.get(package, package))
+    except importlib.metadata.PackageNotFoundError:
+        return str(getattr(sys.modules.get(package), "__version__", "")) or sys.version.split()[0]
+
+
+def beside(file: Path) -> dict[str, str]:
+    """{file: digest} of a Python file and of the files in its folder that it imports, directly or not."""
+    root = file.resolve().parent
+    found, todo = {}, [file.resolve()]
+    while todo:
+        path = todo.pop()
+        if str(path.relative_to(root)) in found:
+            continue
+        content = path.read_bytes()
+        found[str(path.relative_to(root))] = files.sha256(content)
+        todo += [one for one in _imported(content, path.parent, root) if one.is_relative_to(root)]
+    return dict(sorted(found.items()))
+
+
+def _imported(content: bytes, folder: Path, root: Path) -> list[Path]:
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):
+        return []
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [(root, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            start = root if not node.level else Path(*folder.parts[: len(folder.parts) - node.level + 1])
+            head = node.module or ""
+            names = [(start, f"{head}.{alias.name}".strip(".")) for alias in node.names] + [(start, head)]
+        else:
+            continue
+        for start, name in names:
+            place = start
+            for part in filter(None, name.split(".")):
+                place = place / part
+                found += [one for one in (place.with_suffix(".py"), place / "__init__.py") if one.is_file()]
+    return [one.resolve() for one in found]
