@@ -301,7 +301,7 @@ def test_a_tiny_training_ends_and_is_not_repeated(kind, tmp_path, monkeypatch):
     assert ("test" in infos[0]) == (kind in ("detector", "objectness"))
     assert control_networks.network(task[0].name).digest == infos[0]["digest"]
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
-    monkeypatch.setattr(make_controls.classifiers, "fit", None)  # nothing is trained again
+    monkeypatch.setattr(classifiers, "fit", None)  # nothing is trained again
     assert make_controls.group(task, recipe) == infos
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")} == before
     with pytest.raises(TypeError):  # another recipe is another training

@@ -280,15 +280,15 @@ def test_smoothness_is_compared_before_and_after_and_between_twins():
 
 
 def test_what_is_left_of_the_start_is_what_adamw_leaves_of_a_weight_without_gradients():
-    recipe = classifiers.Recipe(rate=0.01, warmup=5, decay=2.0)
+    recipe = {"rate": 0.01, "warmup": 5, "decay": 2.0}
     weight = nn.Parameter(torch.ones(1, dtype=torch.float64))
-    optimiser = torch.optim.AdamW([weight], recipe.rate, weight_decay=recipe.decay)
+    optimiser = torch.optim.AdamW([weight], recipe["rate"], weight_decay=recipe["decay"])
     for step in range(30):
-        optimiser.param_groups[0]["lr"] = recipe.rate * min(1, (step + 1) / recipe.warmup)
+        optimiser.param_groups[0]["lr"] = recipe["rate"] * min(1, (step + 1) / recipe["warmup"])
         weight.grad = torch.zeros_like(weight)
         optimiser.step()
     assert measures.remaining(recipe, 30) == pytest.approx(weight.item())
-    assert measures.remaining(recipe._replace(decay=0.0), 30) == 1
+    assert measures.remaining(recipe | {"decay": 0.0}, 30) == 1
 
 
 def test_change_is_last_minus_first_of_each_image():

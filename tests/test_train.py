@@ -12,7 +12,7 @@ import torch
 
 from lib.base import paths, weights
 from lib.networks import zoo
-from lib.training import classifiers, make_zoo
+from lib.training import classifiers, loop, make_zoo
 from lib.worlds import cutouts
 
 TINY = classifiers.Recipe(images=256, epoch=128, validation=64, batch=32, epochs=4, warmup=2)
@@ -35,7 +35,7 @@ def run(build, stop_after=None, epochs=24):
     if stop_after:
         while not (found := list((build / "weights").rglob("*.ckpt"))) and process.poll() is None:
             time.sleep(0.005)
-        while len(classifiers.load_checkpoint(found[0])["history"]["rate"]) < stop_after and process.poll() is None:
+        while loop.load_checkpoint(found[0])["course"]["state"]["epoch"] < stop_after and process.poll() is None:
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -136,7 +136,7 @@ def test_evaluation_leaves_the_network_as_it_was():
 
 def test_every_network_of_the_zoo_has_its_job():
     names = [name for name, *_ in make_zoo.jobs()]
-    assert len(names) == len(set(names)) == 6 * 3 + 3
+    assert len(names) == len(set(names)) == 3 * len(zoo.FAMILIES) + len(cutouts.CUES)
     batch = cutouts.render(cutouts.World(), "test", range(5))
     assert np.array_equal(make_zoo.targets(batch, "hue"), batch.cues[:, 2])
     assert np.array_equal(make_zoo.targets(batch, "label"), batch.labels)
@@ -162,7 +162,7 @@ def test_a_validation_loss_that_is_not_finite_stops_before_the_checkpoint(tmp_pa
 def test_retraining_replaces_only_what_it_trained(tmp_path, monkeypatch):
     monkeypatch.setenv("COMPANION_BUILD", str(tmp_path / "build"))
     monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path / "weights"))
-    foreign = tmp_path / "build/retrained/cutouts/vgg-0.json"
+    foreign = tmp_path / "build/retrained/zoo/cutouts/vgg-0.json"
     foreign.parent.mkdir(parents=True)
     foreign.write_text("{}")
     monkeypatch.setattr(make_zoo, "RECIPE", TINY._replace(epochs=1))
@@ -171,4 +171,5 @@ def test_retraining_replaces_only_what_it_trained(tmp_path, monkeypatch):
         "lenet-0.json",
         "lenet-0.safetensors",
     ]
-    assert not (tmp_path / "build/retrained").exists()  # the next call starts from scratch
+    left = [path for path in (tmp_path / "build/retrained").rglob("*") if path.is_file()]
+    assert left == [foreign]  # the next call starts from scratch, and what another left half-done stays
