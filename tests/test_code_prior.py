@@ -170,20 +170,6 @@ def test_a_generator_without_batch_normalisation_is_the_same_function():
     torch.testing.assert_close(folded(code), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_an_up_convolution_equals_repeating_every_value_and_a_convolution():
-    torch.manual_seed(0)
-    conv, x = nn.Conv2d(5, 3, 3, padding=1).double(), torch.randn(2, 5, 4, 6, dtype=torch.double)
-    repeated = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
-    made = generator_prior.widened(conv).double()
-    torch.testing.assert_close(made(x), conv(repeated), rtol=1e-5, atol=1e-5)
-
-
-def test_a_folded_generator_repeats_nothing():
-    folded = generator_prior.folded(generator_network.build((128,), 0, width=6))
-    assert not any(isinstance(part, nn.Upsample) for part in folded.modules())
-    assert sum(isinstance(part, nn.ConvTranspose2d) for part in folded.modules()) == 4
-
-
 def test_what_is_stored_is_loaded_with_its_bounds(tmp_path, monkeypatch):
     monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path))
     made = generator_network.build((2, 4, 4), 0, width=6)

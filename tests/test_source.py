@@ -4,6 +4,7 @@ import pytest
 
 from lib.drawing import source
 from lib.methods.signals import total_order
+from lib.training import generators
 
 
 def test_shows_the_function_under_a_link_to_its_file():
@@ -21,3 +22,7 @@ def test_refuses_what_is_longer_than_a_screen(monkeypatch):
 def test_refuses_what_is_not_ours():
     with pytest.raises(ValueError, match="expected a function of lib"):
         source.show(pytest.approx)
+
+
+def test_shows_a_decorated_function_where_it_was_written():
+    assert "@torch.inference_mode()" in source.show(generators.losses).data

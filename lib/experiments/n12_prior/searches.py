@@ -16,7 +16,7 @@ from lib.base import cache
 from lib.experiments.shared import recognised
 from lib.experiments.shared.class_images import EVALUATION, MODERN, SELECTION, Made
 from lib.methods.ascent import generator_prior, maximise, objectives
-from lib.networks import interface, steep, zoo
+from lib.networks import interface, zoo
 
 RATES = (0.1, 0.3, 0.7)  # tried for every layer, on the starts for choosing
 FOURIER = tuple(MODERN._replace(rate=rate) for rate in (0.02, 0.05, 0.1))  # tried for the pixel baseline
@@ -82,7 +82,7 @@ def make(
 
 def run(pair: Pair, setting: Setting, steps: int, start: torch.Tensor, units: Sequence[int]) -> maximise.Maximised:
     """One batch: row k of the codes `start` raises the unnormalised score of class units[k]."""
-    objective = objectives.score(steep.steep(pair.net), units)
+    objective = objectives.score(pair.net, units)
     return generator_prior.search(pair.prior, objective, start, steps=steps, **setting._asdict())
 
 

@@ -13,7 +13,7 @@ import torch
 from lib.base import cache
 from lib.methods.ascent import maximise, objectives, parameterisations, regularisers
 from lib.methods.ascent.regularisers import PUBLISHED, Combination
-from lib.networks import interface, steep
+from lib.networks import interface
 
 SELECTION, EVALUATION = "selection", "evaluation"  # two streams of starts that share none
 PROGRESS = (2.0, 20.0)  # what a step is to raise the score by, to first order: the published value, and ten times it
@@ -88,7 +88,7 @@ def run(
     net, recipe: Recipe, form, start, units, *, steps: int, seed: int = 0, direction: int = 1
 ) -> maximise.Maximised:
     """One batch of a recipe: row k of `start` maximises (direction -1: minimises) class units[k]."""
-    objective = getattr(objectives, recipe.objective)(steep.steep(net), units)
+    objective = getattr(objectives, recipe.objective)(net, units)
     scale = regularisers.progress(recipe.progress) if recipe.progress else regularisers.unit_rms
     moves = {"scale": scale, "operators": recipe.regulariser.operators(), "optimiser": partial(torch.optim.SGD, lr=1.0)}
     if not recipe.progress:

@@ -37,8 +37,8 @@ class Prior(NamedTuple):
 
 
 def load(name: str, device="cpu") -> Prior:
-    """A trained generator, e.g. "alexnet-0-fc6", with the bounds of its code. Its layers are merged (`folded`), which
-    changes images by rounding only."""
+    """A trained generator, e.g. "alexnet-0-fc6", with the bounds of its code. Batch normalisation is folded into the
+    convolutions, which changes images by rounding only."""
     state, info = weights.load(f"generators/{name}")
     made_by = info["made_by"]
     made = generator_network.Generator(tuple(made_by["code"]), made_by["width"])
@@ -58,8 +58,7 @@ def wrap(
 
 
 def folded(made: generator_network.Generator) -> generator_network.Generator:
-    """The same function in evaluation mode with fewer multiplications: batch normalisation goes into the convolution
-    before it, repeating every value two by two into the one after it (`widened`)."""
+    """The same function in evaluation mode without batch normalisation."""
     made = copy.deepcopy(made).eval()
     kept = []
     for part in made.layers:
@@ -67,24 +66,7 @@ def folded(made: generator_network.Generator) -> generator_network.Generator:
             kept[-1] = fusion.fuse_conv_bn_eval(kept[-1].eval(), part)
         else:
             kept.append(part)
-    merged = []
-    for part in kept:
-        doubled = merged and isinstance(merged[-1], torch.nn.Upsample) and isinstance(part, torch.nn.Conv2d)
-        merged[-1 if doubled else len(merged) :] = [widened(part) if doubled else part]
-    made.layers = torch.nn.Sequential(*merged)
-    return made
-
-
-def widened(conv: torch.nn.Conv2d) -> torch.nn.ConvTranspose2d:
-    """Repeating every value in a square of two by two, and then a 3x3 convolution, as one up-convolution of stride 2.
-
-    Of the nine weights those that meet the same value are added up first: 4 instead of 9 multiplications an output.
-    """
-    made = torch.nn.ConvTranspose2d(conv.in_channels, conv.out_channels, 4, 2, 1)
-    with torch.no_grad():
-        sums = torch.nn.functional.avg_pool2d(conv.weight.flip(2, 3), 2, 1, 1, divisor_override=1)  # of two by two
-        made.weight.copy_(sums.transpose(0, 1))
-        made.bias.copy_(conv.bias)
+    made.layers = torch.nn.Sequential(*kept)
     return made
 
 
