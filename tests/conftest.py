@@ -18,6 +18,7 @@ os.environ["COMPANION_BUILD"] = str(SCRATCH / "build")
 for variable in ("COMPANION_NOTEBOOKS", "COMPANION_WEIGHTS", "COMPANION_RUN"):
     os.environ.pop(variable, None)
 
+import lib.running  # noqa: E402, F401, I001 (first, since nbformat then loads in half the time)
 import matplotlib  # noqa: E402
 import nbformat  # noqa: E402
 import pytest  # noqa: E402

@@ -1,14 +1,16 @@
 """Parameters: the index, the profiles and the notebooks' own cells agree, and a wrong value gets a sentence."""
 
 import ast
+import json
+import os
 import re
-import subprocess
-import sys
+from subprocess import CompletedProcess
 
 import papermill
 import pytest
 import yaml
 from conftest import ROOT
+from forked import Interpreter
 
 from lib.networks import zoo
 from lib.record import claims
@@ -54,7 +56,7 @@ def test_notebooks_on_disk_are_those_that_are_written():
 
 
 def parameters_cell(name: str) -> str:
-    cells = yaml.safe_load(FILES[name].read_text())["cells"]  # JSON is YAML
+    cells = json.loads(FILES[name].read_text())["cells"]
     (cell,) = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
     return "".join(cell["source"])
 
@@ -200,7 +202,15 @@ def test_a_profile_is_completed_from_the_embedded_one(project):
 # --- inside a notebook
 
 
-def start(name: str, **changes) -> subprocess.CompletedProcess:
+@pytest.fixture(scope="module")
+def interpreter(tmp_path_factory):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    found = Interpreter("import lib.record.figures, torch\n", tmp_path_factory.mktemp("start"), environment)
+    yield found
+    found.close()
+
+
+def start(interpreter: Interpreter, name: str, **changes) -> CompletedProcess:
     """lib.running.run.start in a process of its own, since it sets threads and seeds for the whole process."""
     values = params.profile("embedded")[name] | changes
     code = (
@@ -208,11 +218,11 @@ def start(name: str, **changes) -> subprocess.CompletedProcess:
         "import numpy, torch\nprint(run.notebook, run.profile, run.seed, run.device, len(run.parameters))\n"
         "print(torch.get_num_threads(), torch.get_deterministic_debug_mode() == 2, torch.rand(1), numpy.random.rand(1))"
     )
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    return interpreter.run(code)
 
 
-def test_start_checks_and_makes_the_process_repeatable():
-    one, two, other = (start("09_occlusion", seed=seed) for seed in (3, 3, 4))
+def test_start_checks_and_makes_the_process_repeatable(interpreter):
+    one, two, other = (start(interpreter, "09_occlusion", seed=seed) for seed in (3, 3, 4))
     assert one.returncode == 0, one.stderr
     assert one.stdout.splitlines()[0] == f"09_occlusion embedded 3 cpu {len(ENTRIES['09_occlusion']['parameters'])}"
     assert one.stdout.splitlines()[1].startswith("1 True") and one.stdout == two.stdout

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from forked import Interpreter
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,9 +95,15 @@ def test_code_and_notebooks_are_clean_to_ruff():
 # --- the torchvision guard
 
 
-def python(code: str, folder: Path = ROOT, **environment) -> subprocess.CompletedProcess:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)} | environment
-    return subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture(scope="module")
+def interpreter(tmp_path_factory):
+    """A Python that knows torch, and neither lib nor torchvision."""
+    found = Interpreter("import torch\n", tmp_path_factory.mktemp("guard"), ENVIRONMENT)
+    yield found
+    found.close()
 
 
 def stub(folder: Path, compiled: bool = False) -> str:
@@ -113,40 +120,41 @@ def stub(folder: Path, compiled: bool = False) -> str:
     return f"import sys; sys.path.insert(0, {str(folder)!r})\n"
 
 
-def test_guard_declares_missing_operators(tmp_path):
+def test_guard_declares_missing_operators(tmp_path, interpreter):
     path = stub(
         tmp_path, compiled=True
     )  # a compiled file that cannot be loaded, as with the CUDA build beside a CPU torch
-    assert MISSING in python(path + "import torchvision").stderr
-    done = python(path + "import lib, torchvision\nprint(lib._TorchvisionGuard.schemas is not None)")
+    assert MISSING in interpreter.run(path + "import torchvision").stderr
+    done = interpreter.run(path + "import lib, torchvision\nprint(lib._TorchvisionGuard.schemas is not None)")
     assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
 
 
-def test_guard_declares_nothing_where_the_operators_are_present(tmp_path):
+def test_guard_declares_nothing_where_the_operators_are_present(tmp_path, interpreter):
     own = (
         "import torch\nlibrary = torch.library.Library('torchvision', 'DEF')\n"
         "for name in ('nms', 'qnms'):\n"
         "    library.define(name + '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')\n"
     )
-    done = python(stub(tmp_path) + own + "import lib, torchvision\nprint(lib._TorchvisionGuard.schemas)")
+    done = interpreter.run(stub(tmp_path) + own + "import lib, torchvision\nprint(lib._TorchvisionGuard.schemas)")
     assert (done.stdout, done.returncode) == ("None\n", 0), done.stderr
 
 
 def test_real_torchvision_works_after_lib_and_lib_alone_imports_nothing():
-    done = python(
+    code = (
         "import sys, lib\nassert 'torch' not in sys.modules\n"
         "import torch, torchvision\nfrom torchvision.transforms import v2\n"
         "net = torchvision.models.squeezenet1_1(weights=None).eval()\n"
         "shape = tuple(net(v2.Resize(64)(torch.zeros(1, 3, 70, 70))).shape)\n"
         "print(shape, any('Guard' in str(hook) for hook in sys.meta_path))"
     )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
     assert (done.stdout, done.returncode) == ("(1, 1000) False\n", 0), done.stderr
 
 
-def test_guard_leaves_other_failures_alone(tmp_path):
+def test_guard_leaves_other_failures_alone(tmp_path, interpreter):
     (tmp_path / "torchvision").mkdir()
     (tmp_path / "torchvision" / "__init__.py").write_text("raise RuntimeError('something else')\n")
-    done = python(f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nimport lib, torchvision")
+    done = interpreter.run(f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nimport lib, torchvision")
     assert "RuntimeError: something else" in done.stderr
 
 
