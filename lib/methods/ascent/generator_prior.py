@@ -8,7 +8,6 @@ as a decay). The last image is kept, not the one with the highest activation. li
 
 import copy
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -141,7 +140,12 @@ def search(
         raise ValueError(f"start has shape {tuple(start.shape)}, expected codes (n, {', '.join(map(str, prior.code))})")
     if not rate > 0:
         raise ValueError(f"rate is {rate}, expected a positive share of the mean upper bound")
-    operators = ([] if sds is None else [clip(prior, sds)]) + ([regularisers.decay(decay)] if decay else [])
-    moves = falling(rate * upper(prior).mean().item(), steps)
-    run = partial(maximise.maximise, prior.generator, objective, start, steps=steps, optimiser=moves)
-    return run(scale=unit_mean, operators=operators)
+    return maximise.maximise(
+        prior.generator,
+        objective,
+        start,
+        steps=steps,
+        scale=unit_mean,
+        optimiser=falling(rate * upper(prior).mean().item(), steps),
+        operators=([] if sds is None else [clip(prior, sds)]) + ([regularisers.decay(decay)] if decay else []),
+    )

@@ -42,11 +42,7 @@ def maximise(
     gradient, step) -> parameters, after each step, in the order given: Yosinski et al. 2015's r. ValueError if a value
     or a gradient is no longer finite. The networks get no gradients.
     """
-    if steps < 1 or start.ndim < 2 or not len(start) or not start.is_floating_point():
-        found = f"steps = {steps} and start of shape {tuple(start.shape)}, {start.dtype}"
-        raise ValueError(f"maximise: found {found}, expected steps >= 1 and float parameters (n, ...) with n >= 1")
-    if transforms and generator is None:
-        raise ValueError("maximise: generator is None, expected a torch.Generator, since there are transforms")
+    _check(start, steps, transforms, generator)
     parameters = start.detach().clone().requires_grad_(True)
     moves, history, stuck = optimiser([parameters]), [], None
     for step in range(steps):
@@ -56,10 +52,7 @@ def maximise(
         values = _checked(objective(seen), len(start), "objective")
         gain = values - sum((_checked(penalty(images), len(start), "penalty") for penalty in penalties), 0)
         (gradient,) = torch.autograd.grad(gain.sum(), parameters)
-        broken = ~(gradient.flatten(1).isfinite().all(1) & gain.isfinite())
-        if broken.any():
-            rows = broken.nonzero().flatten().tolist()
-            raise ValueError(f"maximise: value or gradient of rows {rows} not finite at step {step}; lower the rate")
+        _check_finite(gain, gradient, step)
         parameters.grad = -(gradient if scale is None else scale(gradient))
         moves.step()
         with torch.no_grad():
@@ -69,6 +62,21 @@ def maximise(
         stuck = ~gradient.flatten(1).any(1) if stuck is None else stuck
     with torch.no_grad():
         return Maximised(image(parameters).detach(), torch.stack(history), parameters.detach(), stuck)
+
+
+def _check(start: Tensor, steps: int, transforms: Sequence, generator: torch.Generator | None) -> None:
+    if steps < 1 or start.ndim < 2 or not len(start) or not start.is_floating_point():
+        found = f"steps = {steps} and start of shape {tuple(start.shape)}, {start.dtype}"
+        raise ValueError(f"maximise: found {found}, expected steps >= 1 and float parameters (n, ...) with n >= 1")
+    if transforms and generator is None:
+        raise ValueError("maximise: generator is None, expected a torch.Generator, since there are transforms")
+
+
+def _check_finite(gain: Tensor, gradient: Tensor, step: int) -> None:
+    broken = ~(gradient.flatten(1).isfinite().all(1) & gain.isfinite())
+    if broken.any():
+        rows = broken.nonzero().flatten().tolist()
+        raise ValueError(f"maximise: value or gradient of rows {rows} not finite at step {step}; lower the rate")
 
 
 def _checked(values: Tensor, n: int, name: str) -> Tensor:

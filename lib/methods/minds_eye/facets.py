@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy import optimize
-from sklearn import cluster, decomposition
+from scipy import optimize, special
+from sklearn import cluster, decomposition, metrics
 from torch import Tensor
 
 from lib.methods.ascent import objectives
@@ -108,8 +108,7 @@ def weights(distances: np.ndarray) -> np.ndarray:
     """
     distances = np.asarray(distances, dtype=np.float64)
     ratio = 1 / np.maximum(distances / (distances.mean() or 1.0), 0.01)
-    raised = np.exp(ratio - ratio.max())
-    return raised / raised.sum()
+    return special.softmax(ratio)
 
 
 def aim(rows: np.ndarray, images: Tensor, facets: Facets, count: int = 10, which: str = "nearest") -> Aim:
@@ -138,8 +137,7 @@ def informative(targets: np.ndarray | Tensor, k: int) -> np.ndarray:
 def aligned(labels: np.ndarray, other: np.ndarray) -> np.ndarray:
     """`other`, facets of the same images, renumbered so that it agrees with `labels` as often as it can."""
     k = max(labels.max(), other.max()) + 1
-    table = np.zeros((k, k), int)
-    np.add.at(table, (other, labels), 1)
+    table = metrics.confusion_matrix(other, labels, labels=range(k))
     return optimize.linear_sum_assignment(-table)[1][other]
 
 

@@ -119,10 +119,11 @@ def synthesise(
     seed: int = 0,
     batch: int = 50,
 ) -> Seen:
-    """An image for every row of `aim`, all side by side (`batch` at a time).
+    """An image for every row of `aim`, all side by side (`batch` at a time), each from its own start, enlarged.
 
-    units: what `scales` gives. share: of the channels that count as informative. penalised: the layer whose maps the
-    penalty is on, or None. keep: numbers of steps after which pictures are kept. seed: of noise and windows.
+    units: what `scales` gives. share: of the channels that count as informative, 0 to 1. penalised: the layer whose
+    maps the penalty is on, or None. keep: numbers of steps after which pictures are kept. seed: of noise and windows.
+    ValueError for a layer without places, or if a value is no longer finite.
     """
     width, _ = facets.extent(net, layer)
     device = next((p.device for p in net.model.parameters()), aim.starts.device)
@@ -130,59 +131,49 @@ def synthesise(
     channels = facets.informative(aim.targets, max(1, int(share * width)))
     noise = torch.randn(aim.starts.shape, generator=torch.Generator().manual_seed(seed))
     first = functional.interpolate(aim.starts + recipe.noise * noise, (side, side), mode="bilinear", antialias=True)
-    parts = [slice(k, k + batch) for k in range(0, len(first), batch)]
-    made = [
-        _run(net, layer, penalised, first[p].to(device), targets[p], channels[p], units, recipe, keep, seed)
-        for p in parts
-    ]
+    made = []
+    for part in (slice(k, k + batch) for k in range(0, len(first), batch)):
+        dual = objective(net, layer, penalised, targets[part], channels[part], units, recipe)
+        made.append(_climbed(dual, first[part].to(device), net.size, recipe, keep, seed))
     curves = Curves(*(np.concatenate([getattr(one.curves, name) for one in made], 1) for name in Curves._fields))
     strip = {step: np.concatenate([one.strip[step] for one in made]) for step in made[0].strip}
     rest = {name: np.concatenate([getattr(one, name) for one in made]) for name in ("pictures", "shape", "scale")}
     return Seen(curves=curves, strip=strip, **rest)
 
 
-def _run(net, layer, penalised, first, targets, channels, units, recipe: Recipe, keep, seed: int) -> Seen:
-    """One batch of `synthesise`: maximise with the operators of the released code, at most a screen."""
-    steps, side, clock, strip = recipe.steps, first.shape[2], itertools.count(), {}
-    terms, history, state = objective(net, layer, penalised, targets, channels, units, recipe)
-    masks = [regularisers.centre(side, between(recipe.mask, k, steps)).to(first) for k in range(steps)]
-    edge = (side - net.size) // 2
+def _climbed(dual: tuple, first: Tensor, size: int, recipe: Recipe, keep, seed: int) -> Seen:
+    """The loop, as the released code has it: from `first` (n, 3, side, side), through a wandering window of `size`
+    pixels, gradient steps under a mask, now and then blurred and denoised under it."""
+    (terms, history, state), steps, strip, clock = dual, recipe.steps, {}, itertools.count()
+    masks = [regularisers.centre(first.shape[2], between(recipe.mask, k, steps)).to(first) for k in range(steps)]
+    edge = (first.shape[2] - size) // 2
 
     def middle(offsets: Tensor) -> np.ndarray:
-        return to_pictures(0.5 + offsets[..., edge : edge + net.size, edge : edge + net.size])
+        return to_pictures(0.5 + offsets[..., edge : edge + size, edge : edge + size])
 
-    def treat(make: Callable, pair: tuple) -> regularisers.Operator:  # an operator that falls along its schedule
-        def operator(x, gradient, step):
+    def masked(make: Callable, pair: tuple) -> regularisers.Operator:  # its strength falls along a schedule
+        def operator(x: Tensor, gradient: Tensor, step: int) -> Tensor:
             return regularisers.blended(make(between(pair, step, steps)), masks[step], recipe.every)(x, gradient, step)
 
         return operator
 
-    def watch(x, gradient, step):
+    def watch(x: Tensor, gradient: Tensor | None, step: int) -> Tensor:
         if step + 1 in keep:
             strip[step + 1] = middle(x)
         return x
 
-    def optimiser(parameters: list[Tensor]) -> torch.optim.Optimizer:
-        moves = torch.optim.SGD(parameters, lr=recipe.rate[0], momentum=recipe.momentum, nesterov=True)
-        pace = itertools.count()
-        moves.register_step_pre_hook(
-            lambda one, *_: one.param_groups[0].update(lr=between(recipe.rate, next(pace), steps))
-        )
-        return moves
-
-    if 0 in keep:
-        strip[0] = middle(first - 0.5)
+    watch(first - 0.5, None, -1)
     made = maximise.maximise(
         lambda offsets: 0.5 + offsets,
         terms,
         first - 0.5,
         steps=steps,
-        optimiser=optimiser,
+        optimiser=_nesterov(recipe),
         scale=lambda gradient: regularisers.unit_rms(gradient) * masks[next(clock)],
-        transforms=[regularisers.window(net.size, max(1, steps // recipe.windows))],
+        transforms=[regularisers.window(size, max(1, steps // recipe.windows))],
         operators=[
-            treat(regularisers.blur, recipe.blur),
-            treat(regularisers.denoise, recipe.smooth),
+            masked(regularisers.blur, recipe.blur),
+            masked(regularisers.denoise, recipe.smooth),
             regularisers.box(),
             watch,
         ],
@@ -190,6 +181,20 @@ def _run(net, layer, penalised, first, targets, channels, units, recipe: Recipe,
     )
     curves = Curves(*(torch.stack(one).cpu().numpy() for one in zip(*history, strict=True)))
     return Seen(middle(made.parameters), curves, strip, *(one.cpu().numpy() for one in state()))
+
+
+def _nesterov(recipe: Recipe) -> Callable[[list[Tensor]], torch.optim.Optimizer]:
+    """Gradient steps with Nesterov's momentum, whose rate follows the recipe's schedule."""
+
+    def optimiser(parameters: list[Tensor]) -> torch.optim.Optimizer:
+        moves = torch.optim.SGD(parameters, lr=recipe.rate[0], momentum=recipe.momentum, nesterov=True)
+        steps = itertools.count()
+        moves.register_step_pre_hook(
+            lambda one, *_: one.param_groups[0].update(lr=between(recipe.rate, next(steps), recipe.steps))
+        )
+        return moves
+
+    return optimiser
 
 
 def scales(net: interface.Network, layer: str, penalised: str | None, rows: np.ndarray, images: Tensor) -> tuple:

@@ -103,13 +103,13 @@ def _region(node: fx.Node, windows: dict, start: dict, size: dict) -> tuple[np.n
     return start[node] * look.stride - look.pad, (int(extent[0]), int(extent[1]))
 
 
-def sweep(plan: Plan, image: Tensor, grey: Tensor, channel: int | None = None) -> tuple[Tensor, Tensor, Tensor | None]:
+def sweep(plan: Plan, image: Tensor, grey: Tensor, channel: int | None = None) -> tuple[Tensor, Tensor | None]:
     """All squares of one image. image, grey: network inputs (1, 3, S, S), clean and wholly grey. channel: of the layer
-    to read. Returns the clean scores (1, K), the scores (P, K), and the channel's summed activations (P,) or None."""
+    to read. Returns scores (P, K) and the channel's summed activations (P,) or None."""
     (values, _), tables = clean(plan.network, image, plan.kept | (plan.network.run.keys() - plan.network.reached)), {}
     parts = [slice(first, first + plan.batch) for first in range(0, len(plan.boxes), plan.batch)]
     scores, activity = zip(*(_batch(plan, part, values, tables, grey, channel) for part in parts), strict=True)
-    return values[plan.network.result], torch.cat(scores), None if plan.read is None else torch.cat(activity)
+    return torch.cat(scores), None if plan.read is None else torch.cat(activity)
 
 
 def _batch(plan: Plan, part: slice, values: dict, tables: dict, grey: Tensor, channel: int | None):

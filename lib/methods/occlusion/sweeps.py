@@ -4,10 +4,12 @@ Zeiler & Fergus 2013, section 4.2 and figure 7. They give neither the size nor t
 arguments.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy import special
 from torch import Tensor
 
 from lib.methods.backward import three_rules
@@ -65,30 +67,16 @@ def sweep(
             raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(known)}")
     low = precision == "bfloat16" or (precision == "fast" and torch.cpu._is_amx_tile_supported())
     grey = torch.as_tensor(baseline, dtype=images.dtype, device=images.device).reshape(-1, 1, 1)
-    grey = grey.expand(1, 3, net.size, net.size)
-    found = []
+    grey, found = grey.expand(1, 3, net.size, net.size), []
     with torch.inference_mode(), torch.autocast(images.device.type, torch.bfloat16, enabled=low):
-        batch, pixelwise = (
-            whole_images.batch_size(net, images[:1], byte_budget),
-            whole_images.pixelwise(net, images[:1], grey),
-        )
-        plan = None if method == "plain" else _plan(net, images[:1], pixelwise, boxes, layer, byte_budget, method)
+        covered, used = _covered(net, images[:1], grey, boxes, layer, byte_budget, method)
         for image in images.split(1):
-            score, channel, total = whole_images.clean(net, image, layer)
-            if plan is not None:
-                _, *covered = changed_patches.sweep(plan, net.preprocess(image), net.preprocess(grey), channel)
-            elif pixelwise:  # preprocess once, not once a square
-                ready = net._replace(preprocess=lambda seen: seen)
-                covered = whole_images.sweep(
-                    ready, net.preprocess(image), net.preprocess(grey), boxes, layer, channel, batch
-                )
-            else:
-                covered = whole_images.sweep(net, image, grey, boxes, layer, channel, batch)
-            found.append((score, covered[0][None], channel, total, covered[1]))
-    score, logits, channel, total, activity = zip(*found, strict=True)
-    numbers = (None,) * 3 if layer is None else (np.array(channel), np.array(total), _array(torch.stack(activity)))
-    used = "plain" if plan is None else "incremental"
-    return Sweep(boxes, grid, _array(torch.cat(score)), _array(torch.cat(logits)), *numbers, used)
+            scores, channel, total = whole_images.clean(net, image, layer)  # the strongest map of the clean image
+            logits, activity = covered(image, channel)  # the same, square by square
+            found.append((scores, logits[None], channel, total, activity))
+    scores, logits, channel, total, activity = zip(*found, strict=True)
+    maps = (None,) * 3 if layer is None else (np.array(channel), np.array(total), _array(torch.stack(activity)))
+    return Sweep(boxes, grid, _array(torch.cat(scores)), _array(torch.cat(logits)), *maps, used)
 
 
 def check(net: interface.Network, images: Tensor) -> None:
@@ -108,8 +96,7 @@ def probability(logits: np.ndarray, labels) -> np.ndarray:
     labels, classes = np.asarray(labels), logits.shape[-1]
     if labels.shape != logits.shape[:1] or labels.min() < 0 or labels.max() >= classes:
         raise ValueError(f"labels: got {labels.tolist()}, expected {len(logits)} class indices from 0 to {classes - 1}")
-    shifted = np.exp(logits - logits.max(-1, keepdims=True))
-    return shifted[np.arange(len(labels)), ..., labels] / shifted.sum(-1)
+    return special.softmax(logits, -1)[np.arange(len(labels)), ..., labels]
 
 
 def pixel_map(values: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
@@ -140,6 +127,25 @@ def panels(net: interface.Network, image: Tensor, label: int, window: int, strid
 def _array(values: Tensor) -> np.ndarray:
     values = values.float() if values.dtype == torch.bfloat16 else values
     return values.cpu().numpy()
+
+
+def _covered(net, example, grey, boxes, layer, byte_budget, method) -> tuple[Callable, str]:
+    """(image (1, 3, S, S), channel) -> (scores (P, K), the channel's sums (P,) or None) with every square in turn, and
+    the method by which it is found: 'plain' or 'incremental'."""
+    pixelwise = whole_images.pixelwise(net, example, grey)
+    plan = None if method == "plain" else _plan(net, example, pixelwise, boxes, layer, byte_budget, method)
+    batch = whole_images.batch_size(net, example, byte_budget) if plan is None else plan.batch
+    ready, prepare = net, lambda image: image
+    if pixelwise:  # preprocess once, not once a square
+        ready, prepare = net._replace(preprocess=lambda seen: seen), net.preprocess
+
+    def covered(image: Tensor, channel: int | None) -> tuple[Tensor, Tensor | None]:
+        seen, blank = prepare(image), prepare(grey)
+        if plan is not None:
+            return changed_patches.sweep(plan, seen, blank, channel)
+        return whole_images.sweep(ready, seen, blank, boxes, layer, channel, batch)
+
+    return covered, "plain" if plan is None else "incremental"
 
 
 def _plan(net, image, pixelwise, boxes, layer, byte_budget, method) -> changed_patches.Plan | None:
