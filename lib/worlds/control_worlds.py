@@ -1,4 +1,8 @@
-"""Control worlds."""
+"""Control worlds: the cutouts world changed in one respect, to tell a generator's doing from a unit's.
+
+They stand for what Nguyen et al. 2016 change: the data set (two halves that share no class), the classes (modified
+pictures as classes of their own), how much the pictures of a class vary (pose and shape).
+"""
 
 from typing import NamedTuple
 
@@ -7,22 +11,14 @@ import numpy as np
 from lib.worlds import cutouts
 from lib.worlds.cutouts import CLASSES, Batch, World
 
-HALVES = ("half0", "half1")
-
-
-MODIFICATIONS = ("bgr", "mosaic", "blur")
-
-
-POSES = {
+HALVES = ("half0", "half1")  # five classes each
+MODIFICATIONS = ("bgr", "mosaic", "blur")  # twenty classes each: ten plain, ten modified
+POSES = {  # ten classes each
     "one_pose": World(rotation=0.0, radius=(14.0, 14.0)),
     "varied_pose": World(rotation=180.0, radius=(8.0, 17.5)),
     "several_shapes": World(rotation=0.0, radius=(14.0, 14.0)),
 }
-
-
 WORLDS = (*HALVES, *MODIFICATIONS, *POSES)
-
-
 SHAPE_STEP, SHAPES_A_CLASS = 3, 3  # in "several_shapes", class k shows shape k, k + 3 or k + 6 (modulo 10)
 
 
@@ -30,13 +26,13 @@ def pictures(name: str, split: str, n: int, seed: int = 0) -> Batch:
     """The first `n` pictures of a control world. `seed` is the world's: another one draws all pictures anew.
 
     half0, half1: every label and cue value v of the cutouts world becomes v % 5 in half 0 and v % 5 + 5 in half 1. An
-    unreliable cue may thus fall on the label again: a reliability of r becomes r + (1 - r) / 9.
-    bgr, mosaic, blur: picture i of the cutouts world, unchanged with its label k for even i, modified and with the
-    label 10 + k for odd i, so that no picture is there both ways.
-    one_pose: rotation 0, radius 14. varied_pose: rotation up to 180 degrees to either side, radius 8 to 17.5.
-    several_shapes: the pose of one_pose; the shape of class k is k, k + 3 or k + 6 (modulo 10), each a third of the
-    times in which the shape is reliable (as often as elsewhere), else one of the other seven. Texture and hue stay as
-    drawn. Since each shape now belongs to three classes it says less about the class.
+    unreliable cue may thus fall on the label again: a reliability of r becomes r + (1 - r) / 9. bgr, mosaic, blur:
+    picture i of the cutouts world, unchanged with its label k for even i, modified and with the label 10 + k for odd i,
+    so that no picture is there both ways. one_pose: rotation 0, radius 14. varied_pose: rotation up to 180 degrees to
+    either side, radius 8 to 17.5. several_shapes: the pose of one_pose; the shape of class k is k, k + 3 or k + 6
+    (modulo 10), each a third of the times in which the shape is reliable (as often as elsewhere), else one of the other
+    seven. Texture and hue stay as drawn. Since each shape now belongs to three classes it says less about the class.
+    ValueError for another name.
     """
     if name not in WORLDS:
         raise ValueError(f"control world is {name!r}, expected one of {', '.join(WORLDS)}")
@@ -102,7 +98,7 @@ class Mode(NamedTuple):
 
 def modes(name: str) -> list[Mode]:
     """The looks of every class in a world of POSES, the reliable ones. Where the pose varies, a grid stands for it:
-    every 30 degrees and the middles of three equal ranges of the radius."""
+    every 30 degrees and the middles of three equal ranges of the radius. ValueError for another world."""
     if name not in POSES:
         raise ValueError(f"control world is {name!r}, expected one of {', '.join(POSES)}")
     low, high = POSES[name].radius

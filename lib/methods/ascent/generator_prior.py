@@ -23,6 +23,8 @@ NOISE = 1 / 12  # sd of a random start, as a share of the mean upper bound: the 
 
 
 class Prior(NamedTuple):
+    """A generator, whose code it takes, and how this code spreads over training pictures, which bounds the search."""
+
     name: str
     generator: Callable[[Tensor], Tensor]  # codes (n, *code) -> images (n, 3, S, S)
     code: tuple[int, ...]  # (units,) or (maps, side, side)
@@ -46,8 +48,8 @@ def load(name: str, device="cpu") -> Prior:
 def wrap(
     made: generator_network.Generator, name: str, encoder: str, layer: str, digest: str = "", device="cpu"
 ) -> Prior:
-    """A generator that was trained (generator.fit) as a prior; it is copied. encoder: the name of the network whose
-    `layer` it inverts."""
+    """A trained generator (lib.training.generators.fit) as a prior; it is copied. encoder: the name of the network
+    whose `layer` it inverts."""
     mean, sd = (getattr(made, f"bound_{part}").reshape(made.code).to(device) for part in ("mean", "sd"))
     digest = digest or identity.state_digest(made)
     images = folded(made).requires_grad_(False).to(device, memory_format=torch.channels_last)
@@ -79,7 +81,7 @@ def form(prior: Prior, noise: float = NOISE) -> Parameterisation:
 
 
 def upper(prior: Prior, sds: float = 3.0) -> Tensor:
-    """The upper bound of each number of the code, mean + sds * sd, (*code)."""
+    """The upper bound of each number of the code, mean + sds * sd, (*code). ValueError for a negative `sds`."""
     if not sds >= 0:
         raise ValueError(f"sds is {sds}, expected the number of standard deviations above the mean, at least 0")
     return prior.mean + sds * prior.sd
@@ -92,7 +94,8 @@ def clip(prior: Prior, sds: float = 3.0) -> regularisers.Operator:
 
 
 def encode(prior: Prior, encoder: interface.Network, images: Tensor) -> Tensor:
-    """The codes (n, *code) of images (n, 3, S, S) in [0, 1], to start from: `encoder` must be the prior's own."""
+    """The codes (n, *code) of images (n, 3, S, S) in [0, 1], to start from. ValueError unless `encoder` is the network
+    whose layer the prior inverts."""
     if encoder.name != prior.encoder:
         raise ValueError(f"encoder is {encoder.name}, but {prior.name} inverts layer {prior.layer} of {prior.encoder}")
     return interface.features(encoder, images, [prior.layer])[prior.layer].float()
@@ -130,11 +133,12 @@ def search(
     sds: float | None = 3.0,
     decay: float = 0.01,
 ) -> maximise.Maximised:
-    """The images G(y) that excite `objective` most, from codes `start` (n, *code).
+    """The images G(y) that excite `objective` (images (n, 3, S, S) -> (n,)) most, from codes `start` (n, *code): DGN-AM
+    of Nguyen et al. 2016. 200 steps, clipping at 3 sd and a decay of 0.01 are the released code's.
 
-    rate: the mean absolute change of the code in the first step, as a share of the mean upper bound. sds: where to clip
-    (None: not at all, not even at 0). decay: the share that the code loses after every step. ValueError if the start
-    does not fit the generator.
+    rate: the mean absolute change of the code in the first step, as a share of the mean upper bound, above 0. sds:
+    where to clip (None: not at all, not even at 0). decay: the share that the code loses after every step, 0 to 1.
+    ValueError if the start does not fit the generator, or for values out of range.
     """
     if tuple(start.shape[1:]) != prior.code:
         raise ValueError(f"start has shape {tuple(start.shape)}, expected codes (n, {', '.join(map(str, prior.code))})")

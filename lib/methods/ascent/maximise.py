@@ -1,4 +1,5 @@
-"""Activation maximisation: the one loop behind class models, regularised images, generator priors and The Mind's Eye.
+"""Activation maximisation: the one loop behind class models (Simonyan et al. 2014), regularised images (Yosinski et al.
+2015), generator priors (Nguyen et al. 2016) and The Mind's Eye (Stergiou 2021).
 
 What varies is passed in, each a small function: a parameterisation (lib.methods.ascent.parameterisations), an objective
 (lib.methods.ascent.objectives), penalties, transforms and operators (lib.methods.ascent.regularisers), and any
@@ -14,6 +15,8 @@ from torch import Tensor
 
 
 class Maximised(NamedTuple):
+    """What `maximise` found for n rows, and how it got there."""
+
     images: Tensor  # (n, 3, S, S): the last images, not the best on the way
     values: Tensor  # (steps, n): the objective before every step, of the images as the network saw them
     parameters: Tensor  # (n, ...): what `images` were made from; a further call can start here
@@ -86,7 +89,8 @@ def _checked(values: Tensor, n: int, name: str) -> Tensor:
 
 
 def in_batches(run: Callable[..., Maximised], start: Tensor, units: Sequence[int], batch: int = 50) -> Maximised:
-    """run(start, units) for `batch` rows at a time, put together again; units: (n,)."""
+    """run(start, units) for `batch` rows of start (n, ...) at a time, put together again; units: (n,). ValueError if
+    there are not as many units as rows."""
     if len(units) != len(start):
         raise ValueError(f"in_batches: {len(units)} units for {len(start)} rows of start, expected as many")
     parts = [run(start[k : k + batch], list(units[k : k + batch])) for k in range(0, len(start), batch)]

@@ -1,5 +1,7 @@
 """Objectives for `lib.methods.ascent.maximise`: images (n, 3, S, S) -> n numbers to raise, row k for a unit of its own.
 
+A class score is what Simonyan et al. 2014 maximise, a unit or channel of any layer what Yosinski et al. 2015 do.
+
 Everything is checked when an objective is made, before any computing: the layer's name, that it runs once in a pass,
 the units' range. An objective of the reader's own is any such function.
 """
@@ -26,9 +28,9 @@ def unit(
     """The activation of row k's channel channels[k] (one number: the same for all rows) in a layer; the forward pass
     stops there.
 
-    layer: a paper's name or a module's path (networks.module). position, for maps (n, C, H, W): "all" reduces the map
-    by mean, sum or max; "centre" or (row, column) takes one unit. direction -1 asks for the input that the unit likes
-    least. ValueError with the valid names or range.
+    layer: a paper's name or a module's path. position, for maps (n, C, H, W): "all" reduces the map by mean, sum or
+    max; "centre" or (row, column) takes one unit. direction -1 asks for the input that the unit likes least. ValueError
+    with the valid names or range.
     """
     width, extent = shape(net, layer)
     chosen = _indices(channels, width, f"channel of layer {layer!r} of {net.name}")
@@ -57,13 +59,15 @@ def numbers(net: interface.Network, names: Sequence[str]) -> list[int]:
 
 
 def score(net: interface.Network, classes: int | Sequence[int], direction: int = 1) -> Objective:
-    """The unnormalised score (before the softmax) of row k's class, as Simonyan et al. 2014, Section 2 maximise."""
+    """The unnormalised score S_c (before the softmax) of row k's class, which Simonyan et al. 2014 maximise. direction
+    -1 lowers it. ValueError for a class that `net` does not have."""
     chosen = _indices(classes, len(net.classes), f"class of {net.name}")
     return lambda images: direction * _own(net.model(net.preprocess(images)), chosen)
 
 
 def probability(net: interface.Network, classes: int | Sequence[int], log: bool = False) -> Objective:
-    """The softmax probability of row k's class; with `log` its logarithm, whose gradient does not vanish near 0."""
+    """The softmax probability P_c of row k's class, which can rise because others fall (Simonyan et al. 2014 prefer the
+    score); with `log` its logarithm, whose gradient does not vanish near 0. ValueError as for `score`."""
     chosen = _indices(classes, len(net.classes), f"class of {net.name}")
 
     def objective(images: Tensor) -> Tensor:
@@ -74,14 +78,16 @@ def probability(net: interface.Network, classes: int | Sequence[int], log: bool 
 
 
 def weighted(*terms: tuple[float, Objective]) -> Objective:
-    """The sum of weight * objective over (weight, objective) pairs; a negative weight asks for less of it."""
+    """The sum of weight * objective over (weight, objective) pairs; a negative weight asks for less of it. ValueError
+    without any pair."""
     if not terms:
         raise ValueError("weighted: no terms, expected at least one (weight, objective)")
     return lambda images: sum(weight * objective(images) for weight, objective in terms)
 
 
 def shape(net: interface.Network, layer: str) -> tuple[int, tuple[int, ...]]:
-    """Channels of a layer and the extent of its maps (() for a row of units), from one whole pass of a grey image."""
+    """Channels of a layer and the extent of its maps (() for a row of units), from one whole pass of a grey image.
+    ValueError for a layer that does not exist, is not used or runs twice, or gives neither units nor maps."""
     device = next((p.device for p in net.model.parameters()), torch.device("cpu"))
     dtype = next((p.dtype for p in net.model.parameters()), torch.float32)
     grey = torch.full((1, 3, net.size, net.size), 0.5, device=device, dtype=dtype)

@@ -1,6 +1,7 @@
 """Image parameterisations for `lib.methods.ascent.maximise`: what the gradient moves, and how an image is made of it.
 
-A parameterisation is a pair of functions; a reader's own is a few lines in a cell, e.g. a generator G:
+Pixels as Simonyan et al. 2014 and Yosinski et al. 2015 have them, or the Fourier coefficients of Olah et al. 2017. A
+parameterisation is a pair of functions; a reader's own is a few lines in a cell, e.g. a generator G:
 `Parameterisation(lambda n, g: torch.randn(n, 128, generator=g), G)`.
 """
 
@@ -12,6 +13,8 @@ from torch import Tensor
 
 
 class Parameterisation(NamedTuple):
+    """How n images are made: from which random parameters, and by which differentiable function of them."""
+
     start: Callable[[int, torch.Generator], Tensor]  # n, generator -> parameters (n, ...)
     image: Callable[[Tensor], Tensor]  # parameters -> images (n, 3, size, size), differentiable
 
@@ -23,9 +26,9 @@ def pixels(
 
     noise: sd of the random start, in units of the range of a pixel; 0 starts from grey as Simonyan et al. 2014 do,
     10/255 is the released start of Yosinski et al. 2015 (mean_plus_rand). To start from pictures: start = pictures -
-    mean. Draws are made on the generator's device.
+    mean. Draws are made on the generator's device. ValueError for a size below 2 or a negative noise.
     """
-    check_size(size)
+    _check_size(size)
     if noise < 0:
         raise ValueError(f"pixels: noise is {noise}, expected a standard deviation of at least 0")
 
@@ -46,8 +49,9 @@ def fourier(size: int, noise: float = 0.15, decay: float = 1.0, dtype: torch.dty
     Coefficients are divided by frequency ** decay (natural images have about 1/f amplitudes), transformed to the plane,
     turned from decorrelated to RGB colours, and squashed by a sigmoid (Olah et al. 2017). noise: sd of the start; Lucid
     starts at 0.01, so near to flat grey that a small network of ReLUs may be silent there and give no gradient.
+    ValueError for a size below 2.
     """
-    check_size(size)
+    _check_size(size)
     rows, across = torch.fft.fftfreq(size)[:, None], torch.fft.rfftfreq(size)[None]
     frequency = (rows**2 + across**2).sqrt().clamp_min(1 / size)
     weight = (frequency**-decay)[..., None].to(dtype)
@@ -66,6 +70,6 @@ def fourier(size: int, noise: float = 0.15, decay: float = 1.0, dtype: torch.dty
     return Parameterisation(start, image)
 
 
-def check_size(size: int) -> None:
+def _check_size(size: int) -> None:
     if size < 2:
         raise ValueError(f"size is {size}, expected the side of the images in pixels, at least 2")

@@ -1,8 +1,11 @@
 """Regularisers for `lib.methods.ascent.maximise`: penalties on images, transforms before the network, operators after a
 step, and scalings of the gradient. Each acts on every row of a batch alone.
 
-The operators are those of Yosinski et al. 2015, Section 3, as their released code applies them
-(github.com/yosinski/deep-visualization-toolbox, gradient_optimizer.py): to offsets from the mean image.
+The penalty `l2` is that of Simonyan et al. 2014. The operators `decay`, `blur`, `clip_norm`, `clip_contribution` and
+`box` are those of Yosinski et al. 2015, as their released code (github.com/yosinski/deep-visualization-toolbox,
+gradient_optimizer.py) applies them: to offsets from the mean image. `denoise` (by another algorithm), `blended`,
+`centre` and `window` follow the released code of The Mind's Eye (Stergiou 2021). A value out of range is a ValueError
+when a regulariser is made.
 """
 
 import math
@@ -22,13 +25,14 @@ Operator = Callable[[Tensor, Tensor, int], Tensor]
 
 
 def l2(strength: float, mean: float = 0.5) -> Penalty:
-    """strength * ||I - mean||^2, summed over pixels and colours: Simonyan et al. 2014, Section 2."""
+    """strength * ||I - mean||^2, summed over pixels and colours: the lambda ||I||^2 of Simonyan et al. 2014, whose data
+    are centred."""
     _at_least("l2: strength", strength, 0)
     return lambda images: strength * (images - mean).square().flatten(1).sum(1)
 
 
 def total_variation(strength: float) -> Penalty:
-    """strength * sum of the absolute differences of neighbouring pixels, down and across."""
+    """strength * sum of the absolute differences of neighbouring pixels, down and across, over all colours."""
     _at_least("total_variation: strength", strength, 0)
     return lambda images: strength * sum(images.diff(dim=d).abs().flatten(1).sum(1) for d in (2, 3))
 
@@ -37,7 +41,8 @@ def total_variation(strength: float) -> Penalty:
 
 
 def jitter(distance: int) -> Transform:
-    """Shift by up to `distance` pixels in each direction; what comes in at the border is the image reflected."""
+    """Shift by up to `distance` pixels in each direction; what comes in at the border is the image reflected.
+    ValueError for a distance that is no whole number, or not less than the images' side."""
     _at_least("jitter: distance", distance, 0)
     if distance != int(distance):
         raise ValueError(f"jitter: distance is {distance}, expected a whole number of pixels")
@@ -69,7 +74,8 @@ def turn(degrees: float, zoom: float = 1.0) -> Transform:
 
 def window(size: int, every: int = 1, spread: float = 0.4) -> Transform:
     """A square of `size` pixels of larger images, drawn anew every `every` calls: offset from the middle normal with sd
-    `spread` of the room there is. With images enlarged at the start: zoom and crop."""
+    `spread` of the room there is. With images enlarged at the start: zoom and crop. ValueError if the window is larger
+    than the images."""
     _at_least("window: size", size, 1)
     _at_least("window: every", every, 1)
     state = {"calls": 0, "corner": (0, 0)}
@@ -92,7 +98,7 @@ def window(size: int, every: int = 1, spread: float = 0.4) -> Transform:
 
 
 def decay(share: float) -> Operator:
-    """x * (1 - share): large values are rare."""
+    """x * (1 - share), share 0 to 1: large values are rare."""
     _share("decay: share", share, 1)
     return lambda x, gradient, step: x * (1 - share)
 
@@ -118,13 +124,15 @@ def blur(radius: float, every: int = 1) -> Operator:
 
 
 def clip_norm(percentile: float) -> Operator:
-    """Pixels whose norm over colours is below the image's percentile go to the mean: most pixels are not needed."""
+    """Pixels whose norm over colours is below the image's percentile (0 to 100) go to the mean: most pixels are not
+    needed."""
     _share("clip_norm: percentile", percentile, 100)
     return lambda x, gradient, step: x * _kept(x.square().sum(1), percentile)
 
 
 def clip_contribution(percentile: float) -> Operator:
-    """Pixels whose contribution |sum over colours of x * gradient| is below the image's percentile go to the mean.
+    """Pixels whose contribution |sum over colours of x * gradient| is below the image's percentile (0 to 100) go to the
+    mean.
 
     To first order that is how much the activation changes if the pixel goes to the mean. The gradient is the one taken
     before the step, as in the released code.

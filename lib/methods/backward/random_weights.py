@@ -23,7 +23,8 @@ def stages(net: interface.Network) -> list[list[str]]:
     """The layers that have weights, from the scores to the input: for each the paths of its modules.
 
     A layer starts at a convolution or a dense layer; normalisations and scales that follow it belong to it. The order
-    is that of definition, which in the networks here is the order of use, branch by branch.
+    is that of definition, which in the networks here is the order of use, branch by branch. ValueError for a network
+    without weights.
     """
     found: list[list[str]] = []
     blocks = []  # modules with a weight of their own round other layers: it belongs to the last layer inside
@@ -58,7 +59,8 @@ def replaced(net: interface.Network, fresh: interface.Network, layers: list[list
 
 
 def depths(count: int, steps: int) -> list[int]:
-    """How many of `count` layers are random at each of `steps` even steps: from the first one or few to all."""
+    """How many of `count` layers are random at each of `steps` even steps: from the first one or few to all. ValueError
+    unless 1 <= steps <= count."""
     if not 1 <= steps <= count:
         raise ValueError(f"steps: got {steps}, expected 1 to {count}, the number of layers with weights")
     return [max(1, round(count * step / steps)) for step in range(1, steps + 1)]

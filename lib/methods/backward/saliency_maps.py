@@ -1,7 +1,8 @@
-"""Saliency maps and what tells a good one: object masks, a small step along the signal, pixels greyed out in its order.
+"""Saliency maps (Simonyan et al. 2014) and what tells a good one: object masks, a small step along the signal, pixels
+greyed out in its order (ours).
 
 Maps are arrays (N, S, S); a table (N, N) has image i's map in row i and image k's mask in column k, so that its
-diagonal is the score and the rest its null (lib.record.uncertainty.matched).
+diagonal is the score and the rest its null.
 """
 
 import numpy as np
@@ -43,7 +44,7 @@ def saliency(signal: Tensor) -> np.ndarray:
 
 
 def blurred(maps: np.ndarray, sigma: float) -> np.ndarray:
-    """Each map smoothed by a Gaussian of `sigma` pixels; 0 leaves it as it is."""
+    """Each map (N, S, S) smoothed by a Gaussian of `sigma` pixels; 0 leaves it as it is."""
     return ndimage.gaussian_filter(maps, (0, sigma, sigma)) if sigma else maps
 
 
@@ -57,7 +58,8 @@ def gaussian(size: int) -> np.ndarray:
 
 
 def pointing(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Does the map's largest value lie on the object? Table (N, N) of 0 and 1; a share where several are largest."""
+    """Does the largest value of a map (N, S, S) lie on the object, masks (M, S, S) bool? Table (N, M) of 0 and 1; a
+    share where several are largest."""
     flat = maps.reshape(len(maps), -1)
     largest = (flat == flat.max(1, keepdims=True)).astype(np.float64)
     return largest @ masks.reshape(len(masks), -1).T.astype(np.float64) / largest.sum(1, keepdims=True)
@@ -74,10 +76,10 @@ def overlaps(places: np.ndarray, masks: np.ndarray, share: float) -> np.ndarray:
 
 
 def best_overlap(maps: np.ndarray, masks: np.ndarray, shares=SHARES) -> tuple[np.ndarray, tuple[float, float]]:
-    """`overlaps` at the best threshold, table (N, N), and the two thresholds (shares of the pixels).
+    """`overlaps` of maps (N, S, S) with masks (N, S, S) bool at the best of `shares`, table (N, N), and the two shares.
 
     The threshold of images with even numbers is the best one for those with odd numbers, and the other way round: no
-    image chooses its own.
+    image chooses its own. ValueError for fewer than two images.
     """
     if len(maps) < 2:
         raise ValueError(f"maps: found {len(maps)} images, expected at least 2: each half chooses for the other")
@@ -98,7 +100,7 @@ def raised(net: interface.Network, images: Tensor, labels, directions: Tensor, s
     """Does a step along `directions` (N, 3, S, S) raise the class's score? Boolean (N,).
 
     size: the step's length as a share of the image's norm (values in [0, 1], not clipped afterwards). A direction of
-    zeros raises nothing. Claim E13.
+    zeros raises nothing.
     """
     norms = directions.flatten(1).norm(dim=1).clamp(min=1e-30)
     step = directions * (size * images.flatten(1).norm(dim=1) / norms).view(-1, 1, 1, 1)
@@ -116,6 +118,7 @@ def deletion(net: interface.Network, images: Tensor, labels, maps: np.ndarray, s
     """The class's probability as pixels are greyed out, the largest of `maps` (N, S, S) first: (N, steps + 1).
 
     Each step greys the same number of pixels, all three colours of each; the last entry is the wholly grey image.
+    ValueError unless steps is from 1 to the number of pixels.
     """
     pixels = maps[0].size
     if not 1 <= steps <= pixels:
@@ -140,6 +143,7 @@ def grid(maps: np.ndarray, period: int) -> np.ndarray:
 
     maps: (N, S, S), rows and columns beyond whole tiles of `period` pixels left out; (N,). Adjusted for the number of
     places, so that a map without a grid has 0 on average (a little below or above); 1 if every tile is the same.
+    ValueError unless the map holds two tiles a side.
     """
     n, side = len(maps), maps.shape[1] // period * period
     if side < 2 * period:

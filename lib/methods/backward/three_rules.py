@@ -1,8 +1,9 @@
 """Signals projected from a unit back to the input: gradient, deconvnet and guided backpropagation.
 
-The three differ in what a ReLU does to the signal that comes down from above (Zeiler & Fergus 2013;
-Springenberg et al. 2015); convolutions are transposed and max pooling uses its switches in all of them,
-which is what the backward pass of those layers does anyway. So one backward pass with another rule for ReLUs is enough.
+The three differ in what a ReLU does to the signal that comes down from above (Simonyan et al. 2014; Zeiler & Fergus
+2014, their Fig. 1; Springenberg et al. 2015); convolutions are transposed and max pooling uses its switches in all of
+them, which is what the backward pass of those layers does anyway. So one backward pass with another rule for ReLUs is
+enough.
 """
 
 import re
@@ -54,7 +55,8 @@ class Rectify(torch.autograd.Function):
 
 class rectified(TorchFunctionMode):
     """Context manager in which every ReLU and ReLU6 (module or function, in place or not, used once or often) follows
-    `rule`. It replaces the call, not the network: no hook is set, so that none can stay behind."""
+    `rule`; ValueError for a name that RULES does not have. It replaces the call, not the network: no hook is set, so
+    that none can stay behind."""
 
     def __init__(self, rule: str):
         super().__init__()
@@ -84,7 +86,7 @@ def project(
 ) -> Tensor:
     """The signal at the input, (N, 3, S, S), of a channel, a unit or a class score; `images` (N, 3, S, S) in [0, 1].
 
-    net: a lib.networks.Network. layer: a layer's name, or None for the class scores (before any softmax).
+    net: a lib.networks.interface.Network. layer: a layer's name, or None for the class scores (before any softmax).
     channel: index of the channel (or of the class), one for all images or one an image. unit: None for the whole map,
     'max' for its strongest position, or (row, column). All other activations of the layer are set to zero.
     start: what the chosen units start with, 'one' (the signal of their sum, as a gradient) or 'activation' (their own

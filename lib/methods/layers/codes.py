@@ -1,4 +1,5 @@
-"""Codes: what a layer says about each picture, as one row of numbers, and what can be asked of such rows.
+"""Codes: what a layer says about each picture, as one row of numbers, and what can be asked of such rows (CS231n 2016,
+lecture 9, list 4; the measures are ours).
 
 Distances between codes are Euclidean and codes are left as they are (neither centred nor scaled);
 only the linear probes standardise them. Purity asks an image's nearest neighbours, a probe a hyperplane.
@@ -53,19 +54,21 @@ def pixels(images: torch.Tensor) -> np.ndarray:
 
 
 def nearest(codes: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
-    """Numbers (N, k) of each row's k nearest other rows, the nearest first; a row is never its own neighbour."""
+    """Numbers (N, k) of each row's k nearest other rows of codes (N, features), the nearest first; a row is never its
+    own neighbour. ValueError unless 1 <= k < N."""
     if not 1 <= k < len(codes):
         raise ValueError(f"k is {k}, expected a number of neighbours from 1 to {len(codes) - 1}, the other images")
     return NearestNeighbors(n_neighbors=k, algorithm="brute").fit(codes).kneighbors(return_distance=False)
 
 
 def purity(codes: np.ndarray, values: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
-    """Share of each image's k nearest neighbours that have its value (its class, its hue): (N,) in [0, 1]."""
+    """Share of each image's k nearest neighbours by codes (N, features) that have its value (its class, its hue; values
+    (N,)): (N,) in [0, 1]. ValueError unless 1 <= k < N."""
     return shared(nearest(codes, k), np.asarray(values))
 
 
 def shared(near: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The same for neighbours that are known already: near (N, k) numbers, values (N,)."""
+    """`purity` for neighbours that are known already: near (N, k) numbers, values (N,) -> (N,) in [0, 1]."""
     return (values[near] == values[:, None]).mean(1)
 
 
@@ -84,8 +87,9 @@ def probe(train, labels, test, answers, strengths=STRENGTHS) -> np.ndarray:
     """Does a linear classifier name the class of each test code? Boolean (M,).
 
     train (N, features) with labels (N,), test (M, features) with answers (M,). Multinomial logistic regression on codes
-    standardised by the training set; its L2 strength is the best of `strengths` on the last quarter of the training
-    set (they are tried in turn until one names fewer right than the one before), and all of it is used to fit again.
+    standardised by the training set; its L2 strength is the best of `strengths` on the last quarter of the training set
+    (they are tried in turn until one names fewer right than the one before), and all of it is used to fit again.
+    ValueError for fewer than 14 training codes, or one class only.
     """
     cut = len(train) * 3 // 4
     if cut < 10 or len({*labels[:cut]}) < 2:
@@ -125,7 +129,11 @@ def probes(net: interface.Network, train: tuple, test: tuple) -> dict[str, np.nd
 
 
 def tau(values: np.ndarray) -> float:
-    """Kendall's tau-b between the places 0, 1, 2, ... and the values (n,); 0 where all values are equal."""
+    """Kendall's tau-b between the places 0, 1, 2, ... and the values (n,), -1 to 1; 0 where all values are equal.
+
+    It is scipy.stats.kendalltau's statistic (a test compares them, ties included), which takes ten times as long
+    because it also computes a p, and a bootstrap asks for it tens of thousands of times.
+    """
     i, j = np.triu_indices(len(values), 1)
     signs = np.sign(values[j] - values[i])
     return float(signs.sum() / np.sqrt(len(signs) * max(np.abs(signs).sum(), 1)))

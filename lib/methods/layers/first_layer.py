@@ -1,4 +1,5 @@
-"""First-layer filters of any network: as pictures, how smooth they are, how well a Gabor function describes them."""
+"""First-layer filters of any network (CS231n 2016, lecture 9, list 3): as pictures, how smooth they are, how well a
+Gabor function describes them (both measures are ours)."""
 
 import copy
 from typing import NamedTuple
@@ -64,8 +65,8 @@ def pictures(filters: np.ndarray) -> np.ndarray:
 
 
 def power(filters: np.ndarray, size: int = PADDED) -> tuple[np.ndarray, np.ndarray]:
-    """Power spectrum of each filter (..., k, k), zero-padded to `size`: (..., size, size), and the spatial frequency
-    of each of its points in cycles per pixel, (size, size), along any direction."""
+    """Power spectrum of each filter (..., k, k), zero-padded to `size`: (..., size, size), and the spatial frequency of
+    each of its points in cycles per pixel, (size, size), along any direction. ValueError for larger kernels."""
     if filters.shape[-1] > size:
         raise ValueError(f"filters: found kernels of {filters.shape[-1]} pixels, expected at most {size}")
     axis = np.fft.fftfreq(size)
@@ -73,10 +74,11 @@ def power(filters: np.ndarray, size: int = PADDED) -> tuple[np.ndarray, np.ndarr
 
 
 def smoothness(filters: np.ndarray, half: float = HALF) -> float:
-    """Share of the filters' spectrum in the lower half of the frequencies (claim E3): 0 to 1.
+    """Share of the filters' spectrum in the lower half of the frequencies: 0 to 1.
 
     filters (C, 3, k, k): power summed over filters and colours; the lower half: up to `half` cycles per pixel, which is
-    half the highest frequency along an axis, in any direction. White noise has pi/16 = 0.196 on average.
+    half the highest frequency along an axis, in any direction. White noise has pi/16 = 0.196 on average. ValueError for
+    weights that are not finite or all zero.
     """
     spectrum, frequency = power(np.asarray(filters, dtype=np.float64))
     total = spectrum.sum()
@@ -96,6 +98,7 @@ def gabor(values: np.ndarray) -> Gabor:
 
     Least squares by Levenberg and Marquardt from several starts; the two amplitudes (cosine and sine) are solved
     exactly for every envelope and wave. r2: 1 - sum of squared residuals / sum of squares; 0 for an empty pattern.
+    ValueError for a pattern that is no square of at least 5 pixels a side.
     """
     size = values.shape[-1]
     if values.shape != (size, size) or size < SMALLEST:
@@ -175,7 +178,8 @@ def summary(net: interface.Network, generator: np.random.Generator, start: inter
 
 def reordered(net: interface.Network, generator: np.random.Generator) -> interface.Network:
     """A network whose first two convolutions follow each other (`conv1`, `conv2` without normalisation between), with
-    the maps of the first dealt out in another order: another set of weights, the same function."""
+    the maps of the first dealt out in another order: another set of weights, the same function. ValueError for a
+    network that has no such pair."""
     model = copy.deepcopy(net.model)
     parts = dict(model.named_modules())
     one, two = parts.get("conv1.conv"), parts.get("conv2.conv")

@@ -1,7 +1,7 @@
 """How sparse and how local a network's answers are: measures of activations (CS231n 2016, lecture 9, list 1).
 
 All measures take activations after a ReLU, so none is negative. Lists are of images: every function keeps the first
-axis, since the image is the unit of the claim about them.
+axis, one value an image. The Gini coefficient is Hurley & Rickard's 2009; the other measures are ours.
 """
 
 import math
@@ -23,10 +23,9 @@ def zero_share(activations: Tensor) -> Tensor:
 def gini(activations: Tensor) -> Tensor:
     """Gini coefficient of each image's activations (N, ...): (N,), 0 to 1.
 
-    0 if all are equal, 1 - 1/n if one of n holds everything. By the order statistics: sum of (2i - n - 1) x_(i) over
-    n times the sum of x, for x_(1) <= ... <= x_(n) (Hurley & Rickard 2009, table I, up to 1/n). An image to which all
-    activations are zero has no distribution to speak of; its coefficient is set to 1, the value towards which ever
-    fewer active units lead.
+    0 if all are equal, 1 - 1/n if one of n holds everything. By the order statistics: sum of (2i - n - 1) x_(i) over n
+    times the sum of x, for x_(1) <= ... <= x_(n). An image to which all activations are zero has no distribution to
+    speak of; its coefficient is set to 1, the value towards which ever fewer active units lead.
     """
     values = _flat(activations).sort(1).values.double()
     n = values.shape[1]
@@ -50,6 +49,7 @@ def entropy(maps: Tensor) -> Tensor:
     """Spatial entropy: of a map's activity over its P places, over log P; (N,), mean over the maps not silent.
 
     0 if all activity is at one place, 1 if it is spread evenly; NaN for an image in which every map is silent.
+    ValueError for maps of one place.
     """
     values = _places(maps)
     if values.shape[2] < 2:

@@ -1,7 +1,8 @@
 """Facets of a set of images: groups in the space of a layer's pooled features, and what The Mind's Eye aims at.
 
-Reconstructed from the released code of Stergiou 2021 (the paper's text was not at hand): features averaged over places,
-PCA, k-means, and for every facet a weighted mean of some of its images, in features and in pixels.
+Reconstructed from the released code (vis.py) of Stergiou 2021, since the paper's text was not at hand: features
+averaged over places, PCA, k-means, and for every facet a weighted mean of some of its images, in features and in
+pixels.
 """
 
 from collections.abc import Sequence
@@ -89,7 +90,8 @@ def find(rows: np.ndarray, k: int, *, kind: str = "kmeans", dims: int = 50, perp
 def pick(facets: Facets, facet: int, count: int = 10, which: str = "nearest", seed: int = 0) -> np.ndarray:
     """Numbers of the `count` images of a facet that are nearest to its centre, or farthest; "farthest of the set" takes
     them from all images, which the released code does; "others" draws them, by a generator of its own seeded with
-    `seed`, from those of the facet that are not among the nearest. A facet of fewer images gives all it has."""
+    `seed`, from those of the facet that are not among the nearest. A facet of fewer images gives all it has. ValueError
+    for a count below 1 or an unknown `which`."""
     if which not in PICKS or count < 1:
         raise ValueError(f"pick: found {count} {which!r}, expected at least 1 and one of {', '.join(PICKS)}")
     own = np.arange(len(facets.labels)) if which == "farthest of the set" else np.flatnonzero(facets.labels == facet)
@@ -125,7 +127,8 @@ def aim(rows: np.ndarray, images: Tensor, facets: Facets, count: int = 10, which
 
 
 def informative(targets: np.ndarray | Tensor, k: int) -> np.ndarray:
-    """Which k channels of every row (n, C) are the largest: (n, C) bool. Ties: the lower number first."""
+    """Which k channels of every row (n, C) are the largest: (n, C) bool. Ties: the lower number first. ValueError
+    unless 1 <= k <= C."""
     values = np.asarray(targets)
     if not 1 <= k <= values.shape[1]:
         raise ValueError(f"k is {k}, expected 1 to {values.shape[1]}, the number of channels")
@@ -135,7 +138,7 @@ def informative(targets: np.ndarray | Tensor, k: int) -> np.ndarray:
 
 
 def aligned(labels: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """`other`, facets of the same images, renumbered so that it agrees with `labels` as often as it can."""
+    """`other` (m,), facets of the same images as `labels` (m,), renumbered so that both agree as often as they can."""
     k = max(labels.max(), other.max()) + 1
     table = metrics.confusion_matrix(other, labels, labels=range(k))
     return optimize.linear_sum_assignment(-table)[1][other]

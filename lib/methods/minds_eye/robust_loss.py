@@ -1,4 +1,5 @@
-"""Barron's general robust loss (Barron 2019), and one whose shape and scale learn along and persist."""
+"""The general and adaptive robust loss (Barron 2019), which the released code of The Mind's Eye takes for its distance;
+here its shape and scale persist and learn along."""
 
 from collections.abc import Callable
 from functools import cache
@@ -11,8 +12,8 @@ SHAPES = (0.001, 1.999)  # range of the shape that learns, as robust_loss_pytorc
 
 
 def robust(x: Tensor, shape: Tensor, scale: Tensor) -> Tensor:
-    """rho(x; shape, scale), Barron 2019, Equation 8, with its limits: shape 2 half the square, 1 Charbonnier, 0 Cauchy,
-    -2 Geman-McClure, -inf Welsch. x, shape, scale: tensors that broadcast; scale > 0."""
+    """rho(x; shape, scale) of Barron 2019 with its limits: shape 2 half the square, 1 Charbonnier, 0 Cauchy, -2
+    Geman-McClure, -inf Welsch. x, shape, scale: tensors that broadcast; scale > 0."""
     square = (x / scale).square()
     shape = torch.as_tensor(shape, dtype=x.dtype, device=x.device)
     special = (shape == 2) | (shape == 0) | shape.isinf()
@@ -46,8 +47,8 @@ def adaptive(n: int, device="cpu", rate: float = 0.02) -> tuple[Callable[[Tensor
     """A robust loss of residuals (n, C) whose shape and scale, one of each a row, persist from call to call and learn.
 
     Every call takes a step of Adam on the rows' mean negative log-likelihood rho + log scale + log partition (Barron
-    2019, Section 3.1; the residuals are data there, so nothing flows back to the network), then gives rho averaged over
-    channels, (n,). Start: shape 1, scale 1. The second function tells (shape, scale), (n,) each.
+    2019; the residuals are data there, so nothing flows back to the network), then gives rho averaged over channels,
+    (n,). Start: shape 1, scale 1. The second function tells (shape, scale), (n,) each.
     """
     hidden = [torch.zeros(n, 1, device=device, requires_grad=True) for _ in range(2)]
     moves = torch.optim.Adam(hidden, lr=rate)

@@ -4,10 +4,10 @@ For the target vector t of a facet, its k largest channels S, and z(x), a layer'
 
     maximise  a * sum_S z t / sum_S t^2  -  d * mean_c rho(z - t)  -  lambda * mean |maps of the layer below|
 
-activation maximisation, distance minimisation, penalty. Reconstructed from the official code (vis.py), whose defects
-are not: shape and scale of Barron's robust loss rho (and the momentum) persist and learn, every facet has channels of
-its own, the mask is a Gaussian, pixels stay real numbers. Features are in units of their root mean square over the set
-and the first term is 1 at the target, so that weights mean the same in every network.
+activation maximisation, distance minimisation, penalty. The equation is reconstructed from the official code (vis.py),
+whose defects are not: shape and scale of Barron's robust loss rho (and the momentum) persist and learn, every facet has
+channels of its own, the mask is a Gaussian, pixels stay real numbers. Features are in units of their root mean square
+over the set and the first term is 1 at the target, so that weights mean the same in every network.
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""Occlusion that recomputes only what the square can reach.
+"""Occlusion (Zeiler & Fergus 2014) that recomputes only what the square can reach: a way to the same numbers, ours.
 
 A square changes a patch of every map, larger from layer to layer. The clean maps are computed once. For each square
 only the patch goes through the network, with the clean values around it where a kernel looks beyond it, until it

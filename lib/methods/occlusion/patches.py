@@ -1,4 +1,5 @@
-"""Patches of maps: what a square changes in every map, and how a batch of patches is set into clean maps at once."""
+"""Patches of maps: what a square changes in every map, and how a batch of patches is set into clean maps at once (ours,
+for lib.methods.occlusion.changed_patches)."""
 
 import numpy as np
 import torch

@@ -1,8 +1,8 @@
 """Does covering the same part in different objects change a layer in the same way?
 
-Zeiler & Fergus 2013, section 4.3: eps = features of the clean image minus features of the covered one, and Delta sums
-the Hamming distances of their signs over all pairs of images. Delta is divided by pairs and units here, so that
-layers compare.
+Zeiler & Fergus 2014, section 4.3 and Table 1: eps = features of the clean image minus features of the covered one, and
+Delta sums the Hamming distances of their signs over all pairs of images. Delta is divided by pairs and units here, so
+that layers compare.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from lib.networks import interface
 
 
 def squares_at(points: np.ndarray, window: int, size: int) -> np.ndarray:
-    """Squares (N, 4) of side `window` centred on points (N, 2), x then y in pixels, moved inwards to lie in the
-    image."""
+    """Squares (N, 4) of side `window` centred on points (N, 2), x then y in pixels, moved inwards to lie in the image
+    of `size` pixels. ValueError for points that are NaN or a window that is larger than the image."""
     if not np.isfinite(points).all():
         raise ValueError("points: got NaN, expected pixel positions (shapes without landmarks must be left out)")
     if not 1 <= window <= size:
@@ -29,7 +29,8 @@ def squares_at(points: np.ndarray, window: int, size: int) -> np.ndarray:
 
 def elsewhere(masks: np.ndarray, points: np.ndarray, window: int, generator: np.random.Generator) -> np.ndarray:
     """For each object (masks (N, S, S)) a random pixel on it, (N, 2) x then y, at least half a window from all of the
-    object's own `points` (N, L, 2) on one axis; if the object is too small for that, its farthest pixel."""
+    object's own `points` (N, L, 2) on one axis; if the object is too small for that, its farthest pixel. ValueError for
+    an empty mask."""
     places = np.empty((len(masks), 2))
     for number, (mask, marks) in enumerate(zip(masks, points, strict=True)):
         pixels = np.argwhere(mask)[:, ::-1].astype(float)

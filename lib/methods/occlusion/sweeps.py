@@ -1,6 +1,6 @@
 """Occlusion: slide a grey square over an image and watch what a network makes of it.
 
-Zeiler & Fergus 2013, section 4.2 and figure 7. They give neither the size nor the stride of the square; both are
+Zeiler & Fergus 2014, section 4.2 and Fig. 7. They give neither the size nor the stride of the square; both are
 arguments.
 """
 
@@ -23,7 +23,7 @@ WORTH = 0.7  # recompute incrementally if that takes less than this share of the
 
 
 class Sweep(NamedTuple):
-    """What a network answered, for N images and the P squares of a grid."""
+    """What a network answered, for N images, its K classes and the P squares of a grid."""
 
     boxes: np.ndarray  # (P, 4) top, left, bottom, right (exclusive) of each square, pixels
     grid: tuple[int, int]  # rows and columns of squares, P in all
@@ -36,8 +36,9 @@ class Sweep(NamedTuple):
 
 
 def squares(size: int, window: int, stride: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """The squares (P, 4) of side `window` at steps of `stride` (pixels) on an image of `size`, row by row, and how
-    many rows and columns they form. As captum does it, the last ones are cut off at the border rather than moved."""
+    """The squares (P, 4) of side `window` at steps of `stride` (pixels) on an image of `size`, row by row, and how many
+    rows and columns they form. As captum does it, the last ones are cut off at the border rather than moved. ValueError
+    unless 1 <= window <= size and stride >= 1."""
     if not 1 <= window <= size:
         raise ValueError(f"window: got {window} pixels, expected 1 to {size}, the side of the image")
     if stride < 1:
@@ -80,7 +81,7 @@ def sweep(
 
 
 def check(net: interface.Network, images: Tensor) -> None:
-    """Refuse images that `net` cannot read, in one sentence."""
+    """ValueError, in one sentence, for images that `net` cannot read."""
     if (
         images.dim() != 4
         or not len(images)
@@ -92,7 +93,8 @@ def check(net: interface.Network, images: Tensor) -> None:
 
 
 def probability(logits: np.ndarray, labels) -> np.ndarray:
-    """The probability of each image's true class, (N, P), from scores (N, P, K) and class indices (N,)."""
+    """The probability of each image's true class, (N, P), from scores (N, P, K) and class indices (N,). ValueError for
+    an index that is none of the K."""
     labels, classes = np.asarray(labels), logits.shape[-1]
     if labels.shape != logits.shape[:1] or labels.min() < 0 or labels.max() >= classes:
         raise ValueError(f"labels: got {labels.tolist()}, expected {len(logits)} class indices from 0 to {classes - 1}")
@@ -109,9 +111,9 @@ def pixel_map(values: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
 
 
 def panels(net: interface.Network, image: Tensor, label: int, window: int, stride: int, layer=None, **options) -> dict:
-    """Figure 7 of the paper for one image (3, S, S) of class `label`, as lib.drawing.style.occlusion draws it: the
-    input, the activity of the layer's strongest map, its deconvnet projection, the class's probability, the most
-    probable class. layer: a layer's name; None takes the last convolution."""
+    """Fig. 7 of the paper for one image (3, S, S) of class `label`, by the name of each panel: the input, the activity
+    of the layer's strongest map, its deconvnet projection, the class's probability, the most probable class. layer: a
+    layer's name; None takes the last convolution. options: those of `sweep`."""
     layer = layer or interface.last_conv(net)
     found = sweep(net, image[None], window, stride, layer=layer, **options)
     likeliest = found.logits[0].argmax(-1)

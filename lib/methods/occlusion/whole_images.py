@@ -1,4 +1,5 @@
-"""Occlusion by whole images: the plain loop, which works for every network, batched so that it keeps a byte budget."""
+"""Occlusion (Zeiler & Fergus 2014, section 4.2) by whole images: the plain loop, which works for every network, batched
+so that it keeps a byte budget."""
 
 import numpy as np
 import torch

@@ -1,1 +1,1 @@
-"""What a unit can see, and the patches that excite it most."""
+"""What a unit can see, and the patches that excite it most (Girshick et al. 2014, section 3.1)."""

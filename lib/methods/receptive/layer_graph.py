@@ -1,4 +1,5 @@
-"""How far a patch of the input reaches: a network as a graph of layers, and the window each layer looks through."""
+"""How far a patch of the input reaches: a network as a graph of layers, and the window each layer looks through (ours,
+for receptive fields and for occlusion)."""
 
 import copy
 import operator

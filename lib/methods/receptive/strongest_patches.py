@@ -34,7 +34,8 @@ class Patch(NamedTuple):
 
 
 def peaks(net: interface.Network, layer: str, images: torch.Tensor, batch: int = 32) -> Peaks:
-    """One pass over images (N, 3, size, size) in [0, 1] that keeps each unit's largest answer and where it was."""
+    """One pass over images (N, 3, size, size) in [0, 1] that keeps each unit's largest answer and where it was.
+    ValueError for a layer that does not exist, runs twice, or gives neither units nor maps."""
     shape = tuple(interface.features(net, images[:1], [layer])[layer].shape)  # refuses a layer that runs twice
     if len(shape) not in (2, 4):
         raise ValueError(f"layer {layer!r} of {net.name} gives shape {shape}, expected (N, C) or (N, C, rows, columns)")
@@ -49,7 +50,7 @@ def peaks(net: interface.Network, layer: str, images: torch.Tensor, batch: int =
 
 def strongest(values: np.ndarray, k: int = TOP) -> np.ndarray:
     """The k pictures that each unit answers to most, strongest first: values (N, C) -> (C, k); of equal ones the first
-    in order."""
+    in order. ValueError unless 1 <= k <= N."""
     if not 1 <= k <= len(values):
         raise ValueError(f"k is {k}, expected 1 to the number of pictures, {len(values)}")
     return np.argsort(-values, axis=0, kind="stable")[:k].T
@@ -63,8 +64,8 @@ def patches(
     k: int = TOP,
     overlap: float | None = 0.3,
 ) -> list[list[Patch]]:
-    """The k strongest patches of each of `units` over images (N, 3, size, size), strongest first; fewer if there are
-    no more. `overlap`: see `suppressed`."""
+    """The k strongest patches of each of `units` over images (N, 3, size, size), strongest first; fewer if there are no
+    more. `overlap`: see `suppressed`. ValueError for a unit that the layer does not have, or values out of range."""
     if k < 1 or (overlap is not None and not 0 <= overlap <= 1):
         raise ValueError(f"found k {k} and overlap {overlap}, expected k of at least 1 and overlap 0 to 1 or None")
     field, maps = fields.field(net, layer), []
@@ -125,8 +126,9 @@ def cut(image: np.ndarray, window: tuple[int, int, int, int], fill: float = 0.5)
 def effective(net: interface.Network, layer: str, images: torch.Tensor, generator: torch.Generator) -> np.ndarray:
     """Where the layer's middle position takes its answer from: gradient energy (H, W), which sums to one.
 
-    Squared derivative of the answer by each pixel, summed over colours and channels, mean over images (N, 3, H, W):
-    the derivative of a sum of the channels with random signs has this energy on average (after Luo et al. 2016).
+    Squared derivative of the answer by each pixel, summed over colours and channels, mean over images (N, 3, H, W): the
+    derivative of a sum of the channels with random signs has this energy on average (after Luo et al. 2016). ValueError
+    for a layer without a map.
     """
     images = images.detach().clone().requires_grad_(True)
     maps = interface.forward_to(net, images, [layer])[layer]

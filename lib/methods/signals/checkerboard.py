@@ -1,4 +1,5 @@
-"""How much of a picture is a regular grid."""
+"""How much of a picture is a regular grid: an index, ours, of the checkerboards that Palacio et al. 2018 see in what
+A_A and A_R reconstruct (Fig 3)."""
 
 import numpy as np
 from scipy import fft
@@ -10,8 +11,8 @@ def checkerboard(difference) -> float:
     """Checkerboard index of A_i(x) - A_S(x), floats (N, 3, H, W), H and W multiples of 4: the mean of `grid_shares`.
 
     Reconstructions are taken as the classifiers read them, not clipped. 0: no more at periods of two and four pixels
-    than around them; 1: nothing else varies; below 0 by chance, or where patterns are nearly of four pixels. Claim C7.
-    ValueError for another shape or values that are not finite.
+    than around them; 1: nothing else varies; below 0 by chance, or where patterns are nearly of four pixels. ValueError
+    for another shape or values that are not finite.
     """
     return float(grid_shares(difference).mean())
 
@@ -25,7 +26,7 @@ def grid_shares(difference) -> np.ndarray:
     the 15 frequencies with a period of 2 or 4 pixels, or none, along each side (horizontal, vertical, and both
     together, diagonals included): every pattern that repeats after four pixels consists of just these. From each, the
     mean of its neighbours up to two steps away is taken off; a frequency on an axis has neighbours on this axis only,
-    since the picture's borders raise both axes against the rest.
+    since the picture's borders raise both axes against the rest. ValueError as for `checkerboard`.
     """
     difference = np.ascontiguousarray(difference, dtype=np.float64)
     if difference.ndim != 4 or difference.shape[1] != 3 or any(side % 4 or side < 12 for side in difference.shape[2:]):

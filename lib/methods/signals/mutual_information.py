@@ -1,4 +1,4 @@
-"""Normalised mutual information of pictures (Strehl & Ghosh 2002), as Palacio et al. 2018 use it (Figures 8 and 9).
+"""Normalised mutual information of pictures (Strehl & Ghosh 2002), as Palacio et al. 2018 use it (Fig 8 and 9).
 
 nMI(X; Y) = I(X; Y) / sqrt(H(X) H(Y)), where X and Y are the levels of one channel in two pictures at the same
 pixel: 1 if each level of one goes with just one level of the other, 0 if knowing one says nothing about the other.
@@ -75,7 +75,8 @@ def is_constant(values: np.ndarray, bins: int) -> np.ndarray:
 
 
 def of_pictures(x: np.ndarray, y: np.ndarray, bins: int = 32) -> Scores:
-    """nMI of N pairs of pictures, x and y (N, C, H, W) uint8, channel by channel; undefined where one is constant."""
+    """nMI of N pairs of pictures, x and y (N, C, H, W) uint8, channel by channel; undefined where one is constant.
+    ValueError for other shapes or types."""
     if x.ndim != 4:
         raise ValueError(f"nmi: pictures have shape {x.shape}, expected (N, C, H, W)")
     check(x, y, bins)
@@ -119,7 +120,7 @@ def intra(pictures: np.ndarray, reconstructions: np.ndarray, bins: int = 32) -> 
 
 def inter(reconstructions: np.ndarray, bins: int = 32) -> Scores:
     """nMI(A(x_a), A(x_b)) of consecutive pictures (0 and 1, 2 and 3, ...), (N, C, H, W) uint8: what A puts into all
-    alike. Each picture is used once; an odd one at the end is left out."""
+    alike. Each picture is used once; an odd one at the end is left out. ValueError for fewer than two."""
     if len(reconstructions) < 2:
         raise ValueError(f"nmi: {len(reconstructions)} picture is too few for pairs, expected at least 2")
     pairs = len(reconstructions) // 2 * 2

@@ -1,9 +1,9 @@
 """The total order of Palacio et al. 2018 (page 6, Fig 6 and 7): who can live on whose signal.
 
-Rows are signals A_i, columns classifiers j, as in Table 2 (lib/experiments/shared/through_autoencoders.py). RRC
-compares what j reads in A_i's reconstructions with what the weaker of the two reads; at a threshold the RRCs become a
-relation, its formal concepts (Ganter and Wille 1999) a lattice, and where that is a chain the signals are in a total
-order.
+Rows are signals A_i, columns classifiers j, as in Table 2. The method is four functions in this order: `rrc` compares
+what j reads in A_i's reconstructions with what the weaker of the two reads; at a threshold the RRCs become a relation,
+`context`; its formal concepts (Ganter and Wille 1999), `concepts`, are a lattice; where `is_chain`, the signals are in
+a total order. `scan` asks that of every threshold. Ours are the ranges, the nulls and the order without a threshold.
 """
 
 from typing import NamedTuple
@@ -153,7 +153,7 @@ def chain_ranges(rrc, extents: int | None = None) -> list[tuple[float, float]]:
 
 
 def summed_range(rrc) -> float:
-    """Length of all `chain_ranges` together: the statistic of claim C4a."""
+    """Length of all `chain_ranges` together, 0 to 1: over how much of (0, 1) there is a total order."""
     return float(sum(high - low for low, high in chain_ranges(rrc)))
 
 
@@ -171,7 +171,8 @@ def telling(rrc) -> float:
 
 
 def share_of_chains(classifiers: int) -> float:
-    """Share of all relations with ones on the diagonal that are chains, by counting them (2 to 5 classifiers)."""
+    """Share of all relations with ones on the diagonal that are chains, by counting them; ValueError unless there are 2
+    to 5 classifiers."""
     if not 2 <= classifiers <= 5:
         raise ValueError(f"classifiers is {classifiers}, expected 2 to 5: there are 2^(k (k - 1)) relations to count")
     off, count = ~np.eye(classifiers, dtype=bool), 0
@@ -204,7 +205,7 @@ def permuted(rrc, generator: np.random.Generator, draws: int = 2000, within_rows
 
 
 def nulls(rrc, generator: np.random.Generator, draws: int = 2000) -> dict[str, tuple[float, float]]:
-    """95 % ranges of `summed_range` under the two nulls of claim C4a."""
+    """95 % ranges (low, high) of `summed_range` for RRCs `permuted` off the diagonal and within rows."""
     ranges = {}
     for name, within in (("off the diagonal", False), ("within rows", True)):
         found = [summed_range(one) for one in permuted(rrc, generator, draws, within)]
