@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from bench._timing import Row, interleaved, ratio, spread
 from lib.networks import catalogue, interface, segnet, zoo
-from lib.training import autoencoders, classifiers
+from lib.training import autoencoders, loop
 
 STEPS, REPEATS = 4, 9
 
@@ -21,7 +21,7 @@ def run() -> list[Row]:
 
 
 def _family(family: str) -> Row:
-    precision = classifiers.precision()
+    precision = loop.precision()
     recipe = autoencoders.Recipe(precision=precision, improvement=0.0, epochs=1)
     n = STEPS * recipe.batch
     rng = np.random.default_rng(0)

@@ -108,37 +108,6 @@ def test_a_start_that_does_not_fit_is_refused_before_anything_is_computed():
         generator_prior.search(toy(), untouched, draw(toy()), decay=2.0)
 
 
-def test_bounds_are_read_from_text_and_from_npy(tmp_path):
-    prior, bounds = toy((2, 2, 2)), np.arange(8.0) + 0.5
-    np.savetxt(tmp_path / "range.txt", bounds)
-    np.save(tmp_path / "range.npy", bounds.reshape(2, 2, 2))
-    for name in ("range.txt", "range.npy"):
-        found = generator_prior.read_bounds(tmp_path / name, prior)
-        assert found.shape == (2, 2, 2) and found.flatten().tolist() == bounds.tolist()
-        high = generator_prior.clip(prior, bounds=found)(torch.full((1, 2, 2, 2), 99.0), None, 0)
-        assert torch.equal(high[0], found)
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        ("1 2 3", "holds 3 numbers, expected one for each of the 6 numbers of the code of toy"),
-        ("1 2 3 4 5 -6", "negative or not finite"),
-        ("1 2 3 4 5 nan", "negative or not finite"),
-        ("1 2 three", "is no table of numbers"),
-        ("1 2 3\n4 5", "is no table of numbers"),
-        (None, "bounds file range.txt does not exist"),
-    ],
-)
-def test_a_bounds_file_that_does_not_fit_is_refused_with_its_name(tmp_path, content, sentence):
-    path = tmp_path / "range.txt"
-    if content:
-        path.write_text(content)
-    with pytest.raises((ValueError, FileNotFoundError), match=sentence) as caught:
-        generator_prior.read_bounds(path, toy())
-    assert "range.txt" in str(caught.value)
-
-
 def test_the_encoder_must_be_the_priors_own():
     prior = toy()._replace(encoder="alexnet-0")
     net = zoo.network("alexnet", 1)

@@ -105,28 +105,6 @@ def test_modes_are_the_looks_of_each_class():
     assert np.allclose(sorted({mode.radius for mode in varied}), [9.58333, 12.75, 15.91667])
 
 
-def test_ceilings_agree_with_the_best_reader_of_drawn_cues():
-    assert control_worlds.ceiling("one_pose") == pytest.approx(cutouts.bayes_accuracy(World()))
-    rng, n = np.random.default_rng(0), 40_000
-    for name, few in (("half0", 5), ("several_shapes", 10)):  # by hand: draw labels and cues, name the most likely
-        labels = rng.integers(few, size=n)
-        tables = []
-        for cue, r in zip(cutouts.CUES, (0.8, 0.7, 0.6), strict=True):
-            off = 2 * (1 - r) / 9 if few == 5 else (1 - r) / 9
-            table = np.full((few, few), off) + np.eye(few) * (1 - few * off)
-            if name == "several_shapes" and cue == "shape":
-                table = np.array(
-                    [[0.8 / 3 if (s - k) % 10 in (0, 3, 6) else 0.2 / 7 for s in range(10)] for k in range(10)]
-                )
-            tables.append(table)
-        drawn = [(table[labels].cumsum(1) < rng.random(n)[:, None]).sum(1).clip(max=few - 1) for table in tables]
-        product = np.prod([table[:, values] for table, values in zip(tables, drawn, strict=True)], axis=0)
-        assert (product.argmax(0) == labels).mean() == pytest.approx(control_worlds.ceiling(name), abs=0.01)
-    assert (
-        control_worlds.ceiling("several_shapes") < control_worlds.ceiling("one_pose") < control_worlds.ceiling("half1")
-    )
-
-
 def test_backgrounds_are_the_worlds_without_an_object():
     images = control_worlds.backgrounds("train", 30)
     assert (
@@ -301,7 +279,7 @@ def test_a_tiny_training_ends_and_is_not_repeated(kind, tmp_path, monkeypatch):
     assert ("test" in infos[0]) == (kind in ("detector", "objectness"))
     assert control_networks.network(task[0].name).digest == infos[0]["digest"]
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
-    monkeypatch.setattr(make_controls.classifiers, "fit", None)  # nothing is trained again
+    monkeypatch.setattr(classifiers, "fit", None)  # nothing is trained again
     assert make_controls.group(task, recipe) == infos
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")} == before
     with pytest.raises(TypeError):  # another recipe is another training

@@ -10,6 +10,7 @@ from sklearn import decomposition, manifold
 
 from lib.base import files
 from lib.experiments.n08_codes import measures
+from lib.experiments.n08_codes import mosaic as thumbnails
 from lib.experiments.n08_codes import plots as drawing
 from lib.methods.layers import codes, plane
 from lib.networks import catalogue
@@ -98,7 +99,7 @@ def test_agreement_sees_what_a_drawing_distorts():
 
 def test_thumbnails_take_the_cell_of_their_point_and_never_share_one():
     points = np.random.default_rng(0).normal(size=(300, 2)) * [3, 1]
-    shown, cells = plane.snap(points, 20, 12)
+    shown, cells = thumbnails.snap(points, 20, 12)
     assert len(np.unique(cells, axis=0)) == len(cells) == len(shown) < 300
     assert cells.min(0).tolist()[1] == 0 and cells[:, 0].max() < 12 and cells[:, 1].max() == 19
     scale = np.array([19, 11]) / np.ptp(points, axis=0)
@@ -111,15 +112,15 @@ def test_thumbnails_take_the_cell_of_their_point_and_never_share_one():
 
 def test_of_several_in_a_cell_the_nearest_its_centre_is_shown():
     points = np.array([[0, 0], [10, 10], [5.3, 5.0], [5.1, 5.0], [4.6, 5.0]])
-    shown, cells = plane.snap(points, 11, 11)
+    shown, cells = thumbnails.snap(points, 11, 11)
     assert shown.tolist() == [0, 1, 3] and cells.tolist() == [[10, 0], [0, 10], [5, 5]]
     with pytest.raises(ValueError, match="the grid is 1 x 5 cells"):
-        plane.snap(points, 1, 5)
+        thumbnails.snap(points, 1, 5)
 
 
 def test_a_mosaic_shows_pictures_in_their_cells_with_their_frames():
     images = np.stack([np.full((64, 64, 3), 90), np.full((64, 64, 3), 180)]).astype(np.uint8)
-    canvas = plane.mosaic(images, np.array([[0, 1], [2, 0]]), (2, 3), drawing.bytes_of(["#ff0000", "#0000ff"]), 20)
+    canvas = thumbnails.mosaic(images, np.array([[0, 1], [2, 0]]), (2, 3), drawing.bytes_of(["#ff0000", "#0000ff"]), 20)
     assert canvas.shape == (60, 40, 3)
     assert canvas[10, 30].tolist() == [90] * 3 and canvas[50, 10].tolist() == [180] * 3
     assert canvas[2, 30].tolist() == [255, 0, 0] and canvas[42, 10].tolist() == [0, 0, 255]

@@ -234,14 +234,6 @@ def test_check_names_every_way_in_which_they_can_part(run, spoil, sentence):
     assert any(sentence in problem for problem in figures.check("smoke"))
 
 
-def test_prune_drops_what_a_notebook_no_longer_makes(run):
-    save(run, "09_line")
-    save(run, "09_old")
-    assert figures.prune("09_occlusion", "smoke", ["09_line"]) == ["09_old"]
-    assert not list((paths.figures() / "smoke").glob("09_old*")) and figures.check("smoke") == []
-    assert list(ledger.read("09_occlusion", "smoke")["figures"]) == ["09_line"]
-
-
 def test_every_committed_figure_has_its_row_and_every_row_its_figure():
     for place in (paths.ROOT / "figures").glob("*"):
         assert figures.check(place.name) == []

@@ -127,9 +127,13 @@ def test_pointing_by_hand():
     assert saliency_maps.pointing(maps, masks).tolist() == [[1, 0], [0, 0.5]]  # two largest values, one on the object
 
 
+def places(maps):
+    return saliency_maps.ranks(maps.reshape(len(maps), -1))
+
+
 def test_overlaps_equal_scikit_learns_jaccard(maps):
     values, masks = maps
-    found = saliency_maps.overlaps(values, masks, 0.25)
+    found = saliency_maps.overlaps(places(values), masks, 0.25)
     for i in range(6):
         kept = values[i] >= np.sort(values[i].ravel())[-16]
         for k in range(6):
@@ -140,12 +144,12 @@ def test_the_best_threshold_comes_from_the_other_half(maps):
     values, _ = maps
     masks = np.zeros((6, 8, 8), bool)
     for i in range(6):  # even images: an object of 8 pixels, odd ones: of 32, found perfectly at 1/8 and at 1/2
-        masks[i] = saliency_maps.ranks(values[i].reshape(1, -1)).reshape(8, 8) < (8 if i % 2 == 0 else 32)
+        masks[i] = places(values[i : i + 1]).reshape(8, 8) < (8 if i % 2 == 0 else 32)
     table, chosen = saliency_maps.best_overlap(values, masks, (0.125, 0.5))
     assert chosen == (0.5, 0.125)  # for the even images, for the odd ones
     assert np.diagonal(table).tolist() == [0.25] * 6
-    np.testing.assert_array_equal(table[0], saliency_maps.overlaps(values, masks, 0.5)[0])
-    np.testing.assert_array_equal(table[1], saliency_maps.overlaps(values, masks, 0.125)[1])
+    np.testing.assert_array_equal(table[0], saliency_maps.overlaps(places(values), masks, 0.5)[0])
+    np.testing.assert_array_equal(table[1], saliency_maps.overlaps(places(values), masks, 0.125)[1])
     same = np.repeat(masks[:1], 6, 0)
     perfect, chosen = saliency_maps.best_overlap(same.astype(float), same, (0.125, 0.5))
     assert chosen == (0.125, 0.125) and np.all(perfect == 1)

@@ -35,22 +35,6 @@ def test_the_original_decoder_mirrors_it_and_ends_in_a_linear_1x1_convolution(or
     assert ours[-1] == (3, 64, 1, 1) and list(original[1].children())[-1] is original[1].final
 
 
-def test_a_vgg16_can_be_transplanted_into_the_original_encoder_only():
-    torch.manual_seed(0)
-    features = torchvision.models.vgg16_bn().features
-    for part in features.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            part.running_mean.normal_(), part.running_var.uniform_(0.5, 2)
-    encoder = segnet.Encoder(segnet.ORIGINAL)
-    segnet.transplant_vgg16(encoder, features)
-    x = torch.randn(1, 3, 64, 64)
-    with torch.inference_mode():
-        code, places = encoder.eval()(x)
-        assert torch.allclose(code, features.eval()(x), atol=1e-5) and len(places) == 5
-    with pytest.raises(ValueError, match="expected an encoder of segnet.ORIGINAL"):
-        segnet.transplant_vgg16(segnet.Encoder(segnet.SMALL), features)
-
-
 def test_the_original_reconstructs_256_pixels():
     made = segnet.build(segnet.ORIGINAL)
     assert segnet.reconstruct(made, torch.rand(1, 3, 256, 256)).shape == (1, 3, 256, 256)

@@ -13,7 +13,7 @@ from lib.networks import interface, segnet, trained_autoencoders, zoo
 from lib.running.run import Run
 from lib.training import autoencoders, classifiers
 from lib.training import make_autoencoders as jobs
-from lib.worlds import cutouts
+from lib.worlds import cutouts, streams
 
 FAMILIES = ("lenet", "alexnet")
 SHAPE = segnet.Shape((4, 6), (1, 1))
@@ -141,12 +141,12 @@ def test_loaded_autoencoders_are_frozen():
 
 
 def test_the_stream_never_repeats_and_the_small_set_is_seen_equally_often():
-    first, second = jobs.stream(0, 1_000), jobs.stream(1, 1_000)
+    first, second = streams.diverse(0, 1_000), streams.diverse(1, 1_000)
     assert first.shape == (1_000, 64, 64, 3) and len(np.unique(first.reshape(1_000, -1), axis=0)) == 1_000
     assert not (first[:500] == second[:500]).all((1, 2, 3)).any()
-    assert np.array_equal(jobs.stream(1, 1_000)[:10], second[:10])
+    assert np.array_equal(streams.diverse(1, 1_000)[:10], second[:10])
     few = np.arange(7 * 12, dtype=np.uint8).reshape(7, 2, 2, 3)
-    seen = np.concatenate([jobs.small(epoch, 5, few) for epoch in range(7)])[:, 0, 0, 0] // 12
+    seen = np.concatenate([streams.repeated(epoch, 5, few) for epoch in range(7)])[:, 0, 0, 0] // 12
     assert (
         np.bincount(seen).tolist() == [5] * 7
         and sorted(seen[:7]) == list(range(7))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lib.networks import interface, segnet, zoo
-from lib.training import autoencoders, classifiers
+from lib.training import autoencoders, loop
 
 SHAPE = segnet.Shape((4, 6), (1, 1))
 RECIPE = autoencoders.Recipe(epoch=32, validation=16, batch=16, warmup=1, epochs=2)
@@ -207,4 +207,4 @@ def test_checkpoints_are_verified(parts, tmp_path):
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(ValueError, match="damaged"):
-        classifiers.load_checkpoint(path)
+        loop.load_checkpoint(path)

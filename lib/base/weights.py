@@ -35,16 +35,24 @@ def _rounded(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
+def _formed(state: dict[str, Tensor], half: bool, whole: bool) -> dict[str, Tensor]:
+    if whole:
+        return _rounded(state)
+    return {key: _halved(key, value) for key, value in state.items()} if half else state
+
+
+def as_stored(state: dict[str, Tensor], half: bool = True, whole: bool = False) -> dict[str, Tensor]:
+    """What `load` gives back of a `state` that `save` stores in this form: rounded, in single precision."""
+    return _single(_formed(state, half, whole))
+
+
 def save(name: str, state: dict[str, Tensor], info: dict, half: bool = True, whole: bool = False) -> dict:
     """Write `state` (name -> tensor) as data/weights/<name>.safetensors and `info` beside it; returns the stored info.
 
     With `half`, all floating-point tensors but batch-normalisation statistics are stored in half precision; with
     `whole`, those of two and more dimensions as whole numbers in eight bits, with a scale for each of their rows.
     """
-    if whole:
-        state = _rounded(state)
-    elif half:
-        state = {key: _halved(key, value) for key, value in state.items()}
+    state = _formed(state, half, whole)
     content = _save({key: value.detach().contiguous().cpu() for key, value in state.items()})
     form = {"half": half and not whole} | ({"whole": True} if whole else {})
     info = info | {"name": name, "digest": files.sha256(content), "bytes": len(content)} | form

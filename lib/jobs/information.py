@@ -1,9 +1,8 @@
 """Mutual information of pictures and reconstructions, of every autoencoder (notebook 04)."""
 
 from lib.experiments.n04_information import counted
-from lib.networks import zoo
+from lib.networks import trained_autoencoders, zoo
 from lib.running import job
-from lib.training import make_autoencoders as training
 from lib.worlds import cutouts
 
 
@@ -12,7 +11,7 @@ def compute(chosen: dict) -> None:
     families, seeds, bins = zoo.chosen(chosen["families"]), chosen["seeds"], counted.both(chosen["bins"])
     pictures = {n: cutouts.batch(cutouts.World(), "test", chosen[n]) for n in ("n_test", "n_growth")}
     counted.collect(families, seeds, pictures["n_test"], bins, chosen["n_adjusted"])
-    for epoch in training.KEPT:
+    for epoch in trained_autoencoders.KEPT:
         counted.collect(families, seeds, pictures["n_growth"], bins[:1], 2, epoch=epoch)
     counted.collect(families, counted.bold(families, seeds), pictures["n_growth"], bins[:1], 2, how="fast")
 

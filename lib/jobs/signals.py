@@ -3,7 +3,6 @@
 from lib.experiments.shared import through_autoencoders as signals
 from lib.networks import trained_autoencoders, zoo
 from lib.running import job
-from lib.training import make_autoencoders
 from lib.worlds import cutouts
 
 
@@ -20,7 +19,7 @@ def compute(chosen: dict) -> None:
         for family in families:
             signals.answers(signals.tuned(family, seed), nets[seed], pictures["n_test"])
             signals.answers(signals.tuned(family, seed), others, pictures["n_across"])
-            for epoch in (0, *make_autoencoders.KEPT):
+            for epoch in (0, *trained_autoencoders.KEPT):
                 signals.answers(signals.tuned(family, seed, epoch=epoch), nets[seed], pictures["n_growth"])
 
 

@@ -129,20 +129,6 @@ def restore(images: Tensor) -> Tensor:
     return images * 0.25 + 0.5
 
 
-def transplant_vgg16(encoder: Encoder, features: nn.Module) -> None:
-    """Copy the convolutions and normalisations of torchvision's vgg16_bn().features into an ORIGINAL encoder."""
-    ours = [part for part in encoder.modules() if isinstance(part, nn.Conv2d | nn.BatchNorm2d)]
-    theirs = [part for part in features.modules() if isinstance(part, nn.Conv2d | nn.BatchNorm2d)]
-    shapes = [[tuple(part.weight.shape) for part in parts] for parts in (ours, theirs)]
-    if shapes[0] != shapes[1]:
-        raise ValueError(
-            f"transplant_vgg16: the encoder has {len(ours)} layers from {shapes[0][0]} to {shapes[0][-1]}, VGG16-BN "
-            f"has {len(theirs)} from {shapes[1][0]} to {shapes[1][-1]}; expected an encoder of segnet.ORIGINAL"
-        )
-    for mine, other in zip(ours, theirs, strict=True):
-        mine.load_state_dict(other.state_dict())
-
-
 def reconstruct(autoencoder: Autoencoder, images: Tensor, batch: int = 32) -> Tensor:
     """Reconstructions of float RGB pictures (N, 3, H, W) in [0, 1]: RGB of the same shape, not clipped; no gradients.
 

@@ -13,6 +13,9 @@ from lib.base import weights
 from lib.base.identity import state_digest
 from lib.networks import segnet
 
+KEPT = (2, 6, 20)  # epochs of tuning whose states are kept, however soon the rule ends it
+SIMPLE = "resnet"  # the family of the paper's supplementary table 1: what else than the decoder may be tuned
+
 
 def autoencoder(name: str = "pretrained", shape: segnet.Shape | None = None, device: str = "cpu") -> segnet.Autoencoder:
     """The committed autoencoder `name`, ready to reconstruct.

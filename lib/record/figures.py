@@ -216,17 +216,6 @@ def _drop(name: str, place: Path) -> None:
         (place / f"{name}.{kind}").unlink(missing_ok=True)
 
 
-def prune(notebook: str, profile: str, keep) -> list[str]:
-    """Drop the rows and files of a notebook's figures that are not in `keep`; the names dropped."""
-    book = ledger.read(notebook, profile)
-    gone = [name for name in book["figures"] if name not in set(keep)]
-    for name in gone:
-        _drop(name, folder(profile, book["figures"].pop(name)["published"]))
-    if gone:
-        files.write_json(ledger.path_of(notebook, profile), book)
-    return gone
-
-
 def check(profile: str) -> list[str]:
     """What is wrong with a profile's published figures, a sentence each: files, sidecars and rows that do not match."""
     place, problems = folder(profile), []

@@ -64,15 +64,6 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Estimate:
     return Estimate(successes / n, float(interval.low), float(interval.high), int(n))
 
 
-def newcombe(successes: int, n: int, others: int, m: int, level: float = 0.95) -> Estimate:
-    """Difference of two shares of different units, successes/n - others/m (Newcombe 1998, hybrid score, method 10)."""
-    one, two = wilson(successes, n, level), wilson(others, m, level)
-    value = one.value - two.value
-    low = value - np.hypot(one.value - one.low, two.high - two.value)
-    high = value + np.hypot(one.high - one.value, two.value - two.low)
-    return Estimate(value, float(low), float(high), min(n, m))
-
-
 def per_cluster(values, clusters=None) -> tuple[np.ndarray, np.ndarray]:
     """Sum and count of `values` (n,) in each cluster (n labels; each value its own cluster by default)."""
     values = np.asarray(values, dtype=np.float64)
@@ -134,23 +125,6 @@ def bootstrap_shares(values, statistic, *, generator, draws: int = 2000, level: 
     return Estimate(value, float(min(low, value)), float(max(high, value)), n)
 
 
-def sign_flip(differences, *, generator, clusters=None, draws: int = 4999) -> Null:
-    """Null of a mean paired difference: the sign of every unit's is a coin toss (all possible ones if few units)."""
-    sums, counts = per_cluster(differences, clusters)
-    result = scipy_stats.permutation_test(
-        (sums, -sums),
-        lambda one, two, axis: (one - two).sum(axis) / (2 * counts.sum()),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=draws,
-        batch=max(1, 4_000_000 // sums.size),
-        alternative="greater",
-        rng=generator,
-    )
-    low, high = np.quantile(result.null_distribution, [0.025, 0.975])
-    return Null(float(low), float(high), float(result.pvalue))
-
-
 def matched(scores) -> np.ndarray:
     """Each unit's own score minus its mean score with everybody else's partner: (n, n) -> (n,).
 
@@ -161,17 +135,6 @@ def matched(scores) -> np.ndarray:
         raise ValueError(f"scores: expected a square table of at least 2 x 2, found shape {scores.shape}")
     own = np.diagonal(scores)
     return own - (scores.sum(1) - own) / (len(scores) - 1)
-
-
-def matched_null(scores, *, generator, draws: int = 2000) -> Null:
-    """Null of the mean of `matched(scores)`: the partners are dealt to the units at random."""
-    value, scores = matched(scores).mean(), np.asarray(scores, dtype=np.float64)
-    n = len(scores)
-    total, rows = scores.sum(), np.arange(n)
-    dealt = np.array([scores[rows, generator.permutation(n)].sum() for _ in range(draws)])
-    null = (dealt - (total - dealt) / (n - 1)) / n
-    low, high = np.quantile(null, [0.025, 0.975])
-    return Null(float(low), float(high), float((1 + (null >= value - 1e-12).sum()) / (1 + draws)))
 
 
 def pooled(tables, members) -> tuple[np.ndarray, np.ndarray]:

@@ -2,16 +2,13 @@
 
 Palacio et al. 2018, Section 3.1: A_S learns to reproduce its input (mean squared error). Then the classifier's
 cross-entropy on the reconstructions is carried back through the classifier into the decoder; the classifier and the
-encoder stay as they are, and no pixel is compared any more. Both loops run on Lightning Fabric, exact to the bit on one
-thread, and resume where they were killed.
+encoder stay as they are, and no pixel is compared any more: `tuning_step`.
 
 Length of tuning: it ends when the best validation loss has improved by less than 1 % (relative) over the last three
 epochs, or after 40 epochs; the state with the lowest validation loss is kept. The rule never sees another classifier.
 """
 
-import logging
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -21,11 +18,10 @@ import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from lib.networks.interface import Network, to_tensor
 from lib.networks.segnet import Autoencoder
-from lib.training import classifiers
+from lib.training import classifiers, loop
 
 BATCH = 32  # pictures at a time in evaluation: more are slower, since they leave the processor's cache
 PARTS = ("decoder", "encoder", "both")  # which half a classifier's gradient changes
@@ -82,15 +78,20 @@ def pretrain(
     """
     both = nn.ModuleDict({"encoder": autoencoder.encoder, "decoder": autoencoder.decoder})
 
-    def loss(x: Tensor, _) -> Tensor:
-        x = autoencoder.preprocess(x)
-        return F.mse_loss(autoencoder.decoder(*autoencoder.encoder(x)).float(), x)
+    def step(x: Tensor, _, fabric: Fabric, optimizer: torch.optim.Optimizer) -> Tensor:
+        with fabric.autocast():
+            x = autoencoder.preprocess(x)
+            loss = F.mse_loss(autoencoder.decoder(*autoencoder.encoder(x)).float(), x)
+        optimizer.zero_grad()
+        fabric.backward(loss)
+        optimizer.step()
+        return loss
 
     def measure() -> dict[str, float]:
         both.eval()
         return {name: _error(autoencoder, pictures) for name, pictures in validation.items()}
 
-    return descend(both, both.train, loss, lambda e: (data(e), None), recipe, measure, best="", **options)
+    return descend(both, step, lambda epoch: (data(epoch),), recipe, measure, best="", **options)
 
 
 @torch.inference_mode()
@@ -100,6 +101,29 @@ def _error(autoencoder: Autoencoder, pictures: np.ndarray) -> float:
         x = autoencoder.preprocess(to_tensor(pictures[start : start + BATCH]).to(device))
         total += F.mse_loss(autoencoder.decoder(*autoencoder.encoder(x)), x, reduction="sum").item()
     return total / pictures.size
+
+
+def tuning_step(
+    autoencoder: Autoencoder,
+    network: Network,
+    images: Tensor,
+    labels: Tensor,
+    fabric: Fabric,
+    optimizer: torch.optim.Optimizer,
+) -> Tensor:
+    """The method of Palacio et al. 2018: one step towards what a frozen classifier reads best; returns the loss (nats).
+
+    images: (N, 3, H, W), RGB in [0, 1]; labels: (N,). What moves are the parameters of `optimizer`, the decoder's.
+    """
+    with fabric.autocast():
+        code = autoencoder.encoder(autoencoder.preprocess(images))
+        rebuilt = autoencoder.restore(autoencoder.decoder(*code).float())
+        scores = network.model(network.preprocess(rebuilt))
+        loss = F.cross_entropy(scores, labels)
+    optimizer.zero_grad()
+    fabric.backward(loss)
+    optimizer.step()
+    return loss
 
 
 def tune(
@@ -123,29 +147,29 @@ def tune(
     for half in halves.values():
         half.eval().requires_grad_(half in tuned.values())  # what is frozen keeps its statistics as well
 
-    def scores(x: Tensor) -> Tensor:
-        with torch.set_grad_enabled("encoder" in tuned and torch.is_grad_enabled()):
-            code = autoencoder.encoder(autoencoder.preprocess(x))
-        return network.model(network.preprocess(autoencoder.restore(autoencoder.decoder(*code).float())))
+    def step(*batch) -> Tensor:
+        return tuning_step(autoencoder, network, *batch)
 
     def measure() -> dict[str, float]:
         tuned.eval()
-        return dict(zip(("validation_loss", "validation_accuracy"), _answers(scores, *validation), strict=True))
+        return _read(autoencoder, network, *validation)
 
-    return descend(
-        tuned, tuned.train, lambda x, y: F.cross_entropy(scores(x), y), data, recipe, measure, network.model, **options
-    )
+    frozen = nn.ModuleList([network.model, *halves.values()])
+    return descend(tuned, step, data, recipe, measure, frozen, **options)
 
 
 @torch.inference_mode()
-def _answers(scores, pictures: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    loss, right = 0.0, 0
+def _read(autoencoder: Autoencoder, network: Network, pictures: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Mean cross-entropy (nats) and accuracy (0 to 1) of the classifier on reconstructions, in single precision."""
+    loss, right, device = 0.0, 0, autoencoder.decoder.final.weight.device
     for start in range(0, len(pictures), BATCH):
-        answers = scores(to_tensor(pictures[start : start + BATCH])).cpu()
+        x = to_tensor(pictures[start : start + BATCH]).to(device)
+        rebuilt = autoencoder.restore(autoencoder.decoder(*autoencoder.encoder(autoencoder.preprocess(x))))
+        scores = network.model(network.preprocess(rebuilt)).cpu()
         y = torch.from_numpy(labels[start : start + BATCH])
-        loss += F.cross_entropy(answers, y, reduction="sum").item()
-        right += (answers.argmax(1) == y).sum().item()
-    return loss / len(labels), right / len(labels)
+        loss += F.cross_entropy(scores, y, reduction="sum").item()
+        right += (scores.argmax(1) == y).sum().item()
+    return {"validation_loss": loss / len(labels), "validation_accuracy": right / len(labels)}
 
 
 def finished(losses: list[float], recipe: Recipe) -> bool:
@@ -159,9 +183,8 @@ def finished(losses: list[float], recipe: Recipe) -> bool:
 
 def descend(
     model: nn.ModuleDict,
-    ready: Callable[[], object],
-    loss: Callable[[Tensor, Tensor | None], Tensor],
-    data: Callable[[int], tuple[np.ndarray, np.ndarray | None]],
+    step: Callable[[Tensor, Tensor | None, Fabric, torch.optim.Optimizer], Tensor],
+    data: Callable[[int], tuple[np.ndarray, ...]],
     recipe: Recipe,
     measure: Callable[[], dict[str, float]],
     frozen: nn.Module | None = None,
@@ -172,72 +195,43 @@ def descend(
     device: str = "cpu",
     progress: bool = False,
 ) -> tuple[dict[str, Tensor], dict]:
-    """Descend `loss` on the parameters of `model` until `finished`; returns a state dict and the history.
+    """Train `model` (changed in place) until `finished`; returns a state dict and the history.
 
-    ready: called before every epoch (training mode). measure: called after it. frozen: a part that only has to be on
-    the same device. best: the measure whose lowest value chooses the state; "" keeps the last. keep: epochs (1 is the
-    first) whose states are returned as history["kept"] {epoch: state}; history["epochs"] and ["steps"] say when the
-    rule ended it. checkpoint: file to resume from, written after every epoch. FloatingPointError names the step at
-    which the loss was no longer finite.
+    step: augmented pictures, their labels (None where `data` gives none), Fabric and optimiser -> the loss it stepped
+    down. measure: called after every epoch. frozen: a part that only has to be on the same device. best: the measure
+    whose lowest value chooses the state; "" keeps the last. keep: epochs (1 is the first) whose states are returned as
+    history["kept"] {epoch: state}; history["epochs"] and ["steps"] say when the rule ended it. checkpoint: file to
+    resume from, written after every epoch. FloatingPointError names the step at which the loss was no longer finite.
     """
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    kind, _, number = device.partition(":")
-    fabric = Fabric(accelerator=kind, devices=[int(number)] if number else 1, precision=recipe.precision)
+    fabric = loop.fabric(device, recipe.precision)
     optimizer = torch.optim.AdamW(model.parameters(), recipe.rate, weight_decay=0.0)
-    model.to(fabric.device), frozen and frozen.to(fabric.device)
+    model.to(fabric.device)
+    if frozen is not None:
+        frozen.to(fabric.device)
     optimizer = fabric.setup_optimizers(optimizer)
-    generator = torch.Generator().manual_seed(recipe.seed)
-    state, history, chosen = (
-        {"epoch": 0, "step": 0, "ended": False},
-        {"train_loss": [], "kept": {}},
-        classifiers.copied(model),
-    )
-    if checkpoint and checkpoint.exists():
-        saved = classifiers.load_checkpoint(checkpoint)
-        if saved["recipe"] != str(recipe):
-            raise ValueError(
-                f"checkpoint {checkpoint.name} was made by another recipe ({saved['recipe']}); "
-                "delete it or use that recipe"
-            )
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        generator.set_state(saved["generator"])
-        state, history, chosen = saved["state"], saved["history"], saved["chosen"]
 
-    while not state["ended"] or state["epoch"] < recipe.beyond:
-        ready()
-        images, labels = data(state["epoch"])
-        title, often = f"epoch {state['epoch'] + 1}/{recipe.epochs}", 0.5 if sys.stderr.isatty() else 20
-        order, losses = torch.randperm(len(images), generator=generator), []
-        rows = order[: len(order) // recipe.batch * recipe.batch or len(order)].split(recipe.batch)
-        for row in tqdm(rows, desc=title, disable=not progress, leave=False, mininterval=often):
-            x = augment(to_tensor(images[row.numpy()]).to(fabric.device), recipe, generator)
-            y = None if labels is None else torch.from_numpy(labels[row.numpy()]).to(fabric.device)
-            for group in optimizer.param_groups:
-                group["lr"] = _rate(state["step"], recipe)
-            with fabric.autocast():
-                value = loss(x.contiguous(memory_format=torch.channels_last), y)
-            losses.append(value.item())
-            classifiers.finite("training", losses[-1], state | {"rate": _rate(state["step"], recipe)}, checkpoint)
-            optimizer.zero_grad()
-            fabric.backward(value)
-            optimizer.step()
-            state["step"] += 1
-        state["epoch"] += 1
-        for name, number in ({"train_loss": float(np.mean(losses))} | measure()).items():
-            history.setdefault(name, []).append(number)
-            classifiers.finite(name, number, state | {"rate": _rate(state["step"], recipe)}, checkpoint)
+    def stepped(batch: list[np.ndarray], generator: torch.Generator, _) -> dict[str, float]:
+        x = augment(to_tensor(batch[0]).to(fabric.device), recipe, generator)
+        y = torch.from_numpy(batch[1]).to(fabric.device) if len(batch) > 1 else None
+        return {"train_loss": step(x.contiguous(memory_format=torch.channels_last), y, fabric, optimizer).item()}
+
+    def rule(course: loop.Course) -> bool:
+        state, judged = course.state, course.history[best or "train_loss"]
         if not state["ended"]:
-            chosen = classifiers.copied(model) if not best or history[best][-1] <= min(history[best]) else chosen
-            history |= {"epochs": state["epoch"], "steps": state["step"]}
-            state["ended"] = finished(history[best or "train_loss"], recipe)
+            if not best or judged[-1] <= min(judged):
+                course.kept["best"] = loop.copied(model)
+            state |= {"epochs": state["epoch"], "steps": state["step"], "ended": finished(judged, recipe)}
         if state["epoch"] in keep:
-            history["kept"][state["epoch"]] = classifiers.copied(model)
-        if checkpoint:
-            content = {"model": classifiers.copied(model), "optimizer": optimizer.state_dict(), "chosen": chosen}
-            content |= {"generator": generator.get_state(), "state": state, "history": history, "recipe": str(recipe)}
-            classifiers.save_checkpoint(checkpoint, content)
-    return chosen, history
+            course.kept[state["epoch"]] = loop.copied(model)
+        return state["ended"] and state["epoch"] >= recipe.beyond
+
+    options = {"state": {"ended": False}, "checkpoint": checkpoint, "progress": progress}
+    state, history, kept = loop.train(
+        fabric, recipe, {"model": model}, [optimizer], data, stepped,
+        lambda state: _rate(state["step"], recipe), lambda _: measure(), rule, **options,
+    )  # fmt: skip
+    chosen = kept.pop("best")
+    return chosen, history | {"kept": kept, "epochs": state["epochs"], "steps": state["steps"]}
 
 
 def _rate(step: int, recipe: Recipe) -> float:

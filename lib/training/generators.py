@@ -6,9 +6,7 @@ generator G turns a code y = E(x) into an image that should look like x (image l
 and pass for real with a discriminator D (adversarial loss), which learns along and is frozen while it is too good.
 """
 
-import logging
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -16,12 +14,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from lib.networks import generator_network, interface
-from lib.training import classifiers
+from lib.training import classifiers, loop
 
 JITTER = 2  # pixels by which images are moved before they are compared, so that no pattern hides between strides
 
@@ -77,62 +73,38 @@ def fit(
 
     comparator: the layers of `encoder` at which images are compared. data: epoch -> pictures (n, H, W, 3) uint8.
     history: the losses on `validation` (pictures) after every epoch; D's and G's adversarial loss and the share of
-    steps in which D was frozen, over the epoch. FloatingPointError names the epoch at which a loss was not finite.
+    steps in which D was frozen, over the epoch. FloatingPointError names the step at which a loss was not finite.
     """
     check(recipe, encoder)
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    fabric = Fabric(accelerator=device.partition(":")[0], devices=1, precision=recipe.precision)
+    fabric = loop.fabric(device, recipe.precision)
     torch.manual_seed(recipe.seed)
     judge = discriminator().to(fabric.device, memory_format=torch.channels_last)
     made.to(fabric.device, memory_format=torch.channels_last)
     moves = [torch.optim.Adam(m.parameters(), recipe.rate, recipe.betas) for m in (made, judge)]
-    generator = torch.Generator().manual_seed(recipe.seed)
-    state, history = {"epoch": 0, "step": 0, "frozen": False}, {}
-    if checkpoint and checkpoint.exists():
-        saved = classifiers.load_checkpoint(checkpoint)
-        if saved["recipe"] != str(recipe):
-            raise ValueError(f"checkpoint {checkpoint.name} was made by another recipe; delete it or use that recipe")
-        made.load_state_dict(saved["made"]), judge.load_state_dict(saved["judge"])
-        for move, kept in zip(moves, saved["moves"], strict=True):
-            move.load_state_dict(kept)
-        torch.set_rng_state(saved["rng"]), generator.set_state(saved["generator"])
-        state, history = saved["state"], saved["history"]
-    else:
-        bound(made, encoder, layer, data(0))
+    bound(made, encoder, layer, data(0))
     total = recipe.epochs * (recipe.epoch // recipe.batch)
-    while state["epoch"] < recipe.epochs:
-        pictures = data(state["epoch"])
-        order = torch.randperm(len(pictures), generator=generator)
-        rows = order[: len(order) // recipe.batch * recipe.batch].split(recipe.batch)
-        made.train(), judge.train()
-        seen, often, title = [], 0.5 if sys.stderr.isatty() else 20, f"epoch {state['epoch'] + 1}/{recipe.epochs}"
-        for chosen in tqdm(rows, desc=title, disable=not progress, leave=False, mininterval=often):
-            offsets = torch.randint(0, 2 * recipe.shift + 1, (2, len(chosen)), generator=generator)
-            x = classifiers.shifted(
-                interface.to_tensor(pictures[chosen.numpy()]).to(fabric.device), recipe.shift, offsets
-            )
-            for move in moves:
-                for group in move.param_groups:
-                    group["lr"] = recipe.rate * (1 + math.cos(math.pi * state["step"] / total)) / 2
-            with fabric.autocast():
-                seen.append(_step(made, judge, moves, encoder, layer, comparator, x, recipe, state, generator))
-            state["step"] += 1
-        state["epoch"] += 1
-        if not np.isfinite(seen).all():
-            raise FloatingPointError(f"a loss of the generator is not finite in epoch {state['epoch']}; lower the rate")
-        measured = losses(made, encoder, layer, comparator, validation)
-        measured |= dict(zip(("discriminator", "adversarial", "frozen"), np.mean(seen, 0).tolist(), strict=True))
-        for name, value in measured.items():
-            history.setdefault(name, []).append(value)
-        if checkpoint:
-            content = {
-                "made": classifiers.copied(made),
-                "judge": classifiers.copied(judge),
-                "rng": torch.get_rng_state(),
-            }
-            content |= {"moves": [m.state_dict() for m in moves], "generator": generator.get_state(), "state": state}
-            classifiers.save_checkpoint(checkpoint, content | {"history": history, "recipe": str(recipe)})
-    return classifiers.copied(made), history
+
+    def step(batch: list[np.ndarray], generator: torch.Generator, course: loop.Course) -> dict[str, float]:
+        offsets = torch.randint(0, 2 * recipe.shift + 1, (2, len(batch[0])), generator=generator)
+        x = classifiers.shifted(interface.to_tensor(batch[0]).to(fabric.device), recipe.shift, offsets)
+        with fabric.autocast():
+            return _step(made, judge, moves, encoder, layer, comparator, x, recipe, course.state, generator)
+
+    def rate(state: dict) -> float:
+        return recipe.rate * (1 + math.cos(math.pi * state["step"] / total)) / 2
+
+    def measure(_) -> dict[str, float]:
+        return losses(made, encoder, layer, comparator, validation)
+
+    def rule(course: loop.Course) -> bool:
+        return course.state["epoch"] >= recipe.epochs
+
+    models, options = {"made": made, "judge": judge}, {"checkpoint": checkpoint, "progress": progress}
+    options["state"] = {"frozen": False}
+    course = loop.train(
+        fabric, recipe, models, moves, lambda epoch: (data(epoch),), step, rate, measure, rule, **options
+    )
+    return loop.copied(made), course.history
 
 
 def check(recipe: Recipe, encoder: interface.Network) -> None:
@@ -146,7 +118,7 @@ def check(recipe: Recipe, encoder: interface.Network) -> None:
         raise ValueError(f"{recipe}: expected 1 <= batch <= epoch, epochs >= 1, losses >= 0 and one of them above 0")
 
 
-def _step(made, judge, moves, encoder, layer, comparator, x, recipe, state, generator) -> tuple[float, float, float]:
+def _step(made, judge, moves, encoder, layer, comparator, x, recipe, state, generator) -> dict[str, float]:
     """One step of G and, unless it is frozen, of D: Dosovitskiy & Brox 2016, equations 1 to 5."""
     with torch.no_grad():
         code = interface.forward_to(encoder, x, [layer])[layer]
@@ -175,7 +147,7 @@ def _step(made, judge, moves, encoder, layer, comparator, x, recipe, state, gene
             fooled.backward()
             moves[1].step()
         state["frozen"] = bool(fooled.item() < recipe.guard * adversarial.item())
-    return fooled.item(), adversarial.item(), float(frozen)
+    return {"discriminator": fooled.item(), "adversarial": adversarial.item(), "frozen": float(frozen)}
 
 
 def relative(found: Tensor, real: Tensor) -> Tensor:

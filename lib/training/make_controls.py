@@ -1,25 +1,20 @@
 """`python -m lib.training.make_controls`: train the control networks of notebooks 12 and 13 from scratch.
 
-Encoders of the two halves (too large to be committed: they stay in build/retrained, where the training of generators
-reads them), networks of twenty classes, detectors of the three modifications, networks of one pose, of varied pose
-and of several shapes, and the mask predictor. Like lib/training/make_zoo.py: everything goes to build/retrained first;
-what is done is left alone, the interrupted goes on from its last epoch.
+Encoders of the two halves (too large to be committed: they stay in build/retrained/controls, where the training of
+generators finds them), networks of twenty classes, detectors of the three modifications, networks of one pose, of
+varied pose and of several shapes, and the mask predictor. lib/training/store.py says what becomes of a killed run.
 """
 
-import argparse
-import os
-from functools import partial
-from multiprocessing import get_context
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from lib.base import files, paths, weights
-from lib.base.repeatable import repeatable
 from lib.networks import control_networks, interface, mirrored_hue_reader, zoo
 from lib.record import uncertainty
-from lib.training import classifiers
+from lib.training import classifiers, loop, store
 from lib.training.make_short_runs import shorter
 from lib.worlds import control_worlds, cutouts
 
@@ -36,7 +31,8 @@ RECIPES = {
     "objectness": classifiers.Recipe(images=16_000, epoch=8_000, validation=1_000, shift=0, epochs=7, batch=64),
 }
 KINDS = tuple(RECIPES)
-FAMILIES = {"encoder": "alexnet", "detector": "resnet_thin", "objectness": "masker"}  # the others: alexnet_thin
+ARCHITECTURES = {"encoder": "alexnet", "detector": "resnet_thin", "objectness": "masker"}  # the others: alexnet_thin
+ENCODERS = "controls/*-encoder"  # weights that are not committed
 MIRRORED = "bgr"  # the world whose detector is lib.networks.mirrored_hue_reader
 
 
@@ -59,12 +55,8 @@ def jobs(kinds=KINDS, seeds=SEEDS) -> list[list[Job]]:
     """All networks of these kinds; those of a group are trained on the same pictures, one after the other."""
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise ValueError(f"kind of control network is {unknown[0]!r}, expected one of {', '.join(KINDS)}")
-    worlds = {
-        "encoder": control_worlds.HALVES,
-        "modified": control_worlds.MODIFICATIONS,
-        "detector": control_worlds.MODIFICATIONS,
-    }
-    worlds |= {"pose": tuple(control_worlds.POSES), "objectness": ("cutouts",)}
+    halves, modified, poses = control_worlds.HALVES, control_worlds.MODIFICATIONS, tuple(control_worlds.POSES)
+    worlds = {"encoder": halves, "modified": modified, "detector": modified, "pose": poses, "objectness": ("cutouts",)}
     several = {"modified": seeds, "pose": seeds}
     return [
         [Job(kind, world, seed, _family(kind, world)) for seed in several.get(kind, (0,))]
@@ -80,7 +72,7 @@ def recipe(job: Job) -> classifiers.Recipe:
 
 
 def _family(kind: str, world: str) -> str:
-    return "mirrored" if (kind, world) == ("detector", MIRRORED) else FAMILIES.get(kind, "alexnet_thin")
+    return "mirrored" if (kind, world) == ("detector", MIRRORED) else ARCHITECTURES.get(kind, "alexnet_thin")
 
 
 def data(kind: str, world: str, split: str, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -106,16 +98,13 @@ def group(jobs: list[Job], recipe: classifiers.Recipe, device: str = "cpu", prog
     same recipe is not trained again."""
     kind, world = jobs[0].kind, jobs[0].world
     first = data(kind, world, "train", 8)[0]
-    made_by = {job: _made_by(job, recipe._replace(seed=job.seed), first) for job in jobs}
-    todo = [job for job in jobs if not _done(job.name, made_by[job])]
-    if todo:
-        everything = data(kind, world, "train", recipe.images)
-        held_out, test = data(kind, world, "validation", recipe.validation), None
-        if kind in ("detector", "objectness"):
-            test = data(kind, world, "test", min(TEST, recipe.images))
-    for job in todo:
-        _train(job, recipe._replace(seed=job.seed), everything, held_out, test, made_by[job], device, progress)
-    return [weights.info(job.name) for job in jobs]
+    shown = cache(partial(data, kind, world))  # read by the first that is trained, and shared
+    infos = []
+    for job in jobs:
+        own = recipe._replace(seed=job.seed)
+        made_by = _made_by(job, own, first)
+        infos.append(store.once(job.name, made_by, partial(_train, job, own, shown, made_by, device, progress)))
+    return infos
 
 
 def _made_by(job: Job, recipe: classifiers.Recipe, first: np.ndarray) -> dict:
@@ -127,51 +116,34 @@ def _made_by(job: Job, recipe: classifiers.Recipe, first: np.ndarray) -> dict:
     return found | {"pixels": files.sha256(first.tobytes())}
 
 
-def _done(name: str, made_by: dict) -> bool:
-    try:
-        return files.key_digest(weights.load(name)[1]["made_by"]) == files.key_digest(made_by)
-    except (FileNotFoundError, ValueError):
-        return False
-
-
-def _train(job, recipe, everything, held_out, test, made_by, device, progress) -> None:
+def _train(job, recipe, shown, made_by, device, progress, checkpoint) -> dict:
     model = control_networks.build(job.kind, job.family, job.world, job.seed)
-    checkpoint = paths.weights() / "checkpoints" / f"{job.name}-{files.key_digest(made_by)[:12]}.ckpt"
-    slices = max(1, recipe.images // recipe.epoch)
-    learner, wanted = model, [part[1] for part in (everything, held_out)]
+    sizes = {"train": recipe.images, "validation": recipe.validation}
+    everything, held_out = (shown(split, n) for split, n in sizes.items())
+    learner, wanted = model, [everything[1], held_out[1]]
     if job.family == "mirrored":
         learner = model.hue
         state = weights.load(mirrored_hue_reader.START)[0]
         learner.load_state_dict({k: v for k, v in state.items() if not k.startswith("fc8")}, strict=False)
-        parts = (("train", recipe.images), ("validation", recipe.validation))
-        wanted = [
-            mirrored_hue_reader.hues(control_worlds.pictures(job.world, split, n, DETECTOR_SEED)) for split, n in parts
-        ]
-
-    def part(epoch: int):
-        chosen = slice(epoch % slices * recipe.epoch, (epoch % slices + 1) * recipe.epoch)
-        return everything[0][chosen], wanted[0][chosen].astype(np.int64)
-
-    validation = (held_out[0], wanted[1].astype(np.int64))
-    best, history = classifiers.fit(
-        learner, part, validation, zoo.preprocess, recipe, checkpoint=checkpoint, device=device, progress=progress
-    )
+        pictures = (control_worlds.pictures(job.world, split, n, DETECTOR_SEED) for split, n in sizes.items())
+        wanted = [mirrored_hue_reader.hues(batch) for batch in pictures]
+    data, validation = loop.sliced(recipe.epoch, everything[0], wanted[0]), (held_out[0], wanted[1])
+    options = {"checkpoint": checkpoint, "device": device, "progress": progress}
+    best, history = classifiers.fit(learner, data, validation, zoo.preprocess, recipe, **options)
     history.pop("kept")
     learner.cpu().load_state_dict(best)
-    best = classifiers.copied(model)
+    best = loop.copied(model)
     model.eval().requires_grad_(False)
     exact = measured(job, model, *held_out)
     info = {"made_by": made_by, "history": history, "torch": torch.__version__, "trained": exact}
     for form in ({"whole": True}, {"half": True}):
-        weights.save(job.name, best, info, **form)
-        model.load_state_dict(weights.load(job.name)[0])
+        model.load_state_dict(weights.as_stored(best, **form))
         info["validation"] = measured(job, model, *held_out)
         if all(abs(exact[key] - info["validation"][key]) <= POINTS for key in exact):
             break
-    if test:
-        info["test"] = tested(job, model, *test)
-    weights.save(job.name, best, info, **form)
-    checkpoint.unlink(missing_ok=True)
+    if job.kind in ("detector", "objectness"):
+        info["test"] = tested(job, model, *shown("test", min(TEST, recipe.images)))
+    return weights.save(job.name, best, info, **form)
 
 
 def measured(job: Job, model, images: np.ndarray, right: np.ndarray) -> dict[str, float]:
@@ -218,45 +190,23 @@ def _answers(job: Job, model, images: np.ndarray) -> np.ndarray:
 
 
 def here(run, kinds=KINDS, seeds=SEEDS, images: int = 60_000, epochs: int = 20) -> None:
-    """Train these networks for a notebook run with `retrain = True`, into build/<profile>/weights/<its number>, with at
-    most so many pictures and epochs. The rest of the process reads all its weights from there: train the zoo there as
-    well (retrain.here)."""
-    os.environ["COMPANION_WEIGHTS"] = str(paths.build() / run.profile / "weights" / run.notebook[:2])
+    """Train these networks for a notebook run with `retrain = True` (store.notebook), with at most so many pictures and
+    epochs. The rest of the process reads all its weights from there: train the zoo there as well (make_zoo.here)."""
+    store.notebook(run)
     for task in jobs(kinds, seeds):
-        chosen = shorter(recipe(task[0])._replace(precision=classifiers.precision(run.device)), images, epochs)
+        chosen = shorter(recipe(task[0])._replace(precision=loop.precision(run.device)), images, epochs)
         group(task, chosen, run.device, progress=True)
 
 
-def _task(task: list[Job], precision: str, device: str) -> str:
-    repeatable(0, device)
-    infos = group(task, recipe(task[0])._replace(precision=precision), device)
-    return "\n".join(f"{info['name']}: {info['history']['epochs']} epochs, {info['validation']}" for info in infos)
-
-
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 or mps")
-    parser.add_argument("--precision", default=None, help="a precision of Lightning Fabric; default: the device's own")
+    """The command line."""
+    parser = store.parser(__doc__, bars=False)
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=KINDS)
-    options = parser.parse_args(arguments)
-    committed = paths.weights()
-    fresh = paths.build() / "retrained"
-    for cue in cutouts.CUES:  # the detector of BGR is put together with them
-        for end in (".safetensors", ".json"):
-            files.atomic_write(
-                fresh / f"cutouts/reader-{cue}{end}", (committed / f"cutouts/reader-{cue}{end}").read_bytes()
-            )
-    os.environ["COMPANION_WEIGHTS"] = str(fresh)
-    task = partial(_task, precision=options.precision or classifiers.precision(options.device), device=options.device)
-    with get_context("spawn").Pool(options.processes) as pool:
-        for line in pool.imap_unordered(task, jobs(options.kinds)):
-            print(line, flush=True)  # noqa: T201 - what a person at the terminal waits for
-    for job in (job for task in jobs(options.kinds) for job in task if job.kind != "encoder"):
-        for end in (".safetensors", ".json"):
-            made = fresh / f"{job.name}{end}"
-            files.atomic_write(committed / f"{job.name}{end}", made.read_bytes())
-            made.unlink()
+    options = store.parsed(parser, arguments)
+    groups = jobs(options.kinds)
+    tasks = [partial(group, g, recipe(g[0])._replace(precision=options.precision), options.device) for g in groups]
+    readers = {paths.weights(): ("cutouts/reader-*",)}  # the detector of BGR is put together with them
+    store.retrain("controls", [tasks], options, readers, stays=ENCODERS)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,15 @@
 """`python -m lib.training.make_generators`: train every generator of notebooks 12 and 13 from scratch, on the committed
 zoo.
 
-Like lib/training/make_zoo.py: everything goes to build/retrained first and takes the place of the committed weights
-when all of it is there; what is done is left alone, the interrupted one goes on from its last epoch. `--only
-alexnet-0-fc6` trains one, for a reader's own changes.
+`--only alexnet-0-fc6` trains one, for a reader's own changes. lib/training/store.py says what becomes of a killed run.
 """
 
-import argparse
-import multiprocessing
-import os
-import shutil
+from functools import partial
 from typing import NamedTuple
 
 from lib.base import files, paths, weights
-from lib.base.repeatable import repeatable
 from lib.networks import control_networks, generator_network, interface, zoo
-from lib.training import classifiers, generators, make_controls, make_zoo
+from lib.training import classifiers, generators, loop, make_controls, make_zoo, store
 from lib.training.generators import Losses, Recipe
 from lib.worlds import control_worlds, cutouts
 
@@ -52,10 +46,9 @@ def jobs() -> list[Job]:
 
 def encoder(job: Job, device: str = "cpu") -> interface.Network:
     """The network whose code a generator inverts."""
-    half = job.family in control_worlds.HALVES
-    return (
-        control_networks.network(f"{job.family}-encoder", device) if half else zoo.network(job.family, job.seed, device)
-    )
+    if job.family in control_worlds.HALVES:
+        return control_networks.network(f"{job.family}-encoder", device)
+    return zoo.network(job.family, job.seed, device)
 
 
 def pictures(job: Job, split: str, n: int):
@@ -76,83 +69,55 @@ def one(job: Job, recipe: Recipe, width: int = WIDTH, validation: int = 500, dev
     made_by = {"encoder": net.name, "network": net.digest, "layer": job.layer, "code": code, "width": width}
     made_by |= {"comparator": comparator, "recipe": recipe._asdict() | {"losses": recipe.losses._asdict()}}
     made_by |= {"pixels": files.sha256(shown[:8].tobytes())}
-    try:
-        info = weights.load(f"generators/{job.name}")[1]
-        if files.key_digest(info["made_by"]) == files.key_digest(made_by):
-            return info
-    except (FileNotFoundError, ValueError, KeyError):
-        pass
-    slices = max(1, len(shown) // recipe.epoch)
 
-    def data(epoch: int):
-        return shown[epoch % slices * recipe.epoch : (epoch % slices + 1) * recipe.epoch]
+    def train(checkpoint) -> dict:
+        data, held_out = loop.sliced(recipe.epoch, shown), pictures(job, "validation", validation)
+        made = generator_network.build(code, job.seed, width)
+        options = {"checkpoint": checkpoint, "device": device, "progress": progress}
+        state, history = generators.fit(
+            made, net, job.layer, comparator, lambda epoch: data(epoch)[0], held_out, recipe, **options
+        )
+        made.cpu().load_state_dict(weights.as_stored(state, whole=True))
+        rounded = generators.losses(made, encoder(job), job.layer, comparator, held_out)
+        info = {"made_by": made_by, "history": history, "rounded": rounded}
+        return weights.save(f"generators/{job.name}", state, info, whole=True)
 
-    held_out = pictures(job, "validation", validation)
-    checkpoint = paths.weights() / "checkpoints" / f"{job.name}-{files.key_digest(made_by)[:12]}.ckpt"
-    made = generator_network.build(code, job.seed, width)
-    options = {"checkpoint": checkpoint, "device": device, "progress": progress}
-    state, history = generators.fit(made, net, job.layer, comparator, data, held_out, recipe, **options)
-    info = {"made_by": made_by, "history": history}
-    weights.save(f"generators/{job.name}", state, info, whole=True)
-    made.cpu().load_state_dict(weights.load(f"generators/{job.name}")[0])
-    info["rounded"] = generators.losses(made, encoder(job), job.layer, comparator, held_out)
-    info = weights.save(f"generators/{job.name}", state, info, whole=True)
-    checkpoint.unlink(missing_ok=True)
-    return info
+    return store.once(f"generators/{job.name}", made_by, train)
 
 
 def here(run, seeds, images: int = 60_000, epochs: int = classifiers.Recipe().epochs, chosen=None) -> None:
-    """Train the zoo and the generators (`chosen` jobs, or all; two at a time) for a notebook run with `retrain = True`,
-    into build/<profile>/weights, with at most so many pictures and epochs."""
+    """Train the zoo and the generators (`chosen` jobs, or all; two at a time) for a notebook run with `retrain = True`
+    (store.notebook), with at most so many pictures and epochs."""
     make_zoo.here(run, zoo.FAMILIES, seeds, images, epochs)
     wanted = jobs() if chosen is None else chosen
     if any(job.family in control_worlds.HALVES for job in wanted):
         make_controls.here(run, ["encoder"], (0,), images, epochs)
     recipe = Recipe(images=images, epoch=min(Recipe().epoch, images), epochs=min(epochs, Recipe().epochs))
-    recipe = recipe._replace(batch=min(recipe.batch, images), precision=classifiers.precision(run.device))
-    tasks = [(job, recipe, run.device, False, min(500, images)) for job in wanted]
-    with multiprocessing.get_context("spawn").Pool(min(2, len(tasks))) as pool:
-        pool.map(_job, tasks, chunksize=1)
-
-
-def _job(task: tuple) -> str:
-    job, recipe, device, progress, validation = task
-    repeatable(0, device)
-    info = one(job, recipe, validation=validation, device=device, progress=progress)
-    measured = ", ".join(f"{name} {value:.3f}" for name, value in info["rounded"].items())
-    return f"{job.name}: {measured}"
+    recipe = recipe._replace(batch=min(recipe.batch, images), precision=loop.precision(run.device))
+    tasks = [partial(one, job, recipe, validation=min(500, images), device=run.device) for job in wanted]
+    for _ in store.side_by_side(tasks, min(2, len(tasks)), run.device):
+        pass
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 or mps")
-    parser.add_argument("--precision", default=None, help="a precision of Lightning Fabric; default: the device's own")
+    """The command line."""
+    parser = store.parser(__doc__)
     parser.add_argument("--only", nargs="*", default=[], help="names of generators, e.g. alexnet-0-fc6")
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
-    options = parser.parse_args(arguments)
+    options = store.parsed(parser, arguments)
     chosen = [job for job in jobs() if not options.only or job.name in options.only]
     if unknown := set(options.only) - {job.name for job in chosen}:
         names = ", ".join(job.name for job in jobs())
         parser.error(f"--only names {', '.join(sorted(unknown))}, expected some of {names}")
-    committed, fresh = paths.weights(), paths.build() / "retrained"
-    for folder in ("cutouts", "controls"):
-        (fresh / folder).mkdir(parents=True, exist_ok=True)
-        for path in (committed / folder).glob("*"):
-            if not (fresh / folder / path.name).exists():
-                shutil.copy(path, fresh / folder)
-    os.environ["COMPANION_WEIGHTS"] = str(fresh)
-    recipe = Recipe(precision=options.precision or classifiers.precision(options.device))
+    recipe = Recipe(precision=options.precision)
     cutouts.batch(cutouts.World(), "train", recipe.images)  # rendered once, before the processes share it
-    for task in make_controls.jobs(["encoder"]) if any(job.family in control_worlds.HALVES for job in chosen) else []:
-        make_controls.group(task, make_controls.RECIPES["encoder"]._replace(precision=recipe.precision))
-    tasks = [(job, recipe, options.device, not options.quiet, 500) for job in chosen]
-    with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        for line in pool.imap_unordered(_job, tasks):
-            print(line, flush=True)  # noqa: T201 - what a person at the terminal waits for
-    for path in sorted((fresh / "generators").glob("*"), key=lambda path: path.suffix != ".safetensors"):
-        files.atomic_write(committed / "generators" / path.name, path.read_bytes())
-    shutil.rmtree(fresh / "generators")
+    halves = make_controls.jobs(["encoder"]) if any(job.family in control_worlds.HALVES for job in chosen) else []
+    whole = make_controls.RECIPES["encoder"]._replace(precision=recipe.precision)
+    encoders = [partial(make_controls.group, group, whole, options.device) for group in halves]
+    tasks = [partial(one, job, recipe, device=options.device, progress=not options.quiet) for job in chosen]
+    borrowed = {paths.weights(): ("cutouts/*", "controls/*")}
+    borrowed |= {store.retrained("controls"): (f"{make_controls.ENCODERS}.*",)}
+    groups = [encoders, tasks] if encoders else [tasks]
+    store.retrain("generators", groups, options, borrowed, stays=make_controls.ENCODERS)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def pictures(name: str, split: str, n: int, seed: int = 0) -> Batch:
     one_pose: rotation 0, radius 14. varied_pose: rotation up to 180 degrees to either side, radius 8 to 17.5.
     several_shapes: the pose of one_pose; the shape of class k is k, k + 3 or k + 6 (modulo 10), each a third of the
     times in which the shape is reliable (as often as elsewhere), else one of the other seven. Texture and hue stay as
-    drawn. Since each shape now belongs to three classes it says less about the class; see `ceiling`.
+    drawn. Since each shape now belongs to three classes it says less about the class.
     """
     if name not in WORLDS:
         raise ValueError(f"control world is {name!r}, expected one of {', '.join(WORLDS)}")
@@ -115,17 +115,6 @@ def modes(name: str) -> list[Mode]:
         for turn in turns
         for radius in radii
     ]
-
-
-def ceiling(name: str) -> float:
-    """Accuracy over the (five or ten) plain classes of the best possible reader of the three true cue values."""
-    tables = [cutouts.likelihood(getattr(World(), cue)) for cue in cutouts.CUES]
-    if name in HALVES:
-        tables = [table[:5, :5] + table[:5, 5:] for table in tables]
-    if name == "several_shapes":
-        own = np.array([np.isin(range(CLASSES), shapes(name, label)) for label in range(CLASSES)])
-        tables[0] = np.where(own, World().shape / SHAPES_A_CLASS, (1 - World().shape) / (CLASSES - SHAPES_A_CLASS))
-    return float(np.einsum("ys,yt,yh->ysth", *tables).max(0).sum() / len(tables[0]))
 
 
 def backgrounds(split: str, n: int, seed: int = 0) -> np.ndarray:

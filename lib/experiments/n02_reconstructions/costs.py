@@ -9,10 +9,9 @@ import numpy as np
 
 from lib.base import weights
 from lib.experiments.shared import through_autoencoders
-from lib.networks import zoo
+from lib.networks import trained_autoencoders, zoo
 from lib.record import tables, uncertainty
 from lib.record.seeds import shares
-from lib.training import make_autoencoders
 from lib.worlds import cutouts
 
 # ------------------------------------------------------------------------- Table 1: claims C1, C2a and C2b
@@ -125,7 +124,7 @@ def table_one_table(families, hits: np.ndarray, generator) -> tables.Table:
 # ------------------------------------------------------------- the supplement's Table 1: claim C9
 
 HALVES = {"decoder": "", "encoder": "encoder", "both": "both", "fresh decoder": "fresh"}
-FAMILY = make_autoencoders.SIMPLE
+FAMILY = trained_autoencoders.SIMPLE
 
 
 def halves(seeds, pictures: cutouts.Batch, device: str = "cpu") -> np.ndarray:

@@ -10,11 +10,10 @@ from lib.base import weights
 from lib.experiments.shared import through_autoencoders
 from lib.methods.signals import checkerboard
 from lib.methods.signals.total_order import readability, rrc, summed_range, widest_range
-from lib.networks import interface, segnet, single_cue_readers, zoo
-from lib.training import make_autoencoders
+from lib.networks import interface, segnet, single_cue_readers, trained_autoencoders, zoo
 from lib.worlds import cutouts
 
-EPOCHS = (0, *make_autoencoders.KEPT)  # of tuning, whose states are kept; 0 is A_S
+EPOCHS = (0, *trained_autoencoders.KEPT)  # of tuning, whose states are kept; 0 is A_S
 
 
 def moved(families, seeds, tables, pictures: cutouts.Batch, few: cutouts.Batch, device="cpu") -> tuple[list, list]:

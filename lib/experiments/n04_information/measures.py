@@ -17,7 +17,6 @@ from lib.methods.signals import mutual_information, total_order
 from lib.networks import interface, segnet, trained_autoencoders, zoo
 from lib.record import tables, uncertainty
 from lib.record.seeds import average, recordable
-from lib.training import make_autoencoders as training
 from lib.worlds import cutouts
 
 PAPER = {  # Figure 9, read off the page by pixel measure, +-0.01: (intra, inter); the originals have an inter only
@@ -257,7 +256,7 @@ class State(NamedTuple):
 def states(families, seeds, pictures: cutouts.Batch, bins: int, device="cpu") -> list[State]:
     """The A_i after 2, 6 and 20 epochs, and after 20 epochs at ten times the rate for the seeds that have it."""
     states = []
-    for epoch in training.KEPT:
+    for epoch in trained_autoencoders.KEPT:
         found = counted.collect(families, seeds, pictures, (bins,), 2, epoch=epoch, device=device)
         states.append(State(f"{epoch} epochs", epoch, found, relative(families, seeds, pictures, epoch, device)))
     if bold := counted.bold(families, seeds):

@@ -8,11 +8,10 @@ import torch
 
 from lib.base import weights
 from lib.methods.layers import first_layer, sparseness
-from lib.networks import interface, zoo
+from lib.networks import interface, short_runs, zoo
+from lib.networks.short_runs import MAPS, UNITS, Job
 from lib.record import uncertainty
 from lib.record.seeds import recordable
-from lib.training import classifiers, make_short_runs
-from lib.training.make_short_runs import MAPS, UNITS, Job
 
 CLAIMED = "Gini"  # the measure of claim E1
 NAMED = ("zeros", "strongest quarter")
@@ -77,7 +76,7 @@ def sparser(found: dict[tuple, dict], generator: np.random.Generator) -> dict:
 # ------------------------------------------------------------------------- E2: do high rates kill maps?
 
 
-def rate_runs(rates=make_short_runs.RATES, runs: int = 8) -> dict[tuple, dict]:
+def rate_runs(rates=short_runs.RATES, runs: int = 8) -> dict[tuple, dict]:
     """The short runs: {(rate, seed): {"silent": {layer: share of the pictures in which each map is zero (C,)},
     "accuracy", "diverged": step or None}}."""
     if not {1, 10} <= set(rates):
@@ -125,9 +124,9 @@ def dead_rows(found: dict[tuple, dict]) -> list[dict]:
 def fast(rate: int = 10, seed: int = 0, device="cpu") -> interface.Network:
     """The convolutions of a short run at `rate` times the tuned learning rate; the layers above are untrained."""
     state, info = weights.load(f"{Job('rate', rate, seed).name}-convolutions")
-    model = zoo.build(make_short_runs.FAMILY, seed=seed)
+    model = zoo.build(short_runs.FAMILY, seed=seed)
     model.load_state_dict(model.state_dict() | state)
-    layers = {layer: path for layer, path in zoo.layers(make_short_runs.FAMILY).items() if layer.startswith("conv")}
+    layers = {layer: path for layer, path in zoo.layers(short_runs.FAMILY).items() if layer.startswith("conv")}
     model.eval().requires_grad_(False).to(device)
     return interface.Network(f"{rate} times the rate", model, zoo.preprocess, zoo.SIZE, (), layers, info["digest"])
 
@@ -135,8 +134,8 @@ def fast(rate: int = 10, seed: int = 0, device="cpu") -> interface.Network:
 def tuned(seed: int = 0, device="cpu") -> interface.Network:
     """The zoo's own network of that seed at the kept state nearest to the short runs' length."""
     length = weights.info(Job("rate", 1, seed).name)["history"]["steps"]
-    kept = stages(make_short_runs.FAMILY, seed)
-    return zoo.network(make_short_runs.FAMILY, seed, device, stage=kept[min(kept, key=lambda step: abs(step - length))])
+    kept = stages(short_runs.FAMILY, seed)
+    return zoo.network(short_runs.FAMILY, seed, device, stage=kept[min(kept, key=lambda step: abs(step - length))])
 
 
 def twins(seed: int = 0, device="cpu") -> dict[str, interface.Network]:
@@ -162,7 +161,7 @@ def first_layers(nets: list[interface.Network], generator: np.random.Generator) 
     return found
 
 
-ARMS = {"with weight decay": make_short_runs.DECAY, "without weight decay": 0.0}
+ARMS = {"with weight decay": short_runs.DECAY, "without weight decay": 0.0}
 
 
 def fixed_runs(runs: int = 8) -> dict[tuple, np.ndarray]:
@@ -172,9 +171,9 @@ def fixed_runs(runs: int = 8) -> dict[tuple, np.ndarray]:
         for seed in range(runs):
             job = Job("fixed", decay, seed)
             state, info = weights.load(job.name)
-            untrained = zoo.build(make_short_runs.FAMILY, seed=seed).state_dict()
+            untrained = zoo.build(short_runs.FAMILY, seed=seed).state_dict()
             found[arm, seed, 0] = _first(untrained)
-            for step in make_short_runs.KEPT:
+            for step in short_runs.KEPT:
                 if f"{job.name}-step{step}" in known:
                     found[arm, seed, step] = _first(weights.load(f"{job.name}-step{step}")[0])
             found[arm, seed, info["history"]["steps"]] = _first(state)
@@ -182,7 +181,7 @@ def fixed_runs(runs: int = 8) -> dict[tuple, np.ndarray]:
 
 
 def _first(state: dict) -> np.ndarray:
-    return make_short_runs.first_layer(state)["conv1.conv.weight"].double().numpy()
+    return short_runs.first_layer(state)["conv1.conv.weight"].double().numpy()
 
 
 def filter_rows(layers: dict[tuple, np.ndarray]) -> list[dict]:
@@ -196,10 +195,13 @@ def filter_rows(layers: dict[tuple, np.ndarray]) -> list[dict]:
     return rows
 
 
-def remaining(recipe: classifiers.Recipe, steps: int) -> float:
-    """What AdamW's weight decay leaves of a weight's start after so many steps (1 without decay)."""
-    rates = recipe.rate * np.minimum(1, (1 + np.arange(steps)) / recipe.warmup)
-    return float(np.prod(1 - rates * recipe.decay))
+def remaining(recipe: dict[str, float], steps: int) -> float:
+    """What AdamW's weight decay leaves of a weight's start after so many steps (1 without decay).
+
+    recipe: `rate` and `decay`, and `warmup`, the steps over which the rate rises linearly.
+    """
+    rates = recipe["rate"] * np.minimum(1, (1 + np.arange(steps)) / recipe["warmup"])
+    return float(np.prod(1 - rates * recipe["decay"]))
 
 
 def learnt(layers: dict[tuple, np.ndarray]) -> dict[str, dict[str, float]]:
@@ -208,7 +210,7 @@ def learnt(layers: dict[tuple, np.ndarray]) -> dict[str, dict[str, float]]:
     found, last = {arm: [] for arm in ARMS}, max(step for *_, step in layers)
     for (arm, seed, step), kernels in layers.items():
         if step == last:
-            recipe = classifiers.Recipe(**weights.info(Job("fixed", ARMS[arm], seed).name)["made_by"]["recipe"])
+            recipe = weights.info(Job("fixed", ARMS[arm], seed).name)["made_by"]["recipe"]
             start = layers[arm, seed, 0]
             added = first_layer.smoothness(kernels - remaining(recipe, step) * start)
             found[arm].append((added, np.corrcoef(kernels.ravel(), start.ravel())[0, 1]))

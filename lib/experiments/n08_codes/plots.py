@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from lib.drawing import dots
 from lib.drawing.style import COLOURS, WIDTH
-from lib.methods.layers import plane
+from lib.experiments.n08_codes import mosaic
 
 CLASSES = (*COLOURS, "#8C8C8C", "#8B4513")  # ten colours; neighbours in the list differ in their marker as well
 MARKERS = "os^DvP*X<>"
@@ -49,9 +49,9 @@ def mosaics(panels: list[dict], key: dict[str, str], width: float = WIDTH) -> Fi
 def panel(images, values, points, title: str, key: dict[str, str], grid=(15, 12), side: int = 40) -> dict:
     """A panel for `mosaics`: pictures (N, H, W, 3) uint8 at their points (N, 2), framed by the colour of their value
     (N,), a place in `key`."""
-    kept, cells = plane.snap(points, *grid)
+    kept, cells = mosaic.snap(points, *grid)
     frames = bytes_of(key.values())[values[kept]]
-    return {"canvas": plane.mosaic(images[kept], cells, grid, frames, side), "title": title, "shown": len(kept)}
+    return {"canvas": mosaic.mosaic(images[kept], cells, grid, frames, side), "title": title, "shown": len(kept)}
 
 
 def scatters(rows: list[list[dict]], keys: list[dict[str, str]], width: float = WIDTH) -> Figure:

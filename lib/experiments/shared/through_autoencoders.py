@@ -54,7 +54,7 @@ def zoo_of(families, seed: int, device: str = "cpu") -> list[interface.Network]:
 
 
 def tuned(family: str, seed: int, how: str = "", epoch: int | None = None, device: str = "cpu") -> segnet.Autoencoder:
-    """A_i of a family and a seed; `how` and `epoch` (of make_autoencoders.KEPT) as in the names of
+    """A_i of a family and a seed; `how` and `epoch` (of trained_autoencoders.KEPT) as in the names of
     lib/networks/trained_autoencoders.py; epoch 0 is A_S. Without an epoch: the state that the rule of
     lib/training/autoencoders.py chose."""
     name = f"{family}-{seed}" + (f"-{how}" if how else "") + (f"-epoch{epoch}" if epoch else "")

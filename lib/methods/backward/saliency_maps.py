@@ -6,7 +6,7 @@ diagonal is the score and the rest its null (lib.record.uncertainty.matched).
 
 import numpy as np
 import torch
-from scipy import ndimage
+from scipy import ndimage, stats
 from torch import Tensor
 
 from lib.methods.backward import three_rules
@@ -63,12 +63,11 @@ def pointing(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return largest @ masks.reshape(len(masks), -1).T.astype(np.float64) / largest.sum(1, keepdims=True)
 
 
-def overlaps(maps: np.ndarray, masks: np.ndarray, share: float) -> np.ndarray:
-    """Intersection over union of the `share` of pixels with the largest values and the masks, table (N, N)."""
-    return _overlaps(ranks(maps.reshape(len(maps), -1)), masks, share)
+def overlaps(places: np.ndarray, masks: np.ndarray, share: float) -> np.ndarray:
+    """Intersection over union of the `share` (0 to 1) of pixels with the largest values and the masks, table (N, M).
 
-
-def _overlaps(places: np.ndarray, masks: np.ndarray, share: float) -> np.ndarray:
+    places: `ranks` of maps (N, S * S); masks: (M, S, S) bool.
+    """
     objects, count = masks.reshape(len(masks), -1).astype(np.float32), max(1, round(share * places.shape[1]))
     both = ((places < count).astype(np.float32) @ objects.T).astype(np.float64)
     return both / (count + objects.sum(1) - both)
@@ -86,8 +85,8 @@ def best_overlap(maps: np.ndarray, masks: np.ndarray, shares=SHARES) -> tuple[np
     result, chosen = np.empty((len(maps), len(masks))), []
     for half in (0, 1):
         others, seen = places[1 - half :: 2], masks[1 - half :: 2]
-        best = max(shares, key=lambda share: np.diagonal(_overlaps(others, seen, share)).mean())  # noqa: B023
-        result[half::2] = _overlaps(places[half::2], masks, best)
+        best = max(shares, key=lambda share: np.diagonal(overlaps(others, seen, share)).mean())  # noqa: B023
+        result[half::2] = overlaps(places[half::2], masks, best)
         chosen.append(float(best))
     return result, tuple(chosen)
 
@@ -109,11 +108,8 @@ def raised(net: interface.Network, images: Tensor, labels, directions: Tensor, s
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
-    """The place of each of a row's values when the row is sorted, the largest first (0); equal ones in their order."""
-    order = np.argsort(-values, axis=1, kind="stable")
-    result = np.empty_like(order)
-    np.put_along_axis(result, order, np.arange(values.shape[1])[None], 1)
-    return result
+    """The place of each value (N, P) when its row is sorted, the largest first (0); equal ones in their order."""
+    return stats.rankdata(-values, method="ordinal", axis=1) - 1
 
 
 def deletion(net: interface.Network, images: Tensor, labels, maps: np.ndarray, steps: int, grey: float = 0.5):

@@ -26,18 +26,13 @@ def gini(activations: Tensor) -> Tensor:
     0 if all are equal, 1 - 1/n if one of n holds everything. By the order statistics: sum of (2i - n - 1) x_(i) over
     n times the sum of x, for x_(1) <= ... <= x_(n) (Hurley & Rickard 2009, table I, up to 1/n). An image to which all
     activations are zero has no distribution to speak of; its coefficient is set to 1, the value towards which ever
-    fewer active units lead, and `silent` says how often that happens.
+    fewer active units lead.
     """
     values = _flat(activations).sort(1).values.double()
     n = values.shape[1]
     weights = 2 * torch.arange(1, n + 1, dtype=torch.float64, device=values.device) - n - 1
     total = values.sum(1)
     return torch.where(total > 0, (values @ weights) / (n * total).clamp_min(1e-300), torch.ones_like(total))
-
-
-def silent(maps: Tensor) -> Tensor:
-    """Which maps of (N, C, ...) are zero everywhere in an image: (N, C), bool."""
-    return _places(maps).amax(2) == 0
 
 
 def concentration(maps: Tensor, share: float = STRONGEST) -> Tensor:
@@ -125,11 +120,6 @@ def peaks(net: interface.Network, images: Tensor, layers: list[str], batch: int 
     """
     parts = [interface.forward_to(net, part, layers) for part in images.split(batch)]
     return {layer: torch.cat([_places(part[layer]).amax(2).detach() for part in parts]) for layer in layers}
-
-
-def dead(peak: Tensor) -> Tensor:
-    """Which maps (units) are zero in every image, from their peaks (N, C): (C,), bool."""
-    return (peak == 0).all(0)
 
 
 def _flat(activations: Tensor) -> Tensor:
