@@ -24,7 +24,7 @@ reproduce: $(INSTALLED) ## run what is stale, redraw the figures, print the verd
 	@$(PY) -m lib.record.review --profile $(PROFILE)
 
 test: $(INSTALLED) ## unit, oracle and fault tests, then every notebook again in an empty folder
-	$(PY) -m pytest -n $(PROCESSES) --dist loadfile --ignore tests/test_smoke.py tests
+	$(PY) -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --ignore tests/test_smoke.py tests
 	$(PY) -m pytest tests/test_smoke.py
 	$(PY) tests/validate_notebooks.py --lax --processes $(PROCESSES)
 

@@ -23,6 +23,7 @@ import matplotlib  # noqa: E402
 import nbformat  # noqa: E402
 import pytest  # noqa: E402
 import yaml  # noqa: E402
+from forked import Interpreter  # noqa: E402
 
 matplotlib.use("agg")
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,13 +35,33 @@ retrain = False  # train from scratch
 """
 
 
+LONG = ("test_runner", "test_faults", "test_train", "test_signals")  # files that the workers take first
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.stem not in LONG)
+
+
 def pytest_sessionfinish():
+    if RUNNER:
+        RUNNER.pop().close()
     shutil.rmtree(SCRATCH, ignore_errors=True)
 
 
 def heed_interrupts() -> None:
     """In a child: Ctrl-C works even where the tests themselves run in a background that ignores it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+RUNNER: list[Interpreter] = []  # a Python with the runner and papermill loaded, made by the first test that wants it
+
+
+def runner_process() -> Interpreter:
+    if not RUNNER:
+        first = "import lib.running.runner, lib.running.execution, lib.record.claims, papermill, os\n"
+        (SCRATCH / "runner").mkdir()
+        RUNNER.append(Interpreter(first, SCRATCH / "runner", os.environ | {"PYTHONPATH": str(ROOT)}))
+    return RUNNER[0]
 
 
 class Project:
@@ -95,6 +116,12 @@ class Project:
         process = self.start("run", "--cores", "2", *arguments, **options)
         text, _ = process.communicate(timeout=120)
         return process.returncode, text
+
+    def here(self, *arguments: str) -> tuple[int, str]:
+        """As the command line of the runner, in a fork of a Python that has loaded it: for what needs no Snakemake."""
+        code = f"os.environ.update({self.environment()!r})\nos.chdir({str(ROOT)!r})\n"
+        done = runner_process().run(f"import os\n{code}raise SystemExit(lib.running.runner.main({list(arguments)!r}))")
+        return done.returncode, done.stdout + done.stderr
 
     def contents(self) -> dict[str, bytes]:
         """Every file of the figures and notebooks folders, to see that nothing changed."""

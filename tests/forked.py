@@ -16,8 +16,10 @@ for line in sys.stdin:
         os.chdir(folder)
         status = 1
         try:
-            exec(compile(code, "<child>", "exec"), {"__name__": "__main__"})
+            exec(compile(code, "<child>", "exec"), globals() | {"__name__": "__main__"})
             status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
         except BaseException:
             import traceback
             traceback.print_exc()

@@ -103,8 +103,7 @@ def finishes(project) -> None:
     assert project.ledger("09")["figures"]["09_line"] == {"size": 4}
     assert "to the end" in (project.notebooks / "09_tiny.ipynb").read_text()
     assert not [path for folder in (project.figures, project.notebooks) for path in folder.rglob("*.part")]
-    code, text = project.run()
-    assert code == 0 and "begins" not in text
+    assert project.here("status") == (0, "09_tiny: fresh\n")
 
 
 def test_kill_of_the_run_leaves_no_process_and_loses_nothing(waiting):
@@ -202,7 +201,7 @@ def test_unknown_parameter_is_told_before_anything_runs(project):
     project.add("09_tiny", CELLS, SIZES, figures=["09_line"])
     project.profiles["smoke"]["09_tiny"] = {"sizes": 3}
     project.save()
-    code, text = project.run("--profile", "smoke")
+    code, text = project.here("run", "--profile", "smoke")
     assert code == 1 and "unknown parameter 'sizes'; the nearest known name is 'size'" in text, text
     assert "Traceback" not in text and not project.build.exists()
 
@@ -219,7 +218,7 @@ def test_code_edited_during_the_run_is_not_overwritten(waiting):
 
 
 def test_a_damaged_memory_of_the_last_run_means_run_again(once):
-    assert "begins" not in once.run()[1]
+    assert once.here("status") == (0, "09_tiny: fresh\n")
     (once.build / "embedded" / "last" / "09.json").write_text("{half")
     code, text = once.run()
     assert code == 0 and "09_tiny: done" in text, text

@@ -12,7 +12,7 @@ from lib.experiments.shared import answers as shared_answers
 from lib.experiments.shared import per_network
 from lib.methods.occlusion import sweeps
 from lib.networks import catalogue, interface, zoo
-from lib.running import overview
+from lib.running import overview, params
 from lib.worlds import cutouts
 
 N = 30
@@ -146,7 +146,7 @@ def test_uint8_pictures_become_unit_tensors(pictures):
 
 def test_the_map_lists_every_notebook_and_shows_a_rule():
     rows = overview.notebooks()
-    assert [row[0][:2] for row in rows] == [f"{k:02d}" for k in range(16)]
+    assert [row[0] for row in rows] == list(params.index()) and rows[0][0] == "00_overview"
     fields = dict(overview.rule("E5"))
     assert "low_above" in fields["reproduced if"] and fields["statement"]
     assert {name for name, _ in overview.profiles()} >= {"smoke", "embedded"}

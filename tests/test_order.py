@@ -426,7 +426,7 @@ def test_the_zoo_is_measured_seed_by_seed(monkeypatch):
 def test_a_line_diagram_names_everyone_once_and_keeps_its_places_apart():
     families = list(zoo.FAMILIES)
     for draw in range(6):
-        rrc = total_order.rrc(rng(draw).uniform(0.3, 0.9, (6, 6)))
+        rrc = total_order.rrc(rng(draw).uniform(0.3, 0.9, (len(families),) * 2))
         lattice = total_order.concepts(total_order.context(rrc, 0.8))
         where, lines = order_lattices.places(lattice), total_order.covers(lattice)
         assert len(np.unique(where, axis=0)) == len(lattice)

@@ -12,7 +12,6 @@ from conftest import ROOT
 from lib.base import closure, locks, processor
 from lib.running import execution, notebook_bytes, runner, staleness
 
-START = 'from lib.running.run import start\nrun = start("{}", globals())'
 LIGHT = 'from lib.running.run import Run\nrun = Run("{}", profile, {{}}, seed, device)'
 FIGURE = """
 from lib.record import figures
@@ -38,9 +37,9 @@ print(sorted(ledger.recorded(profile)), sorted(ledger.read("09", profile)["figur
 """.strip()
 
 
-def tiny(project, *cells: str, start: str = LIGHT, figure: str = CSV):
+def tiny(project, *cells: str, figure: str = CSV):
     """09 saves a figure and records a claim; 15 reads its ledger."""
-    cells = ["#:# A title", start.format("09_tiny"), figure.strip(), "#:A sentence.", CLAIM, *cells]
+    cells = ["#:# A title", LIGHT.format("09_tiny"), figure.strip(), "#:A sentence.", CLAIM, *cells]
     project.add("09_tiny", cells, {"size": 3}, claims=["E6"], figures=["09_line"])
     project.add("15_last", [LIGHT.format("15_last"), READER], after=["all"])
     return project
@@ -61,7 +60,7 @@ def ran(text: str) -> list[str]:
 
 def test_a_run_its_repetition_and_what_makes_it_stale(project):
     path = project.notebooks / "09_tiny.ipynb"
-    tiny(project, start=START, figure=FIGURE)
+    tiny(project, figure=FIGURE)
     code, text = project.run()
     assert (code, ran(text)) == (0, ["09_tiny", "15_last"]), text
     assert sorted(file.name for file in (project.figures / "embedded").iterdir()) == sorted(
@@ -117,7 +116,7 @@ def test_two_runs_give_the_same_bytes_and_an_interactive_mess_is_cleared(project
 def test_given_parameters_stay_away_from_committed_files(project):
     tiny(project)
     before = project.contents()
-    code, text = project.run("09", "-p", "size=7")
+    code, text = project.here("execute", "09", "-p", "size=7")
     assert code == 0, text
     assert project.contents() == before
     csv = project.build / "embedded-custom" / "figures" / "embedded" / "09_line.csv"
@@ -132,7 +131,7 @@ def test_another_profile_has_its_own_folders(project):
     project.profiles["smoke"]["09_tiny"] = {"size": 4}
     project.save()
     notebooks = {path.name: path.read_bytes() for path in project.notebooks.glob("*.ipynb")}
-    code, text = project.run("09", "--profile", "smoke")
+    code, text = project.here("execute", "09", "--profile", "smoke")
     assert code == 0, text
     assert (project.figures / "smoke" / "09_line.csv").read_text().split() == ["x", "1", "2", "4"]
     assert project.ledger("09", "smoke")["profile"] == "smoke" and not (project.figures / "embedded").exists()
@@ -143,7 +142,7 @@ def test_success_is_what_is_declared_and_not_the_exit_code(project):
     tiny(project)
     project.index["09_tiny"] |= {"claims": ["E6", "E10"], "figures": ["09_line", "09_panels"]}
     project.save()
-    code, text = project.run("09")
+    code, text = project.here("execute", "09")
     assert code == 1 and not (project.figures / "embedded" / "09_line.png").exists()
     assert "ran to its end, but claim E10a was not recorded, claim E10b was not recorded, figure 09_panels" in text
     assert (project.build / "embedded" / "09_tiny.failed.ipynb").exists()
@@ -166,7 +165,7 @@ def test_planned_notebooks_are_left_out(project):
     project.save()
     code, text = project.run()
     assert (code, ran(text)) == (0, ["01_one"])
-    assert "02_two is planned but not written yet; written: 01_one" in project.run("02")[1]
+    assert "02_two is planned but not written yet; written: 01_one" in project.here("run", "02")[1]
 
 
 # --- keys
@@ -321,7 +320,7 @@ def test_wrong_command_lines_get_a_sentence(project):
         (["09", "-p", "siz=3"], "unknown parameter 'siz' of 09_tiny; the nearest known name is 'size'"),
         (["09", "-p", "size=true"], "09_tiny: size is True (bool), expected int"),
     ):
-        code, text = project.run(*arguments)
+        code, text = project.here("run", *arguments)
         assert code == 1 and sentence in text and "Traceback" not in text, text
     assert not project.build.exists()
 

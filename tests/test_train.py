@@ -1,44 +1,39 @@
 """The training loop: resumes exactly, says where it broke, follows its written rule."""
 
+import multiprocessing
 import os
-import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 import torch
 
-from lib.base import paths, weights
+from lib.base import weights
 from lib.networks import zoo
 from lib.training import classifiers, loop, make_zoo
 from lib.worlds import cutouts
 
 TINY = classifiers.Recipe(images=256, epoch=128, validation=64, batch=32, epochs=4, warmup=2)
 
-SCRIPT = """
-import torch, sys
-torch.set_num_threads(1)
-from lib.training import classifiers, make_zoo
-recipe = classifiers.Recipe(images=256, epoch=128, validation=64, batch=32)
-recipe = recipe._replace(epochs=int(sys.argv[1]), warmup=2, plateaus=99)
-make_zoo.one("cutouts/lenet-0", "lenet", "label", 0, recipe)
-"""
+
+def train(build) -> None:
+    os.environ |= {"COMPANION_BUILD": str(build), "COMPANION_WEIGHTS": str(build / "weights")}
+    torch.set_num_threads(1)
+    recipe = TINY._replace(epochs=12, plateaus=99)
+    make_zoo.one("cutouts/lenet-0", "lenet", "label", 0, recipe)
 
 
-def run(build, stop_after=None, epochs=24):
-    environment = os.environ | {"COMPANION_BUILD": str(build), "COMPANION_WEIGHTS": str(build / "weights")}
-    process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(epochs)], cwd=paths.ROOT, env=environment, stderr=subprocess.DEVNULL
-    )
+def run(build, stop_after=None):
+    """Train in a process of its own, killed after so many epochs."""
+    process = multiprocessing.get_context("fork").Process(target=train, args=(build,))
+    process.start()
     if stop_after:
-        while not (found := list((build / "weights").rglob("*.ckpt"))) and process.poll() is None:
+        while not (found := list((build / "weights").rglob("*.ckpt"))) and process.is_alive():
             time.sleep(0.005)
-        while loop.load_checkpoint(found[0])["course"]["state"]["epoch"] < stop_after and process.poll() is None:
+        while loop.load_checkpoint(found[0])["course"]["state"]["epoch"] < stop_after and process.is_alive():
             time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+        process.kill()
+    process.join()
 
 
 def test_a_killed_training_resumes_to_the_same_bits(tmp_path):
