@@ -96,12 +96,12 @@ def unpool(x: Tensor, places: Tensor) -> Tensor:
     torch calls its max_unpool2d non-deterministic since places might repeat; those of 2x2 windows that do not overlap
     cannot, so that the check is lifted for this one call.
     """
-    before = torch.get_deterministic_debug_mode()
-    torch.set_deterministic_debug_mode("default")
+    strict, warn = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(False)
     try:
         return F.max_unpool2d(x, places, 2)
     finally:
-        torch.set_deterministic_debug_mode(before)
+        torch.use_deterministic_algorithms(strict, warn_only=warn)
 
 
 def build(shape: Shape = SMALL, seed: int = 0, name: str = "untrained") -> Autoencoder:
