@@ -135,3 +135,11 @@ class Project:
 @pytest.fixture
 def project(tmp_path) -> Project:
     return Project(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def strictness_ends_with_its_test():
+    """A test that starts a notebook's or a job's process settings here leaves no strict kernels to the next one."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_deterministic_debug_mode("default")
