@@ -132,6 +132,14 @@ class Project:
         return json.loads((self.figures / profile / f"{number}_ledger.json").read_text())
 
 
+@pytest.fixture(autouse=True)
+def kernels_of_any_kind_afterwards():
+    """A test that makes this process repeatable does not forbid kernels to the next one."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_deterministic_debug_mode("default")
+
+
 @pytest.fixture
 def project(tmp_path) -> Project:
     return Project(tmp_path)

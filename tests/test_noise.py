@@ -345,12 +345,20 @@ def test_examples_are_clipped_for_display_only(monkeypatch):
 
 def test_the_job_reads_what_the_notebook_reads(monkeypatch):
     asked = []
-    values = {"retrain": False, "n_pictures": 50, "families": ["a", "b"], "seeds": [0, 1], "levels": [0.0], "seed": 4}
+    values = {
+        "retrain": False,
+        "n_pictures": 50,
+        "families": ["lenet", "vgg"],
+        "seeds": [0, 1],
+        "levels": [0.0],
+        "seed": 4,
+    }
     monkeypatch.setattr(params, "profile", lambda name: {"05_noise_and_literature": values | {"name": name}})
     monkeypatch.setattr(noise, "balanced", lambda n: n)
     monkeypatch.setattr(noise, "read", lambda *arguments: asked.append(arguments))
     jobs_noise.main(["--profile", "smoke"])
-    assert asked == [(["a", "b"], [0, 1], 50, [0.0], 4), (["a", "b"], [0], 50, [0.0], 4, "clean")]
+    families = ["lenet", "vgg"]
+    assert asked == [(families, [0, 1], 50, [0.0], 4), (families, [0], 50, [0.0], 4, "clean")]
     values["retrain"] = True
     jobs_noise.main(["--profile", "smoke"])
     assert len(asked) == 2
