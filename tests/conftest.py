@@ -132,14 +132,14 @@ class Project:
         return json.loads((self.figures / profile / f"{number}_ledger.json").read_text())
 
 
-@pytest.fixture
-def project(tmp_path) -> Project:
-    return Project(tmp_path)
-
-
 @pytest.fixture(autouse=True)
-def strictness_ends_with_its_test():
-    """A test that starts a notebook's or a job's process settings here leaves no strict kernels to the next one."""
+def kernels_of_any_kind_afterwards():
+    """A test that makes this process repeatable does not forbid kernels to the next one."""
     yield
     if "torch" in sys.modules:
         sys.modules["torch"].set_deterministic_debug_mode("default")
+
+
+@pytest.fixture
+def project(tmp_path) -> Project:
+    return Project(tmp_path)

@@ -357,7 +357,8 @@ def test_the_job_reads_what_the_notebook_reads(monkeypatch):
     monkeypatch.setattr(noise, "balanced", lambda n: n)
     monkeypatch.setattr(noise, "read", lambda *arguments: asked.append(arguments))
     jobs_noise.main(["--profile", "smoke"])
-    assert asked == [(["lenet", "vgg"], [0, 1], 50, [0.0], 4), (["lenet", "vgg"], [0], 50, [0.0], 4, "clean")]
+    families = ["lenet", "vgg"]
+    assert asked == [(families, [0, 1], 50, [0.0], 4), (families, [0], 50, [0.0], 4, "clean")]
     values["retrain"] = True
     jobs_noise.main(["--profile", "smoke"])
     assert len(asked) == 2

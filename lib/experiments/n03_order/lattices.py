@@ -48,6 +48,8 @@ def places(lattice: list[total_order.Concept], reach: int = 3, sweeps: int = 6) 
         cross = ((bottom < top) & (left(bottom) * left(top) < 0)).sum()
         return 40 * close + 40 * through + 4 * cross + ((x[low] - x[high]) ** 2).sum() + 0.1 * (x**2).sum()
 
+    widest = np.unique(y, return_counts=True)[1].max()
+    reach = max(reach, int(np.ceil(0.75 * (widest - 1))))  # room for all of a level
     grid = np.arange(-reach, reach + 0.5, 0.5)
     for _ in range(sweeps):
         for node in range(len(x)):
