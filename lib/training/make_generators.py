@@ -15,7 +15,6 @@ from lib.worlds import control_worlds, cutouts
 
 WIDTH = 48
 HALF = 24_000  # pictures of half of the cue values
-COMPARATORS = {"alexnet": ("conv1", "conv3", "pool5"), "lenet": ("conv1", "conv2", "pool5")}
 ABLATIONS = {  # what each loss does: the weights of the others stay
     "image": Losses()._replace(feature=0.0, adversarial=0.0),
     "feature": Losses()._replace(image=0.0, adversarial=0.0),
@@ -62,7 +61,7 @@ def one(job: Job, recipe: Recipe, width: int = WIDTH, validation: int = 500, dev
     """Train one generator and write its weights; returns their info. Nothing is done if they are there already."""
     net = encoder(job, device)
     recipe = recipe._replace(seed=job.seed, losses=ABLATIONS.get(job.losses, recipe.losses))
-    comparator = COMPARATORS.get(job.family, COMPARATORS["alexnet"])
+    comparator = ("conv1", "conv3" if "conv3" in net.layers else "conv2", "pool5")
     shown = pictures(job, "train", recipe.images)
     grey = interface.to_tensor(shown[:1])
     code = tuple(interface.features(net, grey, [job.layer])[job.layer].shape[1:])
