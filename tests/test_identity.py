@@ -3,6 +3,7 @@
 import functools
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -212,3 +213,68 @@ def test_every_module_of_lib_has_a_closure_that_exists():
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         found = closure.of_modules(name)
         assert str(path.relative_to(ROOT)) in found and all((paths.ROOT / one).is_file() for one in found)
+
+
+TYPED = """
+import torch
+from torch import nn
+
+MEAN = 0.5
+
+def inner(x):
+    return x * 1.0
+
+def preprocess(images):
+    return inner(images) - MEAN
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(12, 2)
+        nn.init.ones_(self.fc.weight), nn.init.zeros_(self.fc.bias)
+
+    def forward(self, x):
+        return self.fc(x.flatten(1)) * 1.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("MEAN = 0.5", "MEAN = 0.4"),
+        ("return x * 1.0", "return x * 3.0"),
+        (".flatten(1)) * 1.0", ".flatten(1)) * 2.0"),
+        ("inner(images) - MEAN", "inner(images) + MEAN"),
+    ],
+)
+def test_what_is_typed_into_a_notebook_is_known_by_what_it_says(old, new, monkeypatch):
+    """It stands in no file: two cells with the same names and weights used to be one network."""
+
+    def wrapped(text: str) -> str:
+        cell = {"__name__": "typed"}  # a module without a file, as a notebook's own
+        exec(compile(text, "<cell>", "exec"), cell)
+        return identity.digest(interface.wrap(cell["Net"](), name="mine", size=2, preprocess=cell["preprocess"]))
+
+    assert old in TYPED and wrapped(TYPED) == wrapped(TYPED) != wrapped(TYPED.replace(old, new))
+
+
+def test_a_function_from_elsewhere_depends_on_all_of_lib():
+    found = cache.code_of(dict)
+    assert found.keys() >= closure.everything().keys() | {"function", "torch"}
+
+
+def test_attributes_in_slots_count_and_strange_ones_by_their_content():
+    class Slotted:
+        __slots__ = ("factor",)
+
+        def __init__(self, factor):
+            self.factor = factor
+
+    class Holds(nn.Module):
+        def __init__(self, held):
+            super().__init__()
+            self.held = held
+
+    assert identity.digest(Slotted(1)) == identity.digest(Slotted(1)) != identity.digest(Slotted(2))
+    kinds = [Holds(Slotted(1)), Holds(Slotted(2)), Holds(re.compile("a")), Holds(re.compile("b"))]
+    assert len({*map(identity.digest, kinds)}) == len(kinds)

@@ -5,7 +5,6 @@ computing function's module imports, as it stood when this process began, and th
 """
 
 import functools
-import inspect
 from collections.abc import Callable
 
 import numpy as np
@@ -37,9 +36,8 @@ def code_of(compute: Callable) -> dict[str, str]:
         compute = compute.func
     if compute.__module__.split(".")[0] == "lib":
         return _ours(compute.__module__)
-    text = inspect.getsource(compute)  # written in a notebook or in a test
-    used = closure.closure([inspect.getsource(inspect.getmodule(compute))] if inspect.getmodule(compute) else [])
-    return {"source": files.sha256(text.encode())} | used | closure.packages(used)
+    every = closure.everything()  # what is written in a notebook may use any of it
+    return {"function": identity.code(compute)} | every | closure.packages(every)
 
 
 @functools.cache
@@ -48,4 +46,4 @@ def _ours(module: str) -> dict[str, str]:
     return used | closure.packages(used)
 
 
-closure.remember()  # a file that is edited while this process runs is not the one that answers in it
+closure.everything()  # read now: a file that is edited while this process runs is not the one that answers in it

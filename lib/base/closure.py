@@ -41,20 +41,24 @@ def of_modules(*names: str, folder: Path | None = None) -> dict[str, str]:
 
 def packages(names: dict[str, str], folder: Path | None = None) -> dict[str, str]:
     """{distribution: installed version} of the third-party packages that the files `names` of a closure import."""
-    root, found = (folder or paths.ROOT).resolve(), {}
-    tops = {top for name in names if name.endswith(".py") for top in _outside(_read(root / name)[1])}
-    for top in sorted(tops - sys.stdlib_module_names):
-        try:
-            found[top] = importlib.metadata.version(DISTRIBUTIONS.get(top, top.replace("_", "-")))
-        except importlib.metadata.PackageNotFoundError:
-            continue  # an extra that is not installed
-    return found
+    root = (folder or paths.ROOT).resolve()
+    sources = (_read(root / name)[1] for name in names if name.endswith(".py"))
+    tops = {name.split(".")[0] for source in sources for level, name in imports(source) if not level}
+    found = {top: version(top) for top in sorted(tops - sys.stdlib_module_names - {"lib"})}
+    return {top: number for top, number in found.items() if number}
 
 
-def remember() -> None:
-    """Read every file of the project's lib now: from here on this process knows lib as it stands at this moment."""
-    for path in (paths.ROOT / "lib").rglob("*.py"):
-        _read(path)
+def version(package: str) -> str:
+    """The installed version of the package that is imported under this name; empty if it is not installed."""
+    try:
+        return importlib.metadata.version(DISTRIBUTIONS.get(package, package))
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def everything() -> dict[str, str]:
+    """{file: digest} of all of lib. From the first call on this process knows lib as it stood then."""
+    return {str(path.relative_to(paths.ROOT)): _read(path)[0] for path in sorted((paths.ROOT / "lib").rglob("*.py"))}
 
 
 def _read(path: Path) -> tuple[str, str]:
@@ -73,14 +77,17 @@ def _read_once(path: Path, changed: int, size: int) -> tuple[str, str]:
 
 def _wanted(source: str, root: Path, folder: Path | None) -> set[str]:
     """Files of lib, relative to `root`, that a piece of Python which lies in `folder` imports or names."""
-    dotted, relative, named = _names(source)
-    if folder is not None:
-        inside = folder.relative_to(root).parts
-        dotted |= {".".join((*inside[: len(inside) - level + 1], name)) for level, name in relative}
-    found = {file for name in dotted for file in _file(name, root)}
-    beside = [folder / name for name in named if folder and "/" not in name]
-    inside = [root / name for name in named if name.startswith("lib/")]
-    return found | {str(path.relative_to(root)) for path in beside + inside if path.is_file() and path.suffix != ".py"}
+    found = set()
+    for level, name in imports(source):
+        if level and folder is not None:
+            inside = folder.relative_to(root).parts
+            name = ".".join((*inside[: len(inside) - level + 1], name))
+        if name.split(".")[0] == "lib":
+            found |= _file(name, root)
+    named = _file_names(source)
+    data = [folder / name for name in named if folder and "/" not in name]
+    data += [root / name for name in named if name.startswith("lib/")]
+    return found | {str(path.relative_to(root)) for path in data if path.is_file() and path.suffix != ".py"}
 
 
 def _file(name: str, root: Path) -> set[str]:
@@ -97,31 +104,30 @@ def _file(name: str, root: Path) -> set[str]:
 
 
 @functools.lru_cache(1024)
-def _names(source: str) -> tuple[frozenset, frozenset, frozenset]:
-    """Dotted names in lib that a piece of Python imports, what it imports relative to itself (level, name), and the
-    strings in it that look like file names."""
-    plain = "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
-    dotted, relative, named = set(), set(), set()
-    for node in ast.walk(ast.parse(plain)):
-        if isinstance(node, ast.Import):
-            dotted |= {alias.name for alias in node.names if alias.name.split(".")[0] == "lib"}
-        elif isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").split(".")[0] == "lib":
-            dotted |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            head = f"{node.module}." if node.module else ""
-            relative |= {(node.level, f"{head}{alias.name}") for alias in node.names}
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 200:
-            named |= {node.value} if Path(node.value).suffix and "\n" not in node.value else set()
-    return frozenset(dotted), frozenset(relative), frozenset(named)
+def _parsed(source: str) -> ast.Module:
+    """A piece of Python, a notebook's magic lines left out."""
+    lines = ("" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
+    return ast.parse("\n".join(lines))
 
 
 @functools.lru_cache(1024)
-def _outside(source: str) -> frozenset[str]:
-    """Top-level names of what a piece of Python imports from elsewhere than lib."""
-    tops = set()
-    for node in ast.walk(ast.parse(source)):
+def imports(source: str) -> frozenset[tuple[int, str]]:
+    """(level, dotted name) of everything that a piece of Python imports, wherever the import stands; a name that is
+    imported from a module has the module's before it. level: how many folders up a relative import begins, 0 for none.
+    """
+    found = set()
+    for node in ast.walk(_parsed(source)):
         if isinstance(node, ast.Import):
-            tops |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            tops.add(node.module.split(".")[0])
-    return frozenset(tops - {"lib"})
+            found |= {(0, alias.name) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            head = f"{node.module}." if node.module else ""
+            found |= {(node.level, f"{head}{alias.name}") for alias in node.names}
+    return frozenset(found)
+
+
+@functools.lru_cache(1024)
+def _file_names(source: str) -> frozenset[str]:
+    """The strings in a piece of Python that look like file names."""
+    strings = (node.value for node in ast.walk(_parsed(source)) if isinstance(node, ast.Constant))
+    texts = (text for text in strings if isinstance(text, str) and len(text) < 200 and "\n" not in text)
+    return frozenset(text for text in texts if Path(text).suffix)

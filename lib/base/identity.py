@@ -6,11 +6,10 @@ closes over. Two things with the same identity give the same answers; an edited 
 version of a package has another identity.
 """
 
-import ast
 import functools
 import hashlib
-import importlib.metadata
 import inspect
+import pickle
 import sys
 import sysconfig
 import types
@@ -84,17 +83,17 @@ def _of(value, above: tuple):
     if isinstance(value, Path | torch.dtype | torch.device | np.dtype | torch.Size | types.ModuleType):
         return str(value)
     if isinstance(value, type):
-        return code(value)
+        return code(value, above)
     if isinstance(value, functools.partial):
         return {"partial": _of([value.func, value.args, value.keywords], inside)}
     if isinstance(value, types.MethodType):
-        return {"method": value.__func__.__qualname__, "code": code(value), "of": _of(value.__self__, inside)}
+        return {"method": _of(value.__func__, inside), "of": _of(value.__self__, inside)}
     if isinstance(value, types.FunctionType):
         return _function(value, inside)
     if callable(value) and not hasattr(value, "__dict__"):  # a function written in C
         return getattr(value, "__qualname__", None) or type(value).__qualname__
-    if hasattr(value, "__dict__"):
-        return {"type": code(type(value))} | {key: _of(one, inside) for key, one in sorted(vars(value).items())}
+    if attributes := _attributes(value):
+        return {"type": code(type(value), inside)} | {key: _of(one, inside) for key, one in sorted(attributes.items())}
     raise TypeError(f"{type(value).__name__} has no identity, expected a plain value, an array, a module or a function")
 
 
@@ -117,51 +116,77 @@ def _module(model: nn.Module, above: tuple) -> dict:
 
 
 def _lenient(value, above: tuple):
-    """As `_of`; of a part that cannot be read only its type is told, since modules hold whatever their authors like."""
+    """As `_of`; what cannot be read is pickled, and of what cannot be pickled only the type is told, since modules hold
+    whatever their authors like."""
     if isinstance(value, Mapping):
         return {str(key): _lenient(one, above) for key, one in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple) and not hasattr(value, "_asdict"):
         return [_lenient(one, above) for one in value]
     try:
         return _of(value, above)
     except (TypeError, RecursionError):
+        pass
+    try:
+        return f"{type(value).__qualname__} {files.sha256(pickle.dumps(value))}"
+    except Exception:  # noqa: BLE001 - whatever a stranger's object raises when it is asked for its content
         return type(value).__qualname__
 
 
+def _attributes(value) -> dict:
+    """The attributes of an object, those in slots included."""
+    slots = [vars(kind).get("__slots__", ()) for kind in type(value).__mro__]
+    names = [name for one in slots for name in ([one] if isinstance(one, str) else one)]
+    return {name: getattr(value, name) for name in names if hasattr(value, name)} | getattr(value, "__dict__", {})
+
+
 def _function(value: types.FunctionType, above: tuple) -> dict:
-    cells = dict(zip(value.__code__.co_freevars, (cell.cell_contents for cell in value.__closure__ or ()), strict=True))
+    cells = dict(zip(value.__code__.co_freevars, map(_content, value.__closure__ or ()), strict=True))
     return {
         "function": f"{value.__module__}.{value.__qualname__}",
-        "code": code(value),
-        "bytes": _compiled(value.__code__),
+        "code": code(value, above),
+        "bytes": _compiled(value.__code__),  # two lambdas of one file differ in nothing else
         "closes over": _lenient(cells, above),
         "defaults": _lenient([value.__defaults__, value.__kwdefaults__], above),
     }
 
 
+def _content(cell: types.CellType):
+    try:
+        return cell.cell_contents
+    except ValueError:  # not assigned yet
+        return None
+
+
+def _names(value: types.CodeType) -> set[str]:
+    """The global names in a function's instructions, and in those of the functions inside it."""
+    inner = (one for one in value.co_consts if isinstance(one, types.CodeType))
+    return set(value.co_names).union(*map(_names, inner))
+
+
 def _compiled(value: types.CodeType) -> str:
-    """Digest of a function's instructions, for those that stand in no file."""
-    constants = [_compiled(one) if isinstance(one, types.CodeType) else repr(one) for one in value.co_consts]
+    """Digest of a function's instructions."""
+    constants = [_compiled(one) if isinstance(one, types.CodeType) else _constant(one) for one in value.co_consts]
     return files.sha256(repr((value.co_code, constants, value.co_names)).encode())
 
 
-def code(value) -> str:
+def _constant(value) -> str:
+    return repr(sorted(map(repr, value)) if isinstance(value, frozenset) else value)
+
+
+def code(value, above: tuple = ()) -> str:
     """Digest of the code behind a class or a function: what it imports of lib if it is ours, the version of its package
-    if it was installed, else its file and the files beside it that this imports."""
+    if it was installed, else its file and the files beside it that this imports; where it stands in no file, as in a
+    notebook, all that it says."""
     name = getattr(value, "__module__", None) or "builtins"
     if name.split(".")[0] == "lib":
         return _ours(name)
-    file = getattr(sys.modules.get(name), "__file__", None)
-    if not file:
-        try:
-            file = inspect.getsourcefile(value)
-        except (TypeError, OSError):
-            file = None
-    if file is None or not Path(file).is_file():
-        return name  # built in, or typed into a notebook: `_function` has its instructions
-    if str(Path(file).resolve()).startswith(INSTALLED) or "site-packages" in Path(file).parts:
-        return f"{name.split('.')[0]} {version(name.split('.')[0])}"
-    return files.key_digest(beside(Path(file)))
+    file = _file(value)
+    if file is None:
+        return name if name in sys.builtin_module_names else _typed(value, above)
+    if str(file.resolve()).startswith(INSTALLED) or "site-packages" in file.parts:
+        package = name.split(".")[0]
+        return f"{package} {closure.version(package) or sys.version.split()[0]}"
+    return files.key_digest(beside(file))
 
 
 @functools.cache
@@ -169,12 +194,29 @@ def _ours(name: str) -> str:
     return files.key_digest(closure.of_modules(name))
 
 
-def version(package: str) -> str:
-    """The installed version of the package that is imported under this name."""
-    try:
-        return importlib.metadata.version(closure.DISTRIBUTIONS.get(package, package))
-    except importlib.metadata.PackageNotFoundError:
-        return str(getattr(sys.modules.get(package), "__version__", "")) or sys.version.split()[0]
+def _file(value) -> Path | None:
+    """The file that a class or a function was read from, if it is there."""
+    file = getattr(sys.modules.get(getattr(value, "__module__", None) or "builtins"), "__file__", None)
+    if not file:
+        try:
+            file = inspect.getsourcefile(value)
+        except (TypeError, OSError):
+            return None
+    return Path(file) if file and Path(file).is_file() else None
+
+
+def _typed(value, above: tuple) -> str:
+    """Digest of a class or a function that stands in no file: all that it says, and what the names in it stand for."""
+    if isinstance(value, types.FunctionType):
+        mentioned = {name: value.__globals__[name] for name in _names(value.__code__) if name in value.__globals__}
+        return files.key_digest({"bytes": _compiled(value.__code__), "names": _lenient(mentioned, (*above, value))})
+    if not isinstance(value, type) or any(value is one for one in above):
+        return type(value).__qualname__  # written in C; or a method that calls super() and so holds its own class
+    inside = (*above, value)
+    bases = [code(base, inside) for base in value.__bases__]
+    parts = {key: one for key, one in vars(value).items() if key not in ("__dict__", "__weakref__", "__module__")}
+    functions = {key: getattr(one, "__func__", getattr(one, "fget", one)) for key, one in parts.items()}
+    return files.key_digest({"name": value.__qualname__, "bases": bases, "parts": _lenient(functions, inside)})
 
 
 def beside(file: Path) -> dict[str, str]:
@@ -192,23 +234,15 @@ def beside(file: Path) -> dict[str, str]:
 
 
 def _imported(content: bytes, folder: Path, root: Path) -> list[Path]:
+    """Files that a Python file in `folder` may import, looked for from `root`."""
     try:
-        tree = ast.parse(content)
+        names = closure.imports(content.decode("utf-8"))
     except (SyntaxError, ValueError):
         return []
     found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [(root, alias.name) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            start = root if not node.level else Path(*folder.parts[: len(folder.parts) - node.level + 1])
-            head = node.module or ""
-            names = [(start, f"{head}.{alias.name}".strip(".")) for alias in node.names] + [(start, head)]
-        else:
-            continue
-        for start, name in names:
-            place = start
-            for part in filter(None, name.split(".")):
-                place = place / part
-                found += [one for one in (place.with_suffix(".py"), place / "__init__.py") if one.is_file()]
+    for level, name in names:
+        place = Path(*folder.parts[: len(folder.parts) - level + 1]) if level else root
+        for part in name.split("."):
+            place = place / part
+            found += [one for one in (place.with_suffix(".py"), place / "__init__.py") if one.is_file()]
     return [one.resolve() for one in found]

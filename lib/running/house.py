@@ -1,6 +1,5 @@
 """`python -m lib.running.house`: draws the rooms of lib and who imports whom, from the sources, for the README."""
 
-import ast
 from collections import Counter
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from lib.base import files, paths
+from lib.base import closure, files, paths
 from lib.drawing import style
 from lib.record import figures
 
@@ -19,7 +18,7 @@ PLACE = "house"  # figures/house.png, .svg and .json
 
 def measured(folder: Path | None = None) -> dict:
     """{"rooms": {room: its modules and folders; of the methods, what is in each},
-    "imports": {"room -> room": number of import statements}}."""
+    "imports": {"room -> room": number of imported names}}."""
     root = folder or paths.ROOT / "lib"
     rooms, arrows = {}, Counter()
     for room in ROOMS:
@@ -34,16 +33,13 @@ def measured(folder: Path | None = None) -> dict:
 
 
 def _imports(path: Path) -> list[str]:
-    found = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lib."):
-            found.append(node.module.split(".")[1])
-    return found
+    names = (name.split(".") for _, name in closure.imports(path.read_text(encoding="utf-8")))
+    return [parts[1] for parts in names if parts[0] == "lib" and len(parts) > 1]
 
 
 def draw(house: dict) -> Figure:
     """A band for each room, the highest on top, and an arrow for every pair of rooms of which one imports the other;
-    the wider the arrow, the more import statements."""
+    the wider the arrow, the more names."""
     figure, axis = plt.subplots(figsize=(style.WIDTH, 7.2))
     height = {room: k + 0.6 * (np.sign(k - ROOMS.index("methods")) + 1) for k, room in enumerate(ROOMS)}
     for room, y in height.items():
