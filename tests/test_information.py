@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from lib.experiments.n04_information import counted, measures, plots
+from lib.experiments.shared import through_autoencoders
 from lib.methods.signals import checkerboard, mutual_information, total_order
 from lib.networks import interface, segnet
 from lib.record import uncertainty
@@ -141,8 +142,11 @@ def test_collect_asks_for_every_autoencoder_and_reconstructs_the_first_once(pict
         later = counted.collect(["vgg"], [0], pictures, (32,), 2, **options)
         assert later["vgg", 0].checkerboard > 0.5 > 0.3 > measures.mean(later["vgg", 0].intra[32])
     names = ["autoencoders/vgg-0-fast", "autoencoders/vgg-1-fast", "autoencoders/lenet-1-fast", "autoencoders/lenet-0"]
-    monkeypatch.setattr(counted.weights, "names", lambda folder: names)
-    assert counted.bold(["vgg", "lenet"], [0, 1, 2]) == [1] and counted.bold(["vgg"], [2, 1, 0]) == [1, 0]
+    monkeypatch.setattr(through_autoencoders.weights, "names", lambda folder: names)
+    assert through_autoencoders.bold(["vgg", "lenet"], [0, 1, 2]) == [1]
+    assert through_autoencoders.bold(["vgg"], [2, 1, 0]) == [1, 0]
+        ["vgg"], [2, 1, 0]
+    ) == [1, 0]
 
 
 def test_the_checkerboard_index_is_that_of_the_difference_to_the_first(pictures):

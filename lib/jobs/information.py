@@ -1,6 +1,7 @@
 """Mutual information of pictures and reconstructions, of every autoencoder (notebook 04)."""
 
 from lib.experiments.n04_information import counted
+from lib.experiments.shared import through_autoencoders
 from lib.networks import trained_autoencoders, zoo
 from lib.running import job
 from lib.worlds import cutouts
@@ -13,7 +14,7 @@ def compute(chosen: dict) -> None:
     counted.collect(families, seeds, pictures["n_test"], bins, chosen["n_adjusted"])
     for epoch in trained_autoencoders.KEPT:
         counted.collect(families, seeds, pictures["n_growth"], bins[:1], 2, epoch=epoch)
-    counted.collect(families, counted.bold(families, seeds), pictures["n_growth"], bins[:1], 2, how="fast")
+    counted.collect(families, through_autoencoders.bold(families, seeds), pictures["n_growth"], bins[:1], 2, how="fast")
 
 
 main = job.of("04_nmi", compute)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from lib.base import cache, weights
+from lib.base import cache
 from lib.experiments.shared import through_autoencoders
 from lib.methods.signals import checkerboard as signals_checkerboard
 from lib.methods.signals import mutual_information
@@ -96,12 +96,6 @@ def collect(
             made = through_autoencoders.tuned(family, seed, how, epoch, device)
             found[family, seed] = measure(made, pictures, bins, n_adjusted, first)
     return found
-
-
-def bold(families, seeds) -> list[int]:
-    """The seeds for which every family has a decoder tuned at ten times the rate (`-fast`)."""
-    there = set(weights.names("autoencoders"))
-    return [seed for seed in seeds if {f"autoencoders/{family}-{seed}-fast" for family in families} <= there]
 
 
 def digests(families, seeds) -> list[str]:

@@ -259,7 +259,7 @@ def states(families, seeds, pictures: cutouts.Batch, bins: int, device="cpu") ->
     for epoch in trained_autoencoders.KEPT:
         found = counted.collect(families, seeds, pictures, (bins,), 2, epoch=epoch, device=device)
         states.append(State(f"{epoch} epochs", epoch, found, relative(families, seeds, pictures, epoch, device)))
-    if bold := counted.bold(families, seeds):
+    if bold := through_autoencoders.bold(families, seeds):
         found = counted.collect(families, bold, pictures, (bins,), 2, how="fast", device=device)
         rrc = {seed: total_order.rrc(table.mean(-1)) for seed, table in fast(families, bold, pictures, device).items()}
         states.append(State(f"{epoch} epochs, ten times the rate", epoch, found, rrc))
