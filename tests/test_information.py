@@ -145,8 +145,6 @@ def test_collect_asks_for_every_autoencoder_and_reconstructs_the_first_once(pict
     monkeypatch.setattr(through_autoencoders.weights, "names", lambda folder: names)
     assert through_autoencoders.bold(["vgg", "lenet"], [0, 1, 2]) == [1]
     assert through_autoencoders.bold(["vgg"], [2, 1, 0]) == [1, 0]
-        ["vgg"], [2, 1, 0]
-    ) == [1, 0]
 
 
 def test_the_checkerboard_index_is_that_of_the_difference_to_the_first(pictures):
