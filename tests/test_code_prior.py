@@ -203,3 +203,34 @@ def test_rates_are_tried_on_starts_for_choosing(prior, monkeypatch):
     found = searches.tried([None, None], searches.RATES, 2, 3, 0)
     assert found == {0.1: 0.5, 0.3: 0.75, 0.7: 0.75} and searches.best(found) == 0.3  # the first of equals
     assert {stream for _, stream in asked} == {SELECTION} and len(asked) == 6
+
+
+def test_bounds_are_read_from_text_and_from_npy(tmp_path):
+    prior, bounds = toy((2, 2, 2)), np.arange(8.0) + 0.5
+    np.savetxt(tmp_path / "range.txt", bounds)
+    np.save(tmp_path / "range.npy", bounds.reshape(2, 2, 2))
+    for name in ("range.txt", "range.npy"):
+        found = generator_prior.read_bounds(tmp_path / name, prior)
+        assert found.shape == (2, 2, 2) and found.flatten().tolist() == bounds.tolist()
+        high = generator_prior.clip(prior, bounds=found)(torch.full((1, 2, 2, 2), 99.0), None, 0)
+        assert torch.equal(high[0], found)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("1 2 3", "holds 3 numbers, expected one for each of the 6 numbers of the code of toy"),
+        ("1 2 3 4 5 -6", "negative or not finite"),
+        ("1 2 3 4 5 nan", "negative or not finite"),
+        ("1 2 three", "is no table of numbers"),
+        ("1 2 3\n4 5", "is no table of numbers"),
+        (None, "bounds file range.txt does not exist"),
+    ],
+)
+def test_a_bounds_file_that_does_not_fit_is_refused_with_its_name(tmp_path, content, sentence):
+    path = tmp_path / "range.txt"
+    if content:
+        path.write_text(content)
+    with pytest.raises((ValueError, FileNotFoundError), match=sentence) as caught:
+        generator_prior.read_bounds(path, toy())
+    assert "range.txt" in str(caught.value)

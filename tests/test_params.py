@@ -32,7 +32,7 @@ RULES = {
 
 
 def test_index_holds_notebooks_in_reading_order_without_a_gap():
-    assert [name[:2] for name in ENTRIES] == [f"{number:02d}" for number in range(len(ENTRIES))]
+    assert [name[:2] for name in ENTRIES] == [f"{number:02d}" for number in range(max(16, len(ENTRIES)))]
     assert list(yaml.safe_load((ROOT / "notebooks/index.yaml").read_text())) == [params.COMMON, *ENTRIES]
 
 

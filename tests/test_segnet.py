@@ -131,3 +131,19 @@ def test_pictures_that_do_not_fit_are_refused(shape):
 def test_shapes_that_make_no_network_are_refused(shape, message):
     with pytest.raises(ValueError, match=message):
         segnet.build(shape)
+
+
+def test_a_vgg16_can_be_transplanted_into_the_original_encoder_only():
+    torch.manual_seed(0)
+    features = torchvision.models.vgg16_bn().features
+    for part in features.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.running_mean.normal_(), part.running_var.uniform_(0.5, 2)
+    encoder = segnet.Encoder(segnet.ORIGINAL)
+    segnet.transplant_vgg16(encoder, features)
+    x = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        code, places = encoder.eval()(x)
+        assert torch.allclose(code, features.eval()(x), atol=1e-5) and len(places) == 5
+    with pytest.raises(ValueError, match="expected an encoder of segnet.ORIGINAL"):
+        segnet.transplant_vgg16(segnet.Encoder(segnet.SMALL), features)

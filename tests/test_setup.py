@@ -225,3 +225,13 @@ def test_make_help_names_every_command():
     text = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True).stdout
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split()
     assert [command for command in phony if not re.search(rf"^make {command} +\w", text, re.M)] == []
+
+
+def test_a_start_does_not_load_the_compiler_of_torch(interpreter):
+    done = interpreter.run(
+        "import sys\nfrom lib.base.repeatable import repeatable\nfrom lib.networks import segnet\n"
+        "repeatable(0)\nx = torch.zeros(1, 2, 2, 2)\n"
+        "segnet.unpool(x, torch.arange(8).reshape(1, 2, 2, 2) % 4)\n"
+        "print(torch.are_deterministic_algorithms_enabled(), 'torch._dynamo' in sys.modules)"
+    )
+    assert (done.stdout, done.returncode) == ("True False\n", 0), done.stderr

@@ -21,7 +21,8 @@ def repeatable(seed: int, device: str = "cpu") -> None:
     check_device(device)
     torch.set_num_threads(1)
     threadpoolctl.threadpool_limits(1)
-    torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
+    # the same as use_deterministic_algorithms, which would load torch's compiler as well: a second and a half
+    torch.set_deterministic_debug_mode("error" if device == "cpu" else "warn")
     torch.utils.deterministic.fill_uninitialized_memory = False
     torch.manual_seed(seed)
     random.seed(seed)

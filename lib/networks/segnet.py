@@ -96,12 +96,12 @@ def unpool(x: Tensor, places: Tensor) -> Tensor:
     torch calls its max_unpool2d non-deterministic since places might repeat; those of 2x2 windows that do not overlap
     cannot, so that the check is lifted for this one call.
     """
-    strict, warn = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(False)
+    before = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("default")
     try:
         return F.max_unpool2d(x, places, 2)
     finally:
-        torch.use_deterministic_algorithms(strict, warn_only=warn)
+        torch.set_deterministic_debug_mode(before)
 
 
 def build(shape: Shape = SMALL, seed: int = 0, name: str = "untrained") -> Autoencoder:
@@ -127,6 +127,20 @@ def assemble(name: str, encoder: nn.Module, decoder: nn.Module) -> Autoencoder:
 def restore(images: Tensor) -> Tensor:
     """What the autoencoder gives, as RGB; values may leave [0, 1] (they are clipped for display only)."""
     return images * 0.25 + 0.5
+
+
+def transplant_vgg16(encoder: Encoder, features: nn.Module) -> None:
+    """Copy the convolutions and normalisations of torchvision's vgg16_bn().features into an ORIGINAL encoder."""
+    ours = [part for part in encoder.modules() if isinstance(part, nn.Conv2d | nn.BatchNorm2d)]
+    theirs = [part for part in features.modules() if isinstance(part, nn.Conv2d | nn.BatchNorm2d)]
+    shapes = [[tuple(part.weight.shape) for part in parts] for parts in (ours, theirs)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"transplant_vgg16: the encoder has {len(ours)} layers from {shapes[0][0]} to {shapes[0][-1]}, VGG16-BN "
+            f"has {len(theirs)} from {shapes[1][0]} to {shapes[1][-1]}; expected an encoder of segnet.ORIGINAL"
+        )
+    for mine, other in zip(ours, theirs, strict=True):
+        mine.load_state_dict(other.state_dict())
 
 
 def reconstruct(autoencoder: Autoencoder, images: Tensor, batch: int = 32) -> Tensor:

@@ -28,15 +28,16 @@ def lines(rows: list[dict], xlabel: str, ylabel: str, *, height: float = 3.4, ba
                 if mine:
                     place = {word: k for k, word in enumerate(words)}
                     _curve(axis, mine, place, COLOURS[names.index(row_name)], STYLES[groups.index(group)])
-        axis.set(title=panel, xlabel=xlabel)
+        axis.set_title(panel)
         if base is not None:
             axis.axhline(base, color="0.35", lw=0.8, ls=(0, (1, 2)))
         if words:
-            axis.set(xticks=range(len(words)), xticklabels=words)
+            axis.set_xticks(range(len(words)), words, fontsize=min(8, 54 / len(words)))  # eight fit side by side
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
     for axis in axes[:, 0]:
         axis.set_ylabel(ylabel)
+    figure.supxlabel(xlabel, fontsize="medium")
     if len(names) > 1 and names != panels:
         for name, colour in zip(names, COLOURS, strict=False):
             axes[0, 0].plot([], [], color=colour, label=name)

@@ -8,8 +8,10 @@ as a decay). The last image is kept, not the one with the highest activation. li
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils import fusion
@@ -87,10 +89,37 @@ def upper(prior: Prior, sds: float = 3.0) -> Tensor:
     return prior.mean + sds * prior.sd
 
 
-def clip(prior: Prior, sds: float = 3.0) -> regularisers.Operator:
-    """Keep every number of the code in [0, mean + sds * sd]."""
-    top = upper(prior, sds)
+def clip(prior: Prior, sds: float = 3.0, bounds: Tensor | None = None) -> regularisers.Operator:
+    """Keep every number of the code in [0, mean + sds * sd], or in [0, bounds] for bounds (*code) of the reader's own
+    (`read_bounds`). ValueError for bounds that do not fit the code."""
+    top = upper(prior, sds) if bounds is None else check_bounds(prior, bounds, "bounds").to(prior.mean.device)
     return lambda code, gradient, step: code.clamp_min(0).minimum(top)
+
+
+def check_bounds(prior: Prior, bounds: Tensor, what: str) -> Tensor:
+    """The bounds as (*code), or ValueError that says what does not fit."""
+    numbers = bounds.numel()
+    if numbers != prior.mean.numel():
+        expected = f"one for each of the {prior.mean.numel()} numbers of the code of {prior.name}"
+        raise ValueError(f"{what} holds {numbers} numbers, expected {expected}")
+    if not bounds.isfinite().all() or (bounds < 0).any():
+        raise ValueError(f"{what} holds numbers that are negative or not finite, expected upper bounds of at least 0")
+    return bounds.float().reshape(prior.code)
+
+
+def read_bounds(path: str | Path, prior: Prior) -> Tensor:
+    """Upper bounds of a code from a text file of numbers (as the released act_range files) or an .npy file: (*code).
+    FileNotFoundError without the file, ValueError for another number of numbers or bounds below 0."""
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"bounds file {path.name} does not exist; expected text with one number a unit, or .npy"
+        )
+    try:
+        found = np.asarray(np.load(path) if path.suffix == ".npy" else np.loadtxt(path), np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"bounds file {path.name} is no table of numbers: {error}") from None
+    return check_bounds(prior, torch.from_numpy(found), f"bounds file {path.name}")
 
 
 def encode(prior: Prior, encoder: interface.Network, images: Tensor) -> Tensor:
