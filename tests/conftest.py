@@ -48,6 +48,13 @@ def pytest_sessionfinish():
     shutil.rmtree(SCRATCH, ignore_errors=True)
 
 
+@pytest.fixture(autouse=True)
+def plain_matplotlib():
+    """What a test sets for drawing (the companion's style, say) ends with it: the order of tests decides nothing."""
+    with matplotlib.rc_context():
+        yield
+
+
 def heed_interrupts() -> None:
     """In a child: Ctrl-C works even where the tests themselves run in a background that ignores it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
