@@ -344,10 +344,13 @@ def conflict(world: World, n: int, split: str = "test") -> Batch:
     return render(world, split, range(10_000_000, 10_000_000 + n), cues)
 
 
-def batch(world: World, split: str, n: int) -> Batch:
-    """The first `n` pictures of a split, through the disk cache (in files of 500 pictures, so a killed run resumes)."""
+def batch(world: World, split: str, n: int, first: int = 0) -> Batch:
+    """The pictures `first` (a multiple of 500) to `first + n` of a split, through the disk cache (in files of 500
+    pictures, so a killed run resumes)."""
+    if first % CHUNK:
+        raise ValueError(f"first is {first}, expected a multiple of {CHUNK}")
     parts = []
-    for start in range(0, n, CHUNK):
+    for start in range(first, first + n, CHUNK):
         about = {"world": check(world), "split": split, "start": start}
         parts.append(cache.cached("cutouts", about, lambda s=start: _packed(render(world, split, range(s, s + CHUNK)))))
     joined = {name: np.concatenate([part[name] for part in parts])[:n] for name in Batch._fields}
