@@ -57,6 +57,7 @@ class Part(_Strict):
     unit: str
     null: str
     seeds: int = Field(ge=0)  # how many must agree; 0 where nothing is trained or the seed itself is the unit
+    agree: Literal["each", "sign"] = "each"  # what of each seed must lead to the same verdict: interval, or value
     tolerance: float = TOLERANCE
     rule: Rule
     examples: dict[Literal["reproduced", "not reproduced", "inconclusive"], Example]
@@ -69,7 +70,7 @@ class Claim(_Strict):
     found: str
     notebook: str
     prototype_seen: bool
-    changed: str = ""
+    settled: str = ""
     limits: str = ""
     parts: dict[str, Part]
 
@@ -137,7 +138,8 @@ def verdict(entry: str | dict, value, interval, null=None, named=None, seeds=Non
 
     `null` is a 95 % range, or several by name (the interval must then stand above all); `named` maps secondary
     quantities to (value, low, high). Where the rule asks for seeds, each of `seeds` ({seed, value, interval}) is judged
-    alone as well: the verdict stands only if there are enough of them and all agree.
+    alone as well, by its interval or, where the entry says `agree: sign`, by its value only: the verdict stands only if
+    there are enough of them and all agree.
     """
     entry = part(entry)[1] if isinstance(entry, str) else entry
     rule = entry["rule"]
@@ -148,9 +150,15 @@ def verdict(entry: str | dict, value, interval, null=None, named=None, seeds=Non
             raise ValueError(f"the rule contradicts itself: {interval} is both reproduced and not reproduced")
         return REPRODUCED if yes else NOT if no else INCONCLUSIVE
 
-    each = [judge(**seed) for seed in seeds or ()]
+    alone = list(seeds or ())
+    if entry.get("agree") == "sign":
+        alone = [seed | {"interval": (seed["value"],) * 2} for seed in alone]
+    each = [judge(**seed) for seed in alone]
     whole = judge(value, interval)
     agree = len(each) >= entry["seeds"] and all(one == whole for one in each)
+    apart = rule["not_reproduced" if whole == NOT else "reproduced"].get("excludes")
+    if apart is not None and whole != INCONCLUSIVE:  # on one side of it, not on both
+        agree &= all((seed["value"] > apart) == (value > apart) for seed in alone)
     return whole if agree else INCONCLUSIVE
 
 

@@ -107,6 +107,16 @@ def bootstrap_mean(
     return Estimate(value, float(interval.low), float(interval.high), sums.size)
 
 
+def student(values, level: float = 0.95) -> Estimate:
+    """Mean of `values` (n,), one a unit, with Student's t interval: for few units, such as families or classes."""
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 1 or values.size < 3 or not np.isfinite(values).all():
+        raise ValueError(f"student: expected a row of 3 or more finite numbers, found shape {values.shape} or NaN")
+    mean, error = values.mean(), values.std(ddof=1) / np.sqrt(values.size)
+    reach = scipy_stats.t.ppf((1 + level) / 2, values.size - 1) * error
+    return Estimate(float(mean), float(mean - reach), float(mean + reach), values.size)
+
+
 def bootstrap_shares(values, statistic, *, generator, draws: int = 2000, level: float = 0.95) -> Estimate:
     """A statistic of several shares counted on the same units, with a percentile bootstrap over the units.
 
@@ -166,8 +176,19 @@ def pooled_null(tables, members, *, generator, draws: int = 2000) -> Null:
     return Null(float(low), float(high), float((1 + (null >= value - 1e-12).sum()) / (1 + draws)))
 
 
+def tau_b(x, y) -> np.ndarray:
+    """Kendall's tau-b between readings x (..., k) and one reading y (k,) of the same units: (...), 0 where all units of
+    x are tied. ValueError if all units of y are."""
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    i, j = np.triu_indices(y.size, 1)
+    left, right = np.sign(x[..., i] - x[..., j]), np.sign(y[i] - y[j])
+    if not right.any():
+        raise ValueError("tau_b: all units of y are tied, expected an order")
+    return left @ right / np.sqrt(np.maximum((left**2).sum(-1), 1) * (right**2).sum())
+
+
 def tau_exact(x, y, level: float = 0.95) -> Tau:
-    """Kendall's tau-b between two readings of the same 3 to 7 units, against every permutation of them.
+    """Kendall's tau-b between two readings of the same 3 to 8 units, against every permutation of them.
 
     The interval is for the tau-b expected of such units: the permutations are weighted by exp(theta * tau) (Mallows'
     model; theta = 0 is chance) and theta moves until the tau found lies in the last 2.5 % of either tail. The interval
@@ -175,8 +196,8 @@ def tau_exact(x, y, level: float = 0.95) -> Tau:
     there is no order to compare: 0, from -1 to 1, with p = 1.
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if x.shape != y.shape or x.ndim != 1 or not 3 <= x.size <= 7 or not np.isfinite([x, y]).all():
-        raise ValueError(f"tau_exact: expected two rows of 3 to 7 finite numbers, found shapes {x.shape} and {y.shape}")
+    if x.shape != y.shape or x.ndim != 1 or not 3 <= x.size <= 8 or not np.isfinite([x, y]).all():
+        raise ValueError(f"tau_exact: expected two rows of 3 to 8 finite numbers, found shapes {x.shape} and {y.shape}")
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return Tau(0.0, -1.0, 1.0, (-1.0, 1.0), 1.0, float("nan"), x.size)
     orders = np.array(list(permutations(range(x.size))))

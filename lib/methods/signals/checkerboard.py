@@ -28,6 +28,13 @@ def grid_shares(difference) -> np.ndarray:
     mean of its neighbours up to two steps away is taken off; a frequency on an axis has neighbours on this axis only,
     since the picture's borders raise both axes against the rest. ValueError as for `checkerboard`.
     """
+    excess, total, whole = grid_power(difference)
+    return np.where(total > 1e-12 * whole, excess / np.maximum(total, np.finfo(float).tiny), 0.0)
+
+
+def grid_power(difference) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean squares over the pixels and channels of each picture (N, 3, H, W): of patterns with periods of two and four
+    pixels above their neighbours', of all but the mean, and of everything, each (N,)."""
     difference = np.ascontiguousarray(difference, dtype=np.float64)
     if difference.ndim != 4 or difference.shape[1] != 3 or any(side % 4 or side < 12 for side in difference.shape[2:]):
         raise ValueError(
@@ -39,7 +46,17 @@ def grid_shares(difference) -> np.ndarray:
     whole, power[:, 0, 0] = power.sum((1, 2)), 0
     total = power.sum((1, 2))
     excess = sum(power[:, y, x] - np.mean([power[:, v, u] for v, u in around], 0) for (y, x), around in grid(power))
-    return np.where(total > 1e-12 * whole, excess / np.maximum(total, np.finfo(float).tiny), 0.0)
+    scale = 3 * (difference.shape[-1] * difference.shape[-2]) ** 2
+    return excess / scale, total / scale, whole / scale
+
+
+def amplitude(difference) -> float:
+    """Mean over pictures of the root mean square of the grid in A_i(x) - A_S(x) (N, 3, H, W): in the units of a pixel.
+
+    Its square is what `grid_shares` divides by the whole. A share says how regular a change is; two signals of which
+    one changes three times as much may have the same grid and a share of nine to one. ValueError as for `checkerboard`.
+    """
+    return float(np.sqrt(np.maximum(grid_power(difference)[0], 0)).mean())
 
 
 def spectrum(difference: np.ndarray) -> np.ndarray:

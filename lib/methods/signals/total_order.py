@@ -204,6 +204,22 @@ def permuted(rrc, generator: np.random.Generator, draws: int = 2000, within_rows
     return dealt
 
 
+def equal_losses(hits, generator: np.random.Generator, draws: int = 500) -> np.ndarray:
+    """Accuracies (draws, ..., k, k) if no signal were better than another: off the diagonal each reader j has its mean
+    over the other signals, and deviates from it as the pictures, drawn again, make it.
+
+    hits: (..., k, k, n), rows A_i, columns j: where j is right about the reconstruction of each of n pictures. The own
+    readings, on the diagonal, are only drawn again.
+    """
+    hits = np.asarray(hits, dtype=np.float32)
+    k, n = hits.shape[-2], hits.shape[-1]
+    accuracy, off = hits.mean(-1, dtype=np.float64), ~np.eye(k, dtype=bool)
+    expected = np.where(off, (accuracy * off).sum(-2, keepdims=True) / (k - 1), accuracy)
+    weights = generator.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float32)
+    drawn = np.moveaxis(hits @ weights.T / n, -1, 0).astype(np.float64)
+    return np.clip(expected + drawn - accuracy, 1 / n, 1)
+
+
 def nulls(rrc, generator: np.random.Generator, draws: int = 2000) -> dict[str, tuple[float, float]]:
     """95 % ranges (low, high) of `summed_range` for RRCs `permuted` off the diagonal and within rows."""
     ranges = {}
