@@ -21,7 +21,7 @@ from lib.networks import interface, segnet, trained_autoencoders, zoo
 from lib.training import autoencoders, loop, make_autoencoders, store
 from lib.worlds import cutouts
 
-RATES = (1e-3, 3e-3, 1e-2, 3e-2)
+RATES = (1e-3, 3e-3, 1e-2, 3e-2)  # of lib.experiments.shared.regime, whose rule chooses
 FIRST = 60_000  # the first picture of the training split that no classifier has seen
 OWN = 10_000  # validation pictures of own readings,
 UNSEEN = 2_000  # after those that chose the classifiers' states
