@@ -10,7 +10,7 @@ from lib.training import make_signals
 
 def hits(accuracies, n=10_000):
     """(rates, 2, n): right about the first pictures, so that differences are what the accuracies say."""
-    return np.stack([[np.arange(n) < a * n, np.arange(n) < a * n] for a in accuracies])
+    return np.stack([[np.arange(n) < round(a * n)] * 2 for a in accuracies])
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""At which rate decoders are tuned: one for all classifiers, chosen by own readings before any table of readers is seen.
+"""At which rate decoders are tuned: one for all classifiers, chosen by own readings before any table is seen.
 
-Rule, written before the first of these decoders was trained: on seed 0, the boldest of four largest rates at which the
+Rule, fixed before the first of these decoders was trained: on seed 0, the boldest of four largest rates at which the
 zoo's mean accuracy on its own signals (A_i o i, 10,000 validation pictures) lies at most half a point below that of
 the best rate, the difference paired by picture: its value decides, its interval is shown. The six families that the
-zoo had then choose; families that joined later are tuned at the same rate.
+zoo had then choose (settled when two of their 24 decoders were done); those that joined are tuned at the same rate.
 """
 
 from typing import NamedTuple
