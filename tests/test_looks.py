@@ -214,11 +214,16 @@ def test_figures_show_what_they_are_given():
     histograms = {
         name: {c: np.full(50, 0.02) for c in patterns_and_colours.RANGES} for name in ("original", "A_S", "A_L")
     }
-    shots = [{"images": dict.fromkeys(histograms, picture), "box": (3, 9, 15)}] * 2
-    figure = plots.reconstructions(shots, histograms, patterns_and_colours.RANGES)
-    assert len(figure.axes) == 7 * 3
+    names = [f"A_{k}" for k in range(7)]
+    figure = plots.gallery([dict.fromkeys(names, picture)] * 2, across=5)
+    labels = [axis.get_xlabel() for axis in figure.axes]
+    assert labels == names * 2 and np.ptp([axis.get_position().width for axis in figure.axes]) < 1e-9
+    figure = plots.zooms([{"images": dict.fromkeys(names, picture), "box": (3, 9, 15)}] * 2)
+    assert len(figure.axes) == 14
     np.testing.assert_array_equal(figure.axes[3].images[0].get_array(), picture[3:18, 9:24])
-    found = {axis.get_ylabel(): axis.get_xlim() for axis in figure.axes[-9::3]}
+    figure = plots.histograms(histograms, patterns_and_colours.RANGES)
+    assert [axis.get_ylabel() for axis in figure.axes[::3]] == ["A_S", "A_L"]
+    found = {axis.get_title(): axis.get_xlim() for axis in figure.axes[:3]}
     assert found == patterns_and_colours.RANGES
     rows = [{"name": name, "group": "g", "seed": seed} | spread for name in "ab" for seed in (0, 1)]
     spectra = {name: checkerboard.spectrum(three(lattice(4)) + 0.1)[0] for name in "ab"}

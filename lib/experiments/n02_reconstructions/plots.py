@@ -5,7 +5,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from lib.drawing import dots
+from lib.drawing import dots, grids
 from lib.drawing.style import COLOURS, WIDTH
 from lib.methods.signals.checkerboard import grid
 
@@ -97,39 +97,52 @@ def table_one(rows: list[dict]) -> Figure:
     return figure
 
 
-def reconstructions(rows: list[dict], histograms: dict[str, dict], ranges: dict) -> Figure:
-    """Palacio et al. Fig 3: a column for each autoencoder; pictures, each with a zoom below it, then the histograms.
+def gallery(rows: list[dict], across: int = 5, width: float = WIDTH) -> Figure:
+    """Palacio et al. Fig 3, the pictures: each of `rows`, a dict {what made it: (H, W, 3)}, fills lines of `across`."""
+    lines = []
+    for row in rows:
+        named = list(row.items())
+        lines += [named[k : k + across] for k in range(0, len(named), across)]
+    shown = [[np.clip(image, 0, 1) for _, image in line] for line in lines]
+    figure, axes = grids.grid(shown, width=width, below=1)
+    for (r, c), axis in axes.items():
+        axis.set_xlabel(lines[r][c][0], labelpad=2)
+    return figure
 
-    rows: one dict a picture, with images {column: (H, W, 3)} and box (top, left, side) of the zoom; histograms:
-    {column: {channel: shares}}, drawn over those of the first column (grey); ranges: {channel: (low, high)}.
+
+def zooms(rows: list[dict], side: int = 16, width: float = WIDTH) -> Figure:
+    """Palacio et al. Fig 3, the zooms: the middle `side` pixels of an object in each picture, a line a picture.
+
+    rows: dicts with images {what made it: (H, W, 3)} and box (top, left, side).
     """
-    columns, tall = list(histograms), 2 * len(rows)
-    count = tall + len(ranges)
-    heights = [1] * tall + [0.75] * len(ranges)
+    cut = []
+    for row in rows:
+        top, left, side = row["box"]
+        cut.append([np.clip(one[top : top + side, left : left + side], 0, 1) for one in row["images"].values()])
+    return grids.grid(cut, (), list(rows[0]["images"]), width=width)[0]
+
+
+def histograms(histograms: dict[str, dict], ranges: dict) -> Figure:
+    """Palacio et al. Fig 3, the colours: a line for each autoencoder, drawn over the originals (grey).
+
+    histograms: {name: {channel: shares}}, the originals first; ranges: {channel: (low, high)}. Heights are square
+    roots of shares, so that rare colours are seen.
+    """
+    (first, originals), *others = histograms.items()
     figure, axes = plt.subplots(
-        count, len(columns), figsize=(WIDTH + 1, sum(heights) * 1.02 + 0.4), gridspec_kw={"height_ratios": heights}
+        len(others), len(ranges), figsize=(WIDTH, 0.62 * len(others) + 0.5), sharex="col", squeeze=False
     )
-    figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02)
-    for c, column in enumerate(columns):
-        axes[0, c].set_title(column, loc="center")
-        for r, row in enumerate(rows):
-            top, left, side = row["box"]
-            image = np.clip(row["images"][column], 0, 1)
-            axes[2 * r, c].imshow(image)
-            axes[2 * r, c].add_patch(Rectangle((left - 0.5, top - 0.5), side, side, fill=False, color="white", lw=1))
-            axes[2 * r + 1, c].imshow(image[top : top + side, left : left + side])
-        for axis, (channel, limits) in zip(axes[tall:, c], ranges.items(), strict=True):
-            shares, first = (histograms[name][channel] for name in (column, columns[0]))
-            edges = np.linspace(*limits, len(shares) + 1)
-            axis.stairs(np.sqrt(first), edges, fill=True, color="0.8")
-            axis.stairs(np.sqrt(shares), edges, color=MOVES if c else "0.3", lw=1)
-            axis.set(yticks=[], xlim=limits, xticks=[0, 80] if limits[0] == 0 else [-80, 0, 80])
-            axis.set_ylim(0, 1.05 * max(np.sqrt(histograms[name][channel].max()) for name in columns))
-    for axis in axes[:tall].flat:
-        axis.set(xticks=[], yticks=[])
-        axis.spines[:].set_visible(False)
-    for axis, name in zip(axes[:, 0], [*("picture", "zoom") * len(rows), *ranges], strict=True):
-        axis.set_ylabel(name, rotation=90)
+    figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.0)
+    for c, (channel, limits) in enumerate(ranges.items()):
+        top = 1.05 * max(np.sqrt(shares[channel].max()) for shares in histograms.values())
+        axes[0, c].set_title(channel, loc="center")
+        for r, (_, shares) in enumerate(others):
+            edges, axis = np.linspace(*limits, len(shares[channel]) + 1), axes[r, c]
+            axis.stairs(np.sqrt(originals[channel]), edges, fill=True, color="0.8", label=first)
+            axis.stairs(np.sqrt(shares[channel]), edges, color=MOVES, lw=1)
+            axis.set(yticks=[], xlim=limits, ylim=(0, top), xticks=[0, 50, 100] if limits[0] == 0 else [-80, 0, 80])
+    for axis, (name, _) in zip(axes[:, 0], others, strict=True):
+        axis.set_ylabel(name, rotation=0, ha="right", va="center")
     return figure
 
 

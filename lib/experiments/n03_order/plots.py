@@ -122,6 +122,32 @@ def rrc_rows(panels: dict[str, np.ndarray], families) -> list[dict]:
 # ----------------------------------------------------------------------------------------- what goes with the order
 
 
+def separation(rows: list[dict]) -> Figure:
+    """What each way of tuning does, a line a setting: the share of A_S's reading that the owner has (squares) and that
+    the other readers have on average (dots), joined by a bar. rows: as from separation.readings."""
+    families = list(dict.fromkeys(row["family"] for row in rows))
+    settings = list(dict.fromkeys((row["group"], row["setting"]) for row in rows))
+    places, at = {}, 0.0
+    for k, key in enumerate(settings):
+        at += 1.0 if k == 0 or settings[k - 1][0] == key[0] else 1.6
+        places[key] = at
+    figure, axes = plt.subplots(1, len(families), figsize=(WIDTH, 0.22 * at + 0.9), sharey=True, squeeze=False)
+    for axis, family in zip(axes[0], families, strict=True):
+        for row in (row for row in rows if row["family"] == family):
+            y, own = places[row["group"], row["setting"]], row["own"] / row["base"]
+            axis.plot([row["kept"], own], [y, y], color="0.8", lw=3, zorder=0)
+            axis.plot(row["kept"], y, "o", color=COLOURS[0], ms=5, label="other readers, mean")
+            axis.plot(row["least"], y, "|", color=COLOURS[0], ms=8, label="the reader who loses most")
+            axis.plot(own, y, "s", color=COLOURS[1], ms=5, label="its own classifier")
+        axis.axvline(1, color="0.6", lw=0.8, ls=":")
+        axis.set(title=family, xlabel="accuracy, share of that on A_S")
+    axes[0, 0].set_yticks(list(places.values()), [name for _, name in settings])
+    axes[0, 0].invert_yaxis()
+    handles = dict(zip(*axes[0, 0].get_legend_handles_labels()[::-1], strict=True))
+    figure.legend(handles.values(), handles, loc="outside upper center", ncols=3)
+    return figure
+
+
 def against(readings: dict[str, np.ndarray], readable, families) -> Figure:
     """Readability of every signal (S, k) against readings of the classifiers {name: (S, k) or (k,)}: a small mark for
     each seed, a large one for the mean."""

@@ -1,0 +1,83 @@
+"""What makes signals differ: rate, length, the places, the pools, the width, the pictures (no paper asks this).
+
+One thing at a time is changed in the tuning of a few decoders of one seed (lib/training/make_signals.py), and everybody
+reads what comes out. A signal is its owner's if the owner reads it as well as before and the others do not; how much
+the others keep is measured against A_S of the same shape, from which the decoder was tuned.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lib.experiments.shared import regime, through_autoencoders
+from lib.networks import trained_autoencoders, zoo
+from lib.record.tables import Table
+from lib.worlds import cutouts
+
+SHAPES = {
+    "blind": "decoder not told the places",
+    "five": "five pools, not three",
+    "narrow": "half the maps",
+    "wide": "twice the maps",
+}
+PICTURES = {"own": "the classifier's training pictures"}
+EPOCHS = (5, 10, 20, 40)  # states on the way
+
+
+class Setting(NamedTuple):
+    """One way to tune: what it is called, what is changed in it, the ending of its decoders, and the A_S it starts
+    from."""
+
+    group: str
+    name: str
+    ending: str
+    base: str = "pretrained"
+
+
+def settings(rate: float) -> list[Setting]:
+    """The chosen way first, then everything that differs from it in one thing."""
+    chosen = f"rate{rate:g}"
+    found = [Setting("as chosen", f"{rate:g}, 10,000 steps", chosen)]
+    found += [Setting("rate", f"{one:g}", f"rate{one:g}") for one in regime.RATES if one != rate]
+    found += [Setting("length", f"{125 * epoch:,} steps on the way", f"{chosen}-epoch{epoch}") for epoch in EPOCHS]
+    found += [Setting("length", "gentle: 0.001, until the loss stands", "")]
+    found += [Setting("shape", title, f"{chosen}-{but}", f"pretrained-{but}") for but, title in SHAPES.items()]
+    return found + [Setting("pictures", title, f"{chosen}-{but}") for but, title in PICTURES.items()]
+
+
+def readings(families, readers, seed: int, rate: float, pictures: cutouts.Batch, device: str = "cpu") -> list[dict]:
+    """For every setting and every family with such a decoder: what its owner and the other readers make of it.
+
+    Rows: group, setting, family, own (accuracy of the owner), base (its accuracy on A_S), kept (mean over the other
+    readers of acc(A_i o j) / acc(A_S o j)) and least (the smallest of these).
+    """
+    nets, rows, bases = through_autoencoders.zoo_of(readers, seed, device), [], {}
+    for setting in settings(rate):
+        if setting.base not in bases:
+            base = trained_autoencoders.autoencoder(setting.base, device=device)
+            bases[setting.base] = through_autoencoders.hits(base, nets, pictures).mean(-1)
+        for family in families:
+            made = through_autoencoders.tuned(family, seed, setting.ending, device=device)
+            accuracy = through_autoencoders.hits(made, nets, pictures).mean(-1)
+            rows.append({"group": setting.group, "setting": setting.name, "family": zoo.TITLES[family]})
+            rows[-1] |= kept(accuracy, bases[setting.base], list(readers).index(family))
+    return rows
+
+
+def kept(accuracy: np.ndarray, base: np.ndarray, owner: int) -> dict[str, float]:
+    """How far a signal is its owner's alone: accuracies (k,) of all readers on A_i and on A_S -> own, base, kept,
+    least."""
+    share = np.delete(accuracy / base, owner)
+    found = {"own": accuracy[owner], "base": base[owner], "kept": share.mean(), "least": share.min()}
+    return {name: float(value) for name, value in found.items()}
+
+
+def table(rows: list[dict]) -> Table:
+    """A line for every setting: for each family its owner's accuracy on A_S and on A_i, and what others keep."""
+    families = list(dict.fromkeys(row["family"] for row in rows))
+    head = ("changed", "to", *(f"{family}: own, A_S to A_i; others keep" for family in families))
+    lines = {}
+    for row in rows:
+        text = f"{100 * row['base']:.0f} to {100 * row['own']:.0f} %; {100 * row['kept']:.0f} %"
+        lines.setdefault((row["group"], row["setting"]), {})[row["family"]] = text
+    return Table(head, [(*key, *(line.get(family, "") for family in families)) for key, line in lines.items()])
