@@ -157,7 +157,9 @@ def test_the_checkerboard_index_is_that_of_the_difference_to_the_first(pictures)
     assert changed.checkerboard == 0 == counted.measure(made_up("b", stamp), pictures, (32,), 2).checkerboard
     other = torch.rand(N, 3, 64, 64, generator=torch.manual_seed(0))
     difference = (stamp(images) - other).numpy().astype(np.float64)
-    expected = checkerboard.checkerboard(difference), 255 * np.sqrt((difference**2).mean())
+    expected = [checkerboard.checkerboard(difference), 255 * checkerboard.amplitude(difference)]
+    expected.append(255 * np.sqrt((difference**2).mean()))
+    assert 0 == plain.amplitude < board.amplitude < board.strength  # which holds the change of the mean too
     assert counted.pattern(stamp(images), other, batch=4) == pytest.approx(expected)  # parts of 4, 4 and 1
 
 
@@ -189,7 +191,7 @@ def zoo_with(intra, inter, index, seeds=(0, 1)) -> dict:
     for seed, (k, family) in itertools.product(seeds, enumerate(FAMILIES)):
         a, b = ({32: scores(part[k] + 0.001 * seed)} for part in (intra, inter))
         adjusted = {"intra": a[32], "inter": b[32]}
-        found[family, seed] = counted.Information(a, b, adjusted, index[k] + 0.001 * seed)
+        found[family, seed] = counted.Information(a, b, adjusted, 0.5 - 0.1 * k, index[k] + 0.001 * seed)
     return found
 
 
@@ -252,9 +254,21 @@ def test_c6_on_the_papers_own_values():  # data/claims.yaml, C6
     assert measures.chain(total_order.rrc(total_order.PAPER_TABLE), 0.9) is None
 
 
-def test_c7_compares_the_index_with_inter_and_not_with_intra():
+def test_c6_takes_off_what_equal_losses_give():
+    own = np.array([0.6, 0.7, 0.8, 0.9])
+    table = np.where(np.eye(4, dtype=bool), own, 0.8 * own)
+    hits = {s: np.random.default_rng(s).random((4, 4, 5000)) < table[..., None] for s in (0, 1)}
+    found = zoo_with(DOWN, UP, UP)  # intra nMI falls with accuracy, as readability does where all losses are equal
+    rrc = {seed: total_order.rrc(one.mean(-1)) for seed, one in hits.items()}
+    assert measures.preserved(found, FAMILIES, rrc, measures.intra(32))["value"] == 1  # "they agree", it said
+    result = measures.beyond_equal_loss(found, FAMILIES, hits, measures.intra(32), np.random.default_rng(0))
+    assert abs(result["value"]) < 0.35 and len(result["seeds"]) == 2 and result["named"]["tau-b itself"][0] == 1
+
+
+def test_c7_compares_the_amplitude_with_inter_and_names_the_share():
     found = measures.patterns(zoo_with(DOWN, UP, UP), FAMILIES, measures.inter(32))
     assert found["value"] == 1 and [one["value"] for one in found["seeds"]] == [1, 1] and found["n"] == 4
+    assert found["named"]["tau-b with the grid's share of the change"][0] == -1
     assert measures.patterns(zoo_with(UP, DOWN, UP), FAMILIES, measures.inter(32))["value"] == -1
 
 
@@ -281,7 +295,7 @@ def test_tables_and_points_show_what_the_claims_judge():
     assert [row[1][0] for row in rows[:3]] == ["A", "A", "R"]
     points = {(row["letter"], row["seed"]): row for row in measures.points(found, FAMILIES, rrc, 32)}
     assert len(points) == 12 and points["V", "all"]["intra"] == pytest.approx(0.3005)
-    assert points["V", 1]["checkerboard"] == pytest.approx(0.301) and points["A", 0]["inter"] == pytest.approx(0.3)
+    assert points["V", 1]["amplitude"] == pytest.approx(0.301) and points["A", 0]["inter"] == pytest.approx(0.3)
     assert points["L", "all"]["readability"] == pytest.approx(0.2) and not points["L", 0]["coarse"]
     assert points["A", 0]["coarse"] and points["R", 0]["coarse"]
 
@@ -325,9 +339,9 @@ def test_growth_follows_each_decoder_on_the_same_pictures(monkeypatch):
     assert [row[0] for row in table] == [*(state.name for state in later), "as the rule chose"]
     assert table[0][1:] == ("L > A > V > R", "-1.00 (-1.00, -1.00)", "R > V > A > L", "1.00 (1.00, 1.00)")
     assert table[1][2] == table[1][4] == "1.00 (1.00, 1.00)" and table[2][2] == "-1.00 (-1.00)"
-    grids = measures.grids({key: one._replace(strength=10.0) for key, one in found.items()}, later, FAMILIES, 32)
+    grids = measures.grids(found, later, FAMILIES, 32)
     assert len(grids) == 12 and grids[0] == {"letter": "L", "seed": 0, "state": "default"} | {
-        "amplitude": pytest.approx(10 * 0.1**0.5),
+        "amplitude": pytest.approx(0.1),
         "value": pytest.approx(0.4),
     }
 

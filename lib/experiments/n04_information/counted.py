@@ -26,6 +26,7 @@ class Information(NamedTuple):
     # "intra" and "inter": adjusted mutual information of the first pictures
     adjusted: dict[str, mutual_information.Scores]
     checkerboard: float = 0.0  # index of A(x) - A_S(x) (lib/methods/signals/checkerboard.py); 0 for A_S, the originals
+    amplitude: float = 0.0  # root mean square of that grid, in steps of 8-bit values
     strength: float = 0.0  # root mean square of A(x) - A_S(x), in steps of 8-bit values
 
 
@@ -45,7 +46,7 @@ def measure(
 
     def compute() -> dict[str, np.ndarray]:
         originals = np.ascontiguousarray(pictures.images.transpose(0, 3, 1, 2))
-        made, difference = originals, np.zeros(2)
+        made, difference = originals, np.zeros(3)
         if autoencoder is not None:
             base = first is not None and first[0] == autoencoder.digest
             images = first[1]() if base else segnet.reconstruct(autoencoder, interface.to_tensor(pictures.images))
@@ -71,13 +72,13 @@ def measure(
 
 
 def pattern(images: Tensor, first: Tensor, batch: int = 250) -> np.ndarray:
-    """Mean checkerboard index of `images` - `first`, both float (N, 3, H, W), and root mean square in 8-bit steps."""
+    """Mean checkerboard index of `images` - `first`, both float (N, 3, H, W), and root mean squares in 8-bit steps of
+    the grid and of everything."""
     parts = [(one - two).numpy() for one, two in zip(images.split(batch), first.split(batch), strict=True)]
-    means = [
-        (signals_checkerboard.checkerboard(part), 255**2 * np.mean(part.astype(np.float64) ** 2)) for part in parts
-    ]
-    index, square = np.average(means, 0, weights=[len(part) for part in parts])
-    return np.array([index, np.sqrt(square)])
+    shares = np.concatenate([signals_checkerboard.grid_shares(part) for part in parts])
+    grid = np.concatenate([signals_checkerboard.grid_power(part)[0] for part in parts])
+    square = np.average([np.mean(part.astype(np.float64) ** 2) for part in parts], weights=[len(p) for p in parts])
+    return np.array([shares.mean(), 255 * np.sqrt(max(grid.mean(), 0)), 255 * np.sqrt(square)])
 
 
 def collect(

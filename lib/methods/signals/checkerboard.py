@@ -51,12 +51,12 @@ def grid_power(difference) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def amplitude(difference) -> float:
-    """Mean over pictures of the root mean square of the grid in A_i(x) - A_S(x) (N, 3, H, W): in the units of a pixel.
+    """Root mean square of the grid in A_i(x) - A_S(x) (N, 3, H, W), over pictures, pixels and channels: in their units.
 
     Its square is what `grid_shares` divides by the whole. A share says how regular a change is; two signals of which
     one changes three times as much may have the same grid and a share of nine to one. ValueError as for `checkerboard`.
     """
-    return float(np.sqrt(np.maximum(grid_power(difference)[0], 0)).mean())
+    return float(np.sqrt(max(grid_power(difference)[0].mean(), 0)))
 
 
 def spectrum(difference: np.ndarray) -> np.ndarray:
