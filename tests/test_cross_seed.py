@@ -27,7 +27,7 @@ def test_family_leads_are_over_columns():
 
 
 def test_tables_across_seeds_never_pair_a_seed_with_itself(monkeypatch):
-    def table(families, seed, pictures, *, readers, device):
+    def table(families, seed, pictures, how, *, readers, device):
         return np.full((2, 2, 3), 10 * readers + seed)
 
     monkeypatch.setattr(through_autoencoders, "table", table)

@@ -135,7 +135,9 @@ def test_patterns_compare_with_a_s_and_name_family_and_seed(monkeypatch):
         return images + common + {"A_S": 0, "lenet": (seed or 0) * grid + noise, "alexnet": noise}[family]
 
     monkeypatch.setattr(patterns_and_colours.trained_autoencoders, "autoencoder", lambda device: ("A_S", None))
-    monkeypatch.setattr(patterns_and_colours.through_autoencoders, "tuned", lambda family, seed, device: (family, seed))
+    monkeypatch.setattr(
+        patterns_and_colours.through_autoencoders, "tuned", lambda family, seed, how, device: (family, seed)
+    )
     monkeypatch.setattr(patterns_and_colours.segnet, "reconstruct", reconstruct)
     images = interface.to_tensor(cutouts.render(cutouts.World(), "test", range(12)).images)
     found = patterns_and_colours.patterns(["lenet", "alexnet"], [0, 2], images, RNG(0))
@@ -189,7 +191,7 @@ def test_shots_zoom_on_the_object(monkeypatch):
     monkeypatch.setattr(
         patterns_and_colours.through_autoencoders,
         "tuned",
-        lambda family, seed, device: {"lenet": 1, "vgg": 2}[family] + seed,
+        lambda family, seed, how, device: {"lenet": 1, "vgg": 2}[family] + seed,
     )
     monkeypatch.setattr(patterns_and_colours.segnet, "reconstruct", lambda autoencoder, images: images + autoencoder)
     found = patterns_and_colours.gallery(["vgg", "lenet"], 5, images)

@@ -407,13 +407,13 @@ def test_the_summary_of_the_papers_table():
 
 def test_the_zoo_is_measured_seed_by_seed(monkeypatch):
     monkeypatch.setattr(
-        through_autoencoders, "table", lambda families, seed, pictures, *, device: np.full((2, 2, 3), seed)
+        through_autoencoders, "table", lambda families, seed, pictures, how, *, device: np.full((2, 2, 3), seed)
     )
     monkeypatch.setattr(
         through_autoencoders, "alone", lambda families, seed, pictures, device: np.full((2, 3), 10 + seed)
     )
     monkeypatch.setattr(
-        through_autoencoders, "tuned", lambda family, seed, device: SimpleNamespace(digest=f"{family}{seed}")
+        through_autoencoders, "tuned", lambda family, seed, how: SimpleNamespace(digest=f"{family}{seed}")
     )
     found = measures.measure(["a", "b"], [1, 2], None)
     assert found.hits[:, 0, 0, 0].tolist() == [1, 2] and found.alone[:, 0, 0].tolist() == [11, 12]

@@ -26,7 +26,7 @@ PAPER = {  # Table 1, top-1 in percent: original, on A_S, on own A_i (decoded fr
 }
 
 
-def table_one(families, seeds, pictures: cutouts.Batch, device: str = "cpu") -> np.ndarray:
+def table_one(families, seeds, pictures: cutouts.Batch, how: str = "", device: str = "cpu") -> np.ndarray:
     """(seeds, ways, families, n) bool: where each classifier is right about the picture, about A_S's reconstruction and
     about that of its own A_i (WAYS)."""
     return np.stack(
@@ -34,7 +34,7 @@ def table_one(families, seeds, pictures: cutouts.Batch, device: str = "cpu") -> 
             [
                 through_autoencoders.alone(families, seed, pictures, device),
                 through_autoencoders.pretrained(families, seed, pictures, device=device),
-                np.concatenate([own(family, seed, pictures, device=device) for family in families]),
+                np.concatenate([own(family, seed, pictures, how, device) for family in families]),
             ]
             for seed in seeds
         ]

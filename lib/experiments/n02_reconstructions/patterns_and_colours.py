@@ -26,7 +26,7 @@ class Patterns(NamedTuple):
     baselines: dict[str, float]  # the same index of the pictures themselves and of A_S(x) - x
 
 
-def patterns(families, seeds, images: Tensor, generator, device: str = "cpu") -> Patterns:
+def patterns(families, seeds, images: Tensor, generator, how: str = "", device: str = "cpu") -> Patterns:
     """The checkerboard index of every A_i on pictures (N, 3, H, W), with bootstrap intervals over pictures."""
     plain = segnet.reconstruct(trained_autoencoders.autoencoder(device=device), images)
     rows, spectra = [], {}
@@ -35,7 +35,7 @@ def patterns(families, seeds, images: Tensor, generator, device: str = "cpu") ->
         row, spectra[zoo.TITLES[family]] = {"name": zoo.TITLES[family], "group": f"first layer's stride: {stride}"}, 0
         for seed in seeds:
             changed = (
-                segnet.reconstruct(through_autoencoders.tuned(family, seed, device=device), images) - plain
+                segnet.reconstruct(through_autoencoders.tuned(family, seed, how, device=device), images) - plain
             ).numpy()
             index = checkerboard.grid_shares(changed)
             found = uncertainty.bootstrap_mean(index, generator=generator, method="percentile")
@@ -62,12 +62,12 @@ def lab_histograms(pictures: Tensor, bins: int = 50) -> dict[str, np.ndarray]:
     }
 
 
-def gallery(families, seed: int, images: Tensor, device: str = "cpu") -> dict[str, Tensor]:
+def gallery(families, seed: int, images: Tensor, how: str = "", device: str = "cpu") -> dict[str, Tensor]:
     """Pictures (N, 3, H, W) and their reconstructions by A_S and each A_i of a seed: {"original", "A_S", "A_L" ...}."""
     found = {"original": images, "A_S": segnet.reconstruct(trained_autoencoders.autoencoder(device=device), images)}
     for family in families:
         found[f"A_{zoo.LETTERS[family]}"] = segnet.reconstruct(
-            through_autoencoders.tuned(family, seed, device=device), images
+            through_autoencoders.tuned(family, seed, how, device=device), images
         )
     return found
 

@@ -15,12 +15,14 @@ from lib.record.tables import Table
 from lib.worlds import cutouts
 
 
-def across(families, seeds, pictures: cutouts.Batch, device="cpu") -> np.ndarray:
+def across(families, seeds, pictures: cutouts.Batch, how: str = "", device="cpu") -> np.ndarray:
     """Tables 2 across seeds: (S, S - 1, k, k, n) bool, [s, r, i, j] is j of seed s on A_i of the r-th other seed."""
-    return np.stack([
-        [through_autoencoders.table(families, made, pictures, readers=seed, device=device) for made in seeds if made !=
-        seed] for seed in seeds
-    ])  # fmt: skip
+    found = []
+    for seed in seeds:
+        others = [made for made in seeds if made != seed]
+        tables = (through_autoencoders.table(families, o, pictures, how, readers=seed, device=device) for o in others)
+        found.append(np.stack(list(tables)))
+    return np.stack(found)
 
 
 def family_leads(table) -> np.ndarray:
@@ -31,10 +33,10 @@ def family_leads(table) -> np.ndarray:
     return own - (table.sum(0) - own) / (len(table) - 1)
 
 
-def distances(families, seeds, pictures: cutouts.Batch, device="cpu", batch: int = 50) -> np.ndarray:
+def distances(families, seeds, pictures: cutouts.Batch, how: str = "", device="cpu", batch: int = 50) -> np.ndarray:
     """Root mean square difference over pixels and channels, RGB not clipped, of every two decoders' reconstructions of
     the same picture: (S, k, S, k, n)."""
-    decoders = [through_autoencoders.tuned(family, seed, device=device) for seed in seeds for family in families]
+    decoders = [through_autoencoders.tuned(family, seed, how, device=device) for seed in seeds for family in families]
     parts = []
     for images in interface.to_tensor(pictures.images).split(batch):
         made = np.stack([segnet.reconstruct(one, images).flatten(1).numpy() for one in decoders], 1)

@@ -51,11 +51,11 @@ def check(families, seeds, n_test: int, **fewer: int) -> None:
             raise ValueError(f"{name} is {n}, expected at most n_test ({n_test}), of whose pictures they are the first")
 
 
-def measure(families, seeds, pictures: cutouts.Batch, device="cpu") -> Measured:
-    """Table 2 of every seed, and the classifiers alone."""
-    hits = np.stack([through_autoencoders.table(families, seed, pictures, device=device) for seed in seeds])
+def measure(families, seeds, pictures: cutouts.Batch, how: str = "", device="cpu") -> Measured:
+    """Table 2 of every seed, and the classifiers alone. how: as for through_autoencoders.tuned."""
+    hits = np.stack([through_autoencoders.table(families, seed, pictures, how, device=device) for seed in seeds])
     alone = np.stack([through_autoencoders.alone(families, seed, pictures, device) for seed in seeds])
-    digests = [through_autoencoders.tuned(family, seed, device=device).digest for family in families for seed in seeds]
+    digests = [through_autoencoders.tuned(family, seed, how).digest for family in families for seed in seeds]
     return Measured(hits, alone, digests)
 
 

@@ -85,14 +85,14 @@ def by_stride(families, seeds, tables, pictures: cutouts.Batch, few: cutouts.Bat
     return rows
 
 
-def readings(families, seeds, pictures: cutouts.Batch, device="cpu") -> dict[str, np.ndarray]:
+def readings(families, seeds, pictures: cutouts.Batch, how: str = "", device="cpu") -> dict[str, np.ndarray]:
     """What might explain the order of the signals, by title: how often single-cue readers still name each cue in A_i's
     reconstructions (S, k), and the stride of i's first convolution, pixels (k,)."""
     readers, kept = [single_cue_readers.reader(cue) for cue in cutouts.CUES], np.zeros((3, len(seeds), len(families)))
     for s, seed in enumerate(seeds):
         for k, family in enumerate(families):
             said = through_autoencoders.answers(
-                through_autoencoders.tuned(family, seed, device=device), readers, pictures
+                through_autoencoders.tuned(family, seed, how, device=device), readers, pictures
             )
             kept[:, s, k] = [(one.argmax(1) == cue).mean() for one, cue in zip(said, pictures.cues.T, strict=True)]
     found = {f"{cue} still read, share": one for cue, one in zip(cutouts.CUES, kept, strict=True)}

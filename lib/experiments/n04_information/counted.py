@@ -99,9 +99,9 @@ def collect(
     return found
 
 
-def digests(families, seeds) -> list[str]:
+def digests(families, seeds, how: str = "") -> list[str]:
     """Digests of the autoencoders that `collect` reads, for the provenance of figures."""
-    return [through_autoencoders.tuned(family, seed).digest for family in families for seed in seeds]
+    return [through_autoencoders.tuned(family, seed, how).digest for family in families for seed in seeds]
 
 
 def both(bins: int) -> tuple[int, ...]:

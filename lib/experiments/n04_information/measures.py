@@ -70,16 +70,19 @@ def title(name: str) -> str:
 # ----------------------------------------------------------------------------------------- C6 and C7
 
 
-def relative(families, seeds, pictures: cutouts.Batch, epoch=None, device="cpu") -> dict[int, np.ndarray]:
+def relative(families, seeds, pictures: cutouts.Batch, how="", epoch=None, device="cpu") -> dict[int, np.ndarray]:
     """RRC of every A_i and reader of each seed (lib/methods/signals/total_order.py): {seed: (k, k)}, rows A_i, columns
     readers.
 
-    epoch: A_i after so many epochs of tuning; None: as the stopping rule chose it.
+    how, epoch: which A_i, as in through_autoencoders.tuned.
     """
-    return {
-        s: total_order.rrc(through_autoencoders.table(families, s, pictures, epoch=epoch, device=device).mean(-1))
-        for s in seeds
-    }
+    found = read_by_all(families, seeds, pictures, how, epoch, device)
+    return {seed: total_order.rrc(hits.mean(-1)) for seed, hits in found.items()}
+
+
+def read_by_all(families, seeds, pictures: cutouts.Batch, how="", epoch=None, device="cpu") -> dict[int, np.ndarray]:
+    """Table 2 of every seed, {seed: (k, k, n) bool}; how, epoch: which A_i, as in through_autoencoders.tuned."""
+    return {s: through_autoencoders.table(families, s, pictures, how, epoch=epoch, device=device) for s in seeds}
 
 
 def by_seed(found: dict, families, read) -> dict[int, np.ndarray]:
@@ -154,12 +157,12 @@ def paper() -> dict[str, float]:
 # ------------------------------------------------------------------------------------ figures and tables
 
 
-def pairs(families, seed: int, pictures: np.ndarray, bins: int, device="cpu") -> list[dict]:
+def pairs(families, seed: int, pictures: np.ndarray, bins: int, how="", device="cpu") -> list[dict]:
     """Figure 8: two pictures (2, H, W, 3) uint8 and what A_i of each family makes of them, with intra and inter nMI."""
     originals, groups = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)), []
     for family in families:
         images = segnet.reconstruct(
-            through_autoencoders.tuned(family, seed, device=device), interface.to_tensor(pictures)
+            through_autoencoders.tuned(family, seed, how, device=device), interface.to_tensor(pictures)
         )
         made = counted.eight_bit(images)
         kept = mutual_information.per_picture(
@@ -274,7 +277,7 @@ def states(families, seeds, pictures: cutouts.Batch, bins: int, device="cpu") ->
     states = []
     for epoch in trained_autoencoders.KEPT:
         found = counted.collect(families, seeds, pictures, (bins,), 2, epoch=epoch, device=device)
-        states.append(State(f"{epoch} epochs", epoch, found, relative(families, seeds, pictures, epoch, device)))
+        states.append(State(f"{epoch} epochs", epoch, found, relative(families, seeds, pictures, "", epoch, device)))
     if bold := through_autoencoders.bold(families, seeds):
         found = counted.collect(families, bold, pictures, (bins,), 2, how="fast", device=device)
         rrc = {seed: total_order.rrc(table.mean(-1)) for seed, table in fast(families, bold, pictures, device).items()}

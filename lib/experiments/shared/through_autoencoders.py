@@ -62,14 +62,21 @@ def tuned(family: str, seed: int, how: str = "", epoch: int | None = None, devic
 
 
 def table(
-    families, seed: int, pictures: cutouts.Batch, *, readers: int | None = None, epoch: int | None = None, device="cpu"
+    families,
+    seed: int,
+    pictures: cutouts.Batch,
+    how: str = "",
+    *,
+    readers: int | None = None,
+    epoch: int | None = None,
+    device="cpu",
 ) -> np.ndarray:
     """Table 2: (k, k, n) bool, [i, j] says where classifier j names the label of A_i's reconstructions.
 
-    `readers` is the seed of the classifiers, by default that of the autoencoders. `epoch`: A_i after so many epochs.
+    `readers` is the seed of the classifiers, by default that of the autoencoders. `how`, `epoch`: as for `tuned`.
     """
     nets = zoo_of(families, seed if readers is None else readers, device)
-    return cross([tuned(family, seed, "", epoch, device) for family in families], nets, pictures)
+    return cross([tuned(family, seed, how, epoch, device) for family in families], nets, pictures)
 
 
 def alone(families, seed: int, pictures: cutouts.Batch, device="cpu") -> np.ndarray:
