@@ -1,6 +1,7 @@
-"""What the families of the zoo are made of: convolutions with what follows them, and three kinds of blocks."""
+"""What the families of the zoo are made of: convolutions with what follows them, and five kinds of blocks."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -80,3 +81,48 @@ class NextBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.scale * self.narrow(self.gelu(self.wide(self.norm(self.depthwise(x)))))
+
+
+class Inverted(nn.Module):
+    """Sandler et al. 2018: a 1x1 convolution widens, a depthwise 3x3 looks around, a 1x1 without ReLU narrows; the sum
+    with the input where shapes agree."""
+
+    def __init__(self, inside: int, outside: int, stride: int = 1, expand: int = 4):
+        super().__init__()
+        wide = expand * inside
+        self.widen, self.depthwise = conv(inside, wide, 1), conv(wide, wide, 3, stride, groups=wide)
+        self.narrow = nn.Sequential(nn.Conv2d(wide, outside, 1, bias=False), nn.BatchNorm2d(outside))
+        self.same, self.add = stride == 1 and inside == outside, nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        narrow = self.narrow(self.depthwise(self.widen(x)))
+        return self.add(x + narrow if self.same else narrow)
+
+
+class Attention(nn.Module):
+    """Dosovitskiy et al. 2021, one block: attention among all places, then a four times wider GELU layer at each place,
+    both after layer normalisation and added to what came in. Tokens stay a map (N, C, H, W)."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads, self.first, self.second = heads, LayerNorm2d(width), LayerNorm2d(width)
+        self.asks, self.mixed = nn.Conv2d(width, 3 * width, 1), nn.Conv2d(width, width, 1)
+        self.wide, self.gelu, self.narrow = nn.Conv2d(width, 4 * width, 1), nn.GELU(), nn.Conv2d(4 * width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        query, key, value = self.asks(self.first(x)).view(n, 3, self.heads, c // self.heads, h * w).mT.unbind(1)
+        seen = F.scaled_dot_product_attention(query, key, value).mT.reshape(n, c, h, w)
+        x = x + self.mixed(seen)
+        return x + self.narrow(self.gelu(self.wide(self.second(x))))
+
+
+class Placed(nn.Module):
+    """Adds a learned vector to every place of a (N, C, H, W) map, so that attention can tell places apart."""
+
+    def __init__(self, width: int, side: int):
+        super().__init__()
+        self.places = nn.Parameter(0.02 * torch.randn(width, side, side))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.places

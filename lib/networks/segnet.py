@@ -77,8 +77,11 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    def __init__(self, shape: Shape):
+    """places: whether a value goes where its maximum was; if not, it is repeated over its 2x2 window."""
+
+    def __init__(self, shape: Shape, places: bool = True):
         super().__init__()
+        self.places = places
         outside = (shape.widths[0], *shape.widths)
         stages = [_stage([width] * depth + [outside[k]]) for k, (width, depth) in enumerate(zip(*shape, strict=True))]
         self.stages = nn.ModuleList(reversed(stages))
@@ -86,7 +89,7 @@ class Decoder(nn.Module):
 
     def forward(self, x: Tensor, places: list[Tensor]) -> Tensor:
         for stage, place in zip(self.stages, reversed(places), strict=True):
-            x = stage(unpool(x, place))
+            x = stage(unpool(x, place) if self.places else F.interpolate(x, scale_factor=2))
         return self.final(x)
 
 
@@ -104,12 +107,12 @@ def unpool(x: Tensor, places: Tensor) -> Tensor:
         torch.set_deterministic_debug_mode(before)
 
 
-def build(shape: Shape = SMALL, seed: int = 0, name: str = "untrained") -> Autoencoder:
-    """An untrained autoencoder; the same shape and seed give the same weights to the bit."""
+def build(shape: Shape = SMALL, seed: int = 0, name: str = "untrained", places: bool = True) -> Autoencoder:
+    """An untrained autoencoder; the same shape and seed give the same weights to the bit. places: as for Decoder."""
     check(shape)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoder, decoder = Encoder(shape), Decoder(shape)
+        encoder, decoder = Encoder(shape), Decoder(shape, places)
         for module in (*encoder.modules(), *decoder.modules()):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

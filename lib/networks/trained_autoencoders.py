@@ -4,7 +4,10 @@ Names in data/weights/autoencoders: `pretrained` is A_S; `pretrained-clean` saw 
 pictures again and again. `alexnet-1` is A_S with its decoder tuned on the AlexNet of seed 1; endings tell the rest:
 `-epoch6` a state on the way, `-encoder`, `-both`, `-fresh` what was tuned instead (fresh: a decoder from random
 weights), `-untrained` on the network before its training, `-clean` from `pretrained-clean`, `-fast` after 20 epochs
-at ten times the rate.
+at ten times the rate; `-rate0.01` after 10,000 steps of that largest rate on pictures that no classifier has seen
+(lib/training/make_signals.py), with one more ending where one thing differs: `-blind` (the decoder is not told where
+the maxima were), `-five` (pools, not three), `-narrow` and `-wide` (half and twice the maps), `-own` (the pictures that
+the classifier was trained on).
 """
 
 from torch import nn
@@ -37,7 +40,7 @@ def autoencoder(name: str = "pretrained", shape: segnet.Shape | None = None, dev
                 "`git checkout data` or train them again with `make retrain`"
             )
         state = first | state
-    made = segnet.build(found, name=name)
+    made = segnet.build(found, name=name, places=info["made_by"].get("places", True))
     both = nn.ModuleDict({"encoder": made.encoder, "decoder": made.decoder})
     both.load_state_dict(state)
     both.eval().requires_grad_(False).to(device)

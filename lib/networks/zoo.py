@@ -16,7 +16,18 @@ from torch import Tensor, nn
 
 from lib.base import weights
 from lib.base.identity import state_digest
-from lib.networks.blocks import Branches, LayerNorm2d, NextBlock, Residual, conv, dense, named
+from lib.networks.blocks import (
+    Attention,
+    Branches,
+    Inverted,
+    LayerNorm2d,
+    NextBlock,
+    Placed,
+    Residual,
+    conv,
+    dense,
+    named,
+)
 from lib.networks.interface import Network
 
 LETTERS = {"lenet": "L", "alexnet": "A", "vgg": "V", "resnet": "R", "inception": "I", "convnext": "C"}
@@ -52,7 +63,7 @@ def build(family: str, classes: int = 10, seed: int = 0) -> nn.Module:
         torch.manual_seed(seed)
         model = BUILDERS[family](classes)
         for module in model.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear) and family != "convnext":
+            if isinstance(module, nn.Conv2d | nn.Linear) and family not in ("convnext", "vit"):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
@@ -151,8 +162,28 @@ def convnext(classes: int) -> nn.Module:
     )  # fmt: skip
 
 
+def mobilenet(classes: int) -> nn.Module:
+    """Sandler et al. 2018 (MobileNetV2), small: inverted residuals with depthwise convolutions, average pool."""
+    return named(
+        conv1=conv(3, 16, 3, 2), conv2=nn.Sequential(Inverted(16, 24, 2), Inverted(24, 24)),
+        conv3=nn.Sequential(Inverted(24, 40, 2), Inverted(40, 40)),
+        conv4=nn.Sequential(Inverted(40, 72), Inverted(72, 72)), conv5=conv(72, 160, 1),
+        pool5=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten(), fc8=nn.Linear(160, classes),
+    )  # fmt: skip
+
+
+def vit(classes: int, width: int = 80, patch: int = 8) -> nn.Module:
+    """Dosovitskiy et al. 2021 (ViT), small: 8x8 patches, learned places, four blocks of attention, and the mean over
+    all places instead of a class token (Beyer et al. 2022), so that every layer stays a map."""
+    return named(
+        conv1=nn.Sequential(nn.Conv2d(3, width, patch, patch), Placed(width, SIZE // patch)),
+        conv2=Attention(width, 4), conv3=Attention(width, 4), conv4=Attention(width, 4), conv5=Attention(width, 4),
+        norm=LayerNorm2d(width), pool5=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten(), fc8=nn.Linear(width, classes),
+    )  # fmt: skip
+
+
 BUILDERS: dict[str, Callable[[int], nn.Module]] = {
-    f.__name__: f for f in (lenet, alexnet, vgg, resnet, inception, convnext)
+    f.__name__: f for f in (lenet, alexnet, vgg, resnet, inception, convnext, mobilenet, vit)
 }
 BUILDERS |= {f"vgg_stride{stem}": partial(vgg, stem=stem) for stem in (2, 4)}  # variants, not members of the zoo
 BUILDERS |= {f"alexnet_x{widen}": partial(alexnet, widen=widen) for widen in (4, 8)}
@@ -191,6 +222,11 @@ LAYERS: dict[str, dict[str, str]] = {
         "conv3": "conv3.1.out", "conv4": "conv4.1.out", "conv5": "conv5.0.out", "pool5": "pool5", "fc8": "fc8",
     },
     "convnext": {**{f"conv{i}": f"conv{i}" for i in range(1, 5)}, "pool5": "pool5", "fc8": "fc8"},
+    "mobilenet": {
+        "conv1": "conv1.relu", "conv1_pre": "conv1.norm", **{f"conv{i}": f"conv{i}.1" for i in range(2, 5)},
+        "conv5": "conv5.relu", "conv5_pre": "conv5.norm", "pool5": "pool5", "fc8": "fc8",
+    },
+    "vit": {**{f"conv{i}": f"conv{i}" for i in range(1, 6)}, "pool5": "pool5", "fc8": "fc8"},
 }  # fmt: skip
 
 
@@ -200,7 +236,7 @@ def network(family: str, seed: int = 0, device: str = "cpu", *, stage: str = "")
     `stage` asks for a state on the way there: "step64", "step256", "step1024" where they were kept, or "step0", which
     needs no file, since the seed gives it.
     """
-    name = f"{'cutouts' if family in FAMILIES else 'variants'}/{family}-{seed}" + (f"-{stage}" if stage else "")
+    name = f"{'variants' if '_' in family else 'cutouts'}/{family}-{seed}" + (f"-{stage}" if stage else "")
     if family not in BUILDERS:
         raise ValueError(f"family is {family!r}, expected one of {', '.join(BUILDERS)}")
     model = build(family, CLASSES, seed)

@@ -50,14 +50,16 @@ def jobs(families=zoo.FAMILIES[::-1], seeds=SEEDS) -> list[Job]:
 
 
 def pretrained(
-    name: str, recipe: autoencoders.Recipe, shape=segnet.SMALL, world=None, progress=False, device="cpu"
+    name: str, recipe: autoencoders.Recipe, shape=segnet.SMALL, world=None, places=True, progress=False, device="cpu"
 ) -> dict:
-    """Train A_S or a variant (`pretrained`, `-clean`, `-small`) and write its weights; returns their info."""
+    """Train A_S or a variant (`pretrained`, `-clean`, `-small`, or of another shape) and write its weights; returns
+    their info. places: as for segnet.Decoder."""
     world = cutouts.World() if world is None else world
     recipe = recipe._replace(fall=recipe.epochs * (recipe.epoch // recipe.batch))
     recipe = recipe._replace(noise=0.0) if name.endswith("clean") else recipe
     made_by = {"shape": shape, "recipe": recipe._asdict(), "data": "small" if name.endswith("small") else "stream"}
     made_by |= {"world": world._asdict(), "pixels": files.sha256(streams.diverse(0, 8).tobytes())}
+    made_by |= {} if places else {"places": False}
 
     def train(checkpoint) -> dict:
         data = partial(streams.diverse, n=recipe.epoch)
@@ -67,7 +69,7 @@ def pretrained(
         validation = {"stream": streams.diverse(0, recipe.validation, "validation", 1_000_000)}
         validation["cutouts"] = cutouts.batch(world, "validation", recipe.validation).images
         options = {"checkpoint": checkpoint, "progress": progress, "device": device}
-        made = segnet.build(shape, recipe.seed, name)
+        made = segnet.build(shape, recipe.seed, name, places)
         state, history = autoencoders.pretrain(made, data, recipe, validation, **options)
         history.pop("kept")
         return weights.save(f"autoencoders/{name}", state, {"made_by": made_by, "history": history}, half=False)

@@ -344,10 +344,23 @@ def conflict(world: World, n: int, split: str = "test") -> Batch:
     return render(world, split, range(10_000_000, 10_000_000 + n), cues)
 
 
-def batch(world: World, split: str, n: int) -> Batch:
-    """The first `n` pictures of a split, through the disk cache (in files of 500 pictures, so a killed run resumes)."""
+def backgrounds(world: World, split: str, indices) -> np.ndarray:
+    """The number of the source, photograph or panel, behind each picture of a split: (n,)."""
+    key, (photographs, drawn) = _stream("images", world.seed, split), panels(split, world.seed)
+    draws = [np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, int(i)])).random(96) for i in indices]
+    which, place = np.array(draws).reshape(-1, 96)[:, 11:13].T
+    photograph = (which < world.photographs) | (len(drawn) == 0)
+    panel = len(photographs) + (place * len(drawn)).astype(int)
+    return np.where(photograph, (place * len(photographs)).astype(int), panel)
+
+
+def batch(world: World, split: str, n: int, first: int = 0) -> Batch:
+    """The pictures `first` (a multiple of 500) to `first + n` of a split, through the disk cache (in files of 500
+    pictures, so a killed run resumes). ValueError for another `first`."""
+    if first % CHUNK:
+        raise ValueError(f"first is {first}, expected a multiple of {CHUNK}")
     parts = []
-    for start in range(0, n, CHUNK):
+    for start in range(first, first + n, CHUNK):
         about = {"world": check(world), "split": split, "start": start}
         parts.append(cache.cached("cutouts", about, lambda s=start: _packed(render(world, split, range(s, s + CHUNK)))))
     joined = {name: np.concatenate([part[name] for part in parts])[:n] for name in Batch._fields}

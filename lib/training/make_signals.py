@@ -1,0 +1,130 @@
+"""`python -m lib.training.make_signals`: the decoders of notebooks 02 to 05 in the paper's regime.
+
+One largest rate and one length for every classifier, since a rate each would manufacture an order: 10,000 steps of 32
+pictures, the rate rises over 100 steps and falls to zero along half a cosine, nothing ends a training early, and the
+last state is kept. The pictures are fresh: no classifier has seen them and none comes twice. Seed 0 is tuned at four
+rates, from which `lib.experiments.shared.regime` chooses by own readings alone; the other seeds are tuned at the chosen
+one. Then one thing at a time is changed (`ABLATIONS`), to see what the separation of the signals depends on.
+
+lib/training/store.py says what becomes of a killed run.
+"""
+
+from functools import partial
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from torch import nn
+
+from lib.base import paths, weights
+from lib.networks import interface, segnet, trained_autoencoders, zoo
+from lib.training import autoencoders, loop, make_autoencoders, store
+from lib.worlds import cutouts
+
+RATES = (1e-3, 3e-3, 1e-2, 3e-2)  # of lib.experiments.shared.regime, whose rule chooses
+FIRST = 60_000  # the first picture of the training split that no classifier has seen
+OWN = 10_000  # validation pictures of own readings,
+UNSEEN = 2_000  # after those that chose the classifiers' states
+KEPT = (5, 10, 20, 40)  # epochs of seed 0 whose states are kept
+RECIPE = autoencoders.Recipe(validation=500, epochs=80, fall=10_000, improvement=0.0)
+SHAPES = {
+    "blind": segnet.SMALL,
+    "five": segnet.Shape((16, 32, 48, 64, 64), (1, 1, 2, 2, 2)),
+    "narrow": segnet.Shape((8, 16, 24), (1, 1, 2)),
+    "wide": segnet.Shape((32, 64, 96), (1, 1, 2)),
+}
+ABLATIONS = (*SHAPES, "own")
+
+
+class Job(NamedTuple):
+    """A decoder to tune on the classifier `family` of `seed`, at a largest rate; but: what differs, of ABLATIONS."""
+
+    family: str
+    seed: int
+    rate: float
+    but: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.family}-{self.seed}-rate{self.rate:g}" + (f"-{self.but}" if self.but else "")
+
+
+def base(but: str, recipe: autoencoders.Recipe, world=None, **options) -> dict:
+    """Train the A_S of another shape (`pretrained-<but>`), as A_S itself was; returns its info."""
+    return make_autoencoders.pretrained(
+        f"pretrained-{but}", recipe, SHAPES[but], world, places=but != "blind", **options
+    )
+
+
+def tuned(job: Job, recipe: autoencoders.Recipe, world=None, keep=KEPT, own=OWN, progress=False, device="cpu") -> dict:
+    """Tune what `job` says and write its weights; returns their info, in which `own` holds for `own` validation
+    pictures whether the classifier reads its own signal right (packed bits, hexadecimal). A_S must be there."""
+    world = cutouts.World() if world is None else world
+    recipe = recipe._replace(seed=job.seed, rate=job.rate)
+    keep = keep if job.seed == 0 and not job.but else ()
+    network = zoo.network(job.family, job.seed, device)
+    start = "pretrained" + (f"-{job.but}" if job.but in SHAPES else "")
+    made, described = trained_autoencoders.autoencoder(start, device=device), weights.info(f"autoencoders/{start}")
+    made_by = {"shape": described["made_by"]["shape"], "base": start, "base_digest": described["digest"]}
+    made_by |= {"recipe": recipe._asdict(), "world": world._asdict(), "network": network.digest}
+    made_by |= {"first": 0 if job.but == "own" else FIRST, "own": own}
+    made_by |= {"places": False} if job.but == "blind" else {}
+
+    def train(checkpoint) -> dict:
+        watched = cutouts.batch(world, "validation", recipe.validation)
+        held_out = cutouts.batch(world, "validation", own, first=UNSEEN)
+        data = seen(world, recipe) if job.but == "own" else partial(fresh, world, recipe)
+        options = {"keep": keep, "checkpoint": checkpoint, "progress": progress, "device": device, "best": ""}
+        validation = (watched.images, watched.labels)
+        state, history = autoencoders.tune(made, network, data, recipe, validation, **options)
+        for epoch, earlier in history.pop("kept").items():
+            weights.save(f"autoencoders/{job.name}-epoch{epoch}", earlier, {"made_by": made_by, "of": job.name})
+        hits = read(made, network, held_out, state)
+        info = {"made_by": made_by, "history": history, "own": np.packbits(hits).tobytes().hex()}
+        return store.save_halved(
+            f"autoencoders/{job.name}", state, info,
+            lambda state: {"accuracy": float(read(made, network, held_out, state).mean())},
+        )  # fmt: skip
+
+    return store.once(f"autoencoders/{job.name}", made_by, train)
+
+
+def fresh(world: cutouts.World, recipe: autoencoders.Recipe, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures and labels of an epoch that no classifier has seen; none comes twice."""
+    pictures = cutouts.batch(world, "train", recipe.epoch, first=FIRST + epoch * recipe.epoch)
+    return pictures.images, pictures.labels
+
+
+def seen(world: cutouts.World, recipe: autoencoders.Recipe):
+    """The classifiers' own training pictures, slice after slice."""
+    pictures = cutouts.batch(world, "train", FIRST)
+    return loop.sliced(recipe.epoch, pictures.images, pictures.labels)
+
+
+def read(made: segnet.Autoencoder, network: interface.Network, pictures: cutouts.Batch, state: dict) -> np.ndarray:
+    """(n,) bool: whether the classifier names the label of a reconstruction once the decoder has this state."""
+    decoder = nn.ModuleDict({"decoder": made.decoder}).eval()
+    decoder.load_state_dict(state)
+    device = made.decoder.final.weight.device
+    scores = interface.scores(network, segnet.reconstruct(made, interface.to_tensor(pictures.images)).to(device))
+    return scores.argmax(1).cpu().numpy() == pictures.labels
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = store.parser(__doc__)
+    parser.add_argument("--families", nargs="*", default=list(zoo.FAMILIES[::-1]), choices=tuple(zoo.LAYERS))
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("--rates", nargs="*", type=float, default=list(RATES))
+    parser.add_argument("--but", nargs="*", default=[""], choices=("", *ABLATIONS))
+    options = store.parsed(parser, arguments)
+    recipe, first = (one._replace(precision=options.precision) for one in (RECIPE, autoencoders.PRETRAIN))
+    how = {"device": options.device, "progress": not options.quiet}
+    chosen = [Job(*one) for one in product(options.families, options.seeds, options.rates, options.but)]
+    bases = [partial(base, but, first, **how) for but in options.but if but in SHAPES]
+    groups = [bases, [partial(tuned, job, recipe, **how) for job in chosen]]
+    store.retrain("signals", groups, options, {paths.weights(): ("cutouts/*", "autoencoders/pretrained*")})
+
+
+if __name__ == "__main__":
+    main()
