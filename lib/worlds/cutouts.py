@@ -356,7 +356,7 @@ def backgrounds(world: World, split: str, indices) -> np.ndarray:
 
 def batch(world: World, split: str, n: int, first: int = 0) -> Batch:
     """The pictures `first` (a multiple of 500) to `first + n` of a split, through the disk cache (in files of 500
-    pictures, so a killed run resumes)."""
+    pictures, so a killed run resumes). ValueError for another `first`."""
     if first % CHUNK:
         raise ValueError(f"first is {first}, expected a multiple of {CHUNK}")
     parts = []

@@ -15,7 +15,7 @@ from lib.record import uncertainty
 from lib.record.tables import Table
 
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
-CHOOSING = ("lenet", "alexnet", "vgg", "resnet", "inception", "convnext")
+CHOOSING = ("alexnet", "convnext", "inception", "lenet", "resnet", "vgg")  # the zoo when the rule was written
 MARGIN = 0.005  # half a point
 
 
