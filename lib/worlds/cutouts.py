@@ -355,15 +355,13 @@ def backgrounds(world: World, split: str, indices) -> np.ndarray:
 
 
 def batch(world: World, split: str, n: int, first: int = 0) -> Batch:
-    """The pictures `first` (a multiple of 500) to `first + n` of a split, through the disk cache (in files of 500
-    pictures, so a killed run resumes). ValueError for another `first`."""
-    if first % CHUNK:
-        raise ValueError(f"first is {first}, expected a multiple of {CHUNK}")
-    parts = []
-    for start in range(first, first + n, CHUNK):
+    """The pictures `first` to `first + n` of a split, through the disk cache (in files of 500 pictures, so a killed run
+    resumes)."""
+    parts, before = [], first % CHUNK
+    for start in range(first - before, first + n, CHUNK):
         about = {"world": check(world), "split": split, "start": start}
         parts.append(cache.cached("cutouts", about, lambda s=start: _packed(render(world, split, range(s, s + CHUNK)))))
-    joined = {name: np.concatenate([part[name] for part in parts])[:n] for name in Batch._fields}
+    joined = {name: np.concatenate([part[name] for part in parts])[before : before + n] for name in Batch._fields}
     return Batch(**joined | {"masks": np.unpackbits(joined["masks"], axis=-1).astype(bool)})
 
 

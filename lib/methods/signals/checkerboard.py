@@ -34,7 +34,8 @@ def grid_shares(difference) -> np.ndarray:
 
 def grid_power(difference) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean squares over the pixels and channels of each picture (N, 3, H, W): of patterns with periods of two and four
-    pixels above their neighbours', of all but the mean, and of everything, each (N,)."""
+    pixels above their neighbours', of all but the mean, and of everything, each (N,). ValueError as for
+    `checkerboard`."""
     difference = np.ascontiguousarray(difference, dtype=np.float64)
     if difference.ndim != 4 or difference.shape[1] != 3 or any(side % 4 or side < 12 for side in difference.shape[2:]):
         raise ValueError(
