@@ -40,6 +40,7 @@ lab: $(INSTALLED) ## open the notebooks in JupyterLab
 retrain: $(INSTALLED) ## train all networks, autoencoders and generators again from scratch (resumes where it stopped), then run all
 	$(PY) -m lib.training.make_zoo --processes $(PROCESSES)
 	$(PY) -m lib.training.make_autoencoders --processes $(PROCESSES)
+	$(PY) -m lib.training.make_signals --processes $(PROCESSES)
 	$(PY) -m lib.training.make_short_runs --processes $(PROCESSES)
 	$(PY) -m lib.training.make_controls --processes $(PROCESSES)
 	$(PY) -m lib.training.make_generators --processes $(PROCESSES)

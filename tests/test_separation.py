@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lib.experiments.n03_order import plots, separation
+from lib.experiments.n03_order import plots
+from lib.experiments.shared import separation
 from lib.experiments.shared import regime
 from lib.training import make_signals
 

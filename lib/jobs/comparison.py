@@ -1,18 +1,19 @@
 """What the zoo reads through A_S's variants and through decoders tuned in other ways (notebook 02)."""
 
 from lib.experiments.n02_reconstructions import costs
-from lib.networks import zoo
+from lib.experiments.shared import tunings
 from lib.running import job
 from lib.worlds import cutouts
 
 
 def compute(chosen: dict) -> None:
     """Fill the cache with what the notebook reads. chosen: its parameters in a profile."""
-    pictures = cutouts.batch(cutouts.World(), "test", chosen["n_test"])
-    costs.halves(chosen["seeds"], pictures)
-    costs.variants(
-        zoo.chosen(chosen["families"]), chosen["seeds"], cutouts.batch(cutouts.World(), "test", chosen["n_variants"])
-    )
+    seeds = chosen["seeds"]
+    families, how = tunings.chosen(chosen["tuning"], chosen["families"], seeds)
+    pictures = {n: cutouts.batch(cutouts.World(), "test", chosen[n]) for n in ("n_test", "n_variants")}
+    costs.table_one(families, seeds, pictures["n_test"], how)
+    costs.halves(tunings.TUNINGS["gentle"].seeds, pictures["n_test"])
+    costs.variants(families, seeds, pictures["n_variants"])
 
 
 main = job.of("02_reconstruction_comparison", compute)

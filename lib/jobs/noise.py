@@ -1,16 +1,16 @@
 """Readings of noisy pictures with and without an autoencoder before the classifier (notebook 05)."""
 
 from lib.experiments.n05_noise import noise
-from lib.networks import zoo
+from lib.experiments.shared import tunings
 from lib.running import job
 
 
 def compute(chosen: dict) -> None:
     """Fill the cache with what the notebook reads. chosen: its parameters in a profile."""
-    pictures = noise.balanced(chosen["n_pictures"])
-    families, seeds = zoo.chosen(chosen["families"]), chosen["seeds"]
-    noise.read(families, seeds, pictures, chosen["levels"], chosen["seed"])
-    noise.read(families, seeds[:1], pictures, chosen["levels"], chosen["seed"], "clean")
+    pictures, levels = noise.balanced(chosen["n_pictures"]), chosen["levels"]
+    families, how = tunings.chosen(chosen["tuning"], chosen["families"], chosen["seeds"])
+    found = noise.read(families, chosen["seeds"], pictures, levels, chosen["seed"], how)
+    noise.through("pretrained-clean", noise.only(found, chosen["seeds"][0]), pictures, chosen["seed"])
 
 
 main = job.of("05_noise_and_literature", compute)

@@ -22,9 +22,9 @@ def load(spec: str | Path, *, seed: int = 0, device="cpu", weights: bool = True)
     from lib.networks import zoo  # imported here, since it makes Networks itself
 
     spec = str(spec)
-    if spec in zoo.FAMILIES and weights:
+    if spec in zoo.EVERY and weights:
         return zoo.network(spec, seed, device=device)
-    if spec in zoo.FAMILIES:
+    if spec in zoo.EVERY:
         parts = {"model": zoo.build(spec, seed=seed), "size": zoo.SIZE, "layers": zoo.layers(spec), "name": spec}
         parts["preprocess"] = zoo.preprocess
     elif spec in PACKAGED:
@@ -34,7 +34,7 @@ def load(spec: str | Path, *, seed: int = 0, device="cpu", weights: bool = True)
     elif spec.endswith((".yaml", ".yml")):
         parts = reader_spec.read(spec, seed)
     else:
-        known = nearest.ranked(spec, (*zoo.FAMILIES, *PACKAGED))
+        known = nearest.ranked(spec, (*zoo.EVERY, *PACKAGED))
         raise ValueError(
             f"no classifier is called {spec!r}; nearest: {known}; or torchvision:<name>, or the path of a *.yaml file"
         )

@@ -2,12 +2,11 @@
 
 Names in data/weights/autoencoders: `pretrained` is A_S; `pretrained-clean` saw no noise, `pretrained-small` only a few
 pictures again and again. `alexnet-1` is A_S with its decoder tuned on the AlexNet of seed 1; endings tell the rest:
-`-epoch6` a state on the way, `-encoder`, `-both`, `-fresh` what was tuned instead (fresh: a decoder from random
-weights), `-untrained` on the network before its training, `-clean` from `pretrained-clean`, `-fast` after 20 epochs
-at ten times the rate; `-rate0.01` after 10,000 steps of that largest rate on pictures that no classifier has seen
-(lib/training/make_signals.py), with one more ending where one thing differs: `-blind` (the decoder is not told where
-the maxima were), `-five` (pools, not three), `-narrow` and `-wide` (half and twice the maps), `-own` (the pictures that
-the classifier was trained on).
+`-encoder`, `-both`, `-fresh` what was tuned instead (fresh: a decoder from random weights), `-untrained` on the network
+before its training; `-rate0.01` after 10,000 steps of that largest rate on pictures that no classifier has seen
+(lib/training/make_signals.py), with one more ending where one thing differs: `-epoch5` a state on the way, `-blind`
+(the decoder is not told where the maxima were), `-five` (pools, not three), `-narrow` and `-wide` (half and twice the
+maps), `-own` (the pictures that the classifier was trained on).
 """
 
 from torch import nn
@@ -16,7 +15,7 @@ from lib.base import weights
 from lib.base.identity import state_digest
 from lib.networks import segnet
 
-KEPT = (2, 6, 20)  # epochs of tuning whose states are kept, however soon the rule ends it
+RATE = 1e-2  # the largest rate that the rule of lib/experiments/shared/regime.py chose; a test asks the rule again
 SIMPLE = "resnet"  # the family of the paper's supplementary table 1: what else than the decoder may be tuned
 
 

@@ -1,10 +1,10 @@
-"""The zoo: six families of small classifiers for 64x64 pictures, each keeping what distinguishes its original.
+"""The zoo: eight families of small classifiers for 64x64 pictures, each keeping what distinguishes its original.
 
 LeNet-5 (two 5x5 convolutions, no normalisation), AlexNet (11x11 stem of stride 4, no normalisation, wide fully
 connected layers with dropout), VGG-BN (stacks of 3x3, batch normalisation), ResNet (7x7 stem of stride 2, pooling,
-residual blocks), Inception (parallel branches) and ConvNeXt (4x4 patches, depthwise 7x7, layer normalisation, GELU),
-which the papers could not have had. Every ReLU is a module of its own that does not work in place, so that hooks see
-it. Layers carry the papers' names: `conv1` ... `conv5`, `pool5`, `fc6`, `fc7`, `fc8` (class scores); `conv5` is what
+residual blocks), Inception (parallel branches); and three that the papers could not have had: ConvNeXt (4x4 patches,
+depthwise 7x7, layer normalisation, GELU), MobileNet (inverted residuals, depthwise 3x3) and ViT (8x8 patches,
+attention). Every ReLU is a module of its own that does not work in place, so that hooks see it. Layers carry the papers' names: `conv1` ... `conv5`, `pool5`, `fc6`, `fc7`, `fc8` (class scores); `conv5` is what
 leaves the layer's non-linearity, `conv5_pre` what enters it.
 """
 
@@ -30,8 +30,18 @@ from lib.networks.blocks import (
 )
 from lib.networks.interface import Network
 
-LETTERS = {"lenet": "L", "alexnet": "A", "vgg": "V", "resnet": "R", "inception": "I", "convnext": "C"}
-FAMILIES = tuple(LETTERS)
+LETTERS = {
+    "lenet": "L",
+    "alexnet": "A",
+    "vgg": "V",
+    "resnet": "R",
+    "inception": "I",
+    "convnext": "C",
+    "mobilenet": "M",
+    "vit": "T",
+}
+EVERY = tuple(LETTERS)  # notebooks 01 to 05, where orders of families are tested
+FAMILIES = EVERY[:6]  # the notebooks after them
 TITLES = {
     "lenet": "LeNet-5",
     "alexnet": "AlexNet",
@@ -39,16 +49,18 @@ TITLES = {
     "resnet": "ResNet",
     "inception": "Inception",
     "convnext": "ConvNeXt",
+    "mobilenet": "MobileNet",
+    "vit": "ViT",
 }
 SIZE, CLASSES = 64, 10
 
 
-def chosen(families) -> list[str]:
-    """The families that a notebook's parameter names: ["all"] is every one. ValueError for an unknown name."""
-    names = list(FAMILIES) if list(families) == ["all"] else list(families)
+def chosen(families, every=FAMILIES) -> list[str]:
+    """The families that a notebook's parameter names: ["all"] is `every` one. ValueError for an unknown name."""
+    names = list(every) if list(families) == ["all"] else list(families)
     for name in names:
-        if name not in FAMILIES:
-            raise ValueError(f"families holds {name!r}, expected {', '.join(FAMILIES)}, or all and nothing else")
+        if name not in EVERY:
+            raise ValueError(f"families holds {name!r}, expected {', '.join(EVERY)}, or all and nothing else")
     return names
 
 

@@ -5,6 +5,7 @@ was written before the results. A notebook calls `record`; the verdict is comput
 """
 
 import difflib
+import math
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -169,12 +170,15 @@ def _spread(value, interval, where: str) -> tuple[float, list]:
     return value, interval
 
 
-def record(name: str, value, interval, null=None, *, run, seeds=None, n=None, named=None, note: str = "") -> "Row":
+def record(
+    name: str, value, interval, null=None, *, run, seeds=None, n=None, named=None, detectable=None, note: str = ""
+) -> "Row":
     """Keep what was measured for claim `name` in the ledger of `run`'s notebook, and return the row with its verdict.
 
     value: float; interval: (low, high); null: (low, high), or {name: (low, high)}; seeds: list of
     {seed, value, interval} and, where they differ, {null, named, n}; n: number of units; named: {secondary quantity:
-    (value, low, high)}, shown, and judged where the rule says so.
+    (value, low, high)}, shown, and judged where the rule says so; detectable: the smallest effect that could have been
+    told from chance, shown beside the value (where a rule asks for absence: by default half the interval).
     A second call with the same name replaces the first. Numbers are kept, and judged, to six significant digits.
     """
     claims = load()
@@ -199,8 +203,10 @@ def record(name: str, value, interval, null=None, *, run, seeds=None, n=None, na
     row |= {"claim": claim, "verdict": verdict(entry, **row), "n": tidy(n, name), "unit": entry["unit"], "note": note}
     if len(seeds) < entry["seeds"]:
         row["note"] = f"{note} {len(seeds)} of {entry['seeds']} seeds: at most inconclusive".strip()
-    if "inside" in entry["rule"]["reproduced"]:
-        row["detectable"] = tidy((interval[1] - interval[0]) / 2, name)
+    if detectable is None and "inside" in entry["rule"]["reproduced"]:
+        detectable = (interval[1] - interval[0]) / 2
+    if detectable is not None and math.isfinite(detectable):
+        row["detectable"] = tidy(detectable, name)
     ledger.enter(run, "claims", name, row)
     return Row(name, claims[claim]["statement"], row)
 
@@ -208,7 +214,7 @@ def record(name: str, value, interval, null=None, *, run, seeds=None, n=None, na
 def measured(row: dict) -> str:
     """Value, interval and null of a ledger row, in one line."""
     text = f"{number(row['value'])} {span(row['interval'])}{_null_text(row['null'])}"
-    if "detectable" in row and row["verdict"] == INCONCLUSIVE:
+    if "detectable" in row:
         text += f"; smallest detectable effect {number(row['detectable'])}"
     return text
 

@@ -25,7 +25,7 @@ from lib.record import captions, ledger
 
 STYLE = paths.ROOT / "lib/drawing/companion.mplstyle"
 RESOLUTIONS = (150, 110, 90, 72)  # dots per inch, tried downwards until the PNG is small enough
-LARGEST = 250_000  # bytes of a PNG: a notebook with its figures stays under 1 MB
+LARGEST = 1_500_000  # bytes of a PNG: a notebook with its figures stays under 5 MB
 PACKAGES = ("matplotlib", "numpy", "pillow", "scipy", "torch")
 PARTS = ("png", "svg", "csv")
 

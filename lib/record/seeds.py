@@ -20,8 +20,9 @@ def entry(estimate) -> dict:
 
 def recordable(whole, each: dict | None = None, named: dict | None = None) -> dict:
     """Estimates as `claims.record` takes them: of everything, {seed: its own}, and {name: secondary quantity}; what is
-    not given is not in the result. A secondary quantity may be a plain (value, low, high)."""
-    found = entry(whole)
+    not given is not in the result. A secondary quantity may be a plain (value, low, high). A Tau brings the smallest
+    one that it could have told from chance."""
+    found = entry(whole) | ({"detectable": whole.detectable} if hasattr(whole, "detectable") else {})
     if each is not None:
         found["seeds"] = [{"seed": seed} | entry(one) for seed, one in each.items()]
     if named is not None:

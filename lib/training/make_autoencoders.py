@@ -13,7 +13,6 @@ from torch import nn
 
 from lib.base import files, paths, weights
 from lib.networks import interface, segnet, trained_autoencoders, zoo
-from lib.networks.trained_autoencoders import KEPT
 from lib.training import autoencoders, classifiers, loop, make_zoo, store
 from lib.worlds import cutouts, streams
 
@@ -21,7 +20,6 @@ SEEDS = (0, 1, 2)
 PASSES = 72  # how often the small set is seen, as ImageNet in the paper, in as many steps as the stream
 SIMPLE = trained_autoencoders.SIMPLE
 STRIDES = ("vgg_stride2", "vgg_stride4")
-FAST = 10  # times the rate, for a look at what longer or bolder tuning would do
 WIDENED = ("alexnet_x4", "alexnet_x8")  # too large to commit: their answers are, see `answer`
 PRETRAINED = ("pretrained", "pretrained-clean", "pretrained-small")
 
@@ -31,7 +29,7 @@ class Job(NamedTuple):
 
     family: str
     seed: int
-    how: str = ""  # "", encoder, both, fresh, untrained, clean, fast
+    how: str = ""  # "", encoder, both, fresh, untrained
 
     @property
     def name(self) -> str:
@@ -45,8 +43,7 @@ def jobs(families=zoo.FAMILIES[::-1], seeds=SEEDS) -> list[Job]:
     chosen += [Job(family, seed) for seed in seeds[1:] for family in families]
     if SIMPLE in families:
         chosen += [Job(SIMPLE, seed, how) for seed in seeds for how in ("encoder", "both", "fresh")]
-    chosen += [Job(family, seed) for family in STRIDES for seed in seeds[:2]]
-    return chosen + [Job(family, seeds[0], how) for how in ("fast", "clean") for family in families]
+    return chosen
 
 
 def pretrained(
@@ -77,24 +74,18 @@ def pretrained(
     return store.once(f"autoencoders/{name}", made_by, train)
 
 
-def tuned(
-    job: Job, recipe: autoencoders.Recipe, world=None, images=60_000, keep=KEPT, progress=False, device="cpu"
-) -> dict:
+def tuned(job: Job, recipe: autoencoders.Recipe, world=None, images=60_000, progress=False, device="cpu") -> dict:
     """Tune what `job` says and write its weights; returns their info. A_S must be there, and for the three other ways
     of supplementary table 1 the tuned decoder, since they take as many steps as it took."""
     world = cutouts.World() if world is None else world
-    keep = () if job.how or job.family not in zoo.FAMILIES else keep
-    recipe = recipe._replace(seed=job.seed, beyond=max(keep, default=0))
+    recipe = recipe._replace(seed=job.seed)
     if job.how in ("encoder", "both", "fresh"):
         epochs = weights.info(f"autoencoders/{Job(job.family, job.seed).name}")["history"]["epochs"]
         recipe = recipe._replace(epochs=epochs, improvement=0.0)
-    if job.how == "fast":
-        recipe = recipe._replace(rate=FAST * recipe.rate, epochs=min(recipe.epochs, max(KEPT)), improvement=0.0)
-    base = "pretrained-clean" if job.how == "clean" else "pretrained"
     network = zoo.network(job.family, job.seed, device, stage="step0" if job.how == "untrained" else "")
-    made = trained_autoencoders.autoencoder(base, device=device)
-    described = weights.info(f"autoencoders/{base}")
-    made_by = {"shape": described["made_by"]["shape"], "base": base, "base_digest": described["digest"]}
+    made = trained_autoencoders.autoencoder(device=device)
+    described = weights.info("autoencoders/pretrained")
+    made_by = {"shape": described["made_by"]["shape"], "base": "pretrained", "base_digest": described["digest"]}
     made_by |= {"recipe": recipe._asdict(), "world": world._asdict(), "network": network.digest, "images": images}
     made_by |= {"how": job.how}
     if job.how == "fresh":
@@ -104,14 +95,11 @@ def tuned(
     def train(checkpoint) -> dict:
         everything = cutouts.batch(world, "train", images)
         held_out = cutouts.batch(world, "validation", recipe.validation)
-        options = {"keep": keep, "checkpoint": checkpoint, "progress": progress, "device": device}
-        options |= {"best": ""} if job.how == "fast" else {}  # the last state, wherever it has gone
+        options = {"checkpoint": checkpoint, "progress": progress, "device": device}
         data = loop.sliced(recipe.epoch, everything.images, everything.labels)
         validation, part = (held_out.images, held_out.labels), job.how if job.how in ("encoder", "both") else "decoder"
         state, history = autoencoders.tune(made, network, data, recipe, validation, part, **options)
-        for epoch, earlier in history.pop("kept").items():
-            described = {"made_by": made_by, "of": job.name, "epoch": epoch}
-            weights.save(f"autoencoders/{job.name}-epoch{epoch}", earlier, described)
+        history.pop("kept")
         info = {"made_by": made_by, "history": history}
         return store.save_halved(f"autoencoders/{job.name}", state, info, partial(_accuracy, made, network, held_out))
 
@@ -132,17 +120,22 @@ def here(run, families, seeds, images: int = 60_000, epochs: int = 40) -> None:
     many pictures and epochs."""
     make_zoo.here(run, families, seeds, images, min(epochs, classifiers.Recipe().epochs))
     precision = loop.precision(run.device)
-    first = autoencoders.PRETRAIN._replace(precision=precision)
-    if images < first.epoch * first.epochs:
-        first = first._replace(epoch=min(first.epoch, images), epochs=max(1, min(first.epochs, epochs)))
-    first = first._replace(batch=min(first.batch, first.epoch), validation=min(first.validation, images))
     then = autoencoders.Recipe(
         epoch=min(4_000, images), validation=min(2_000, images), epochs=epochs, precision=precision
     )
     short = make_zoo.recipe(images, epochs)._replace(precision=precision)
-    for group in tasks(families, seeds, short, first, then, images, progress=True, device=run.device):
+    a_s = first(images, epochs, precision)
+    for group in tasks(families, seeds, short, a_s, then, images, progress=True, device=run.device):
         for task in group:
             task()
+
+
+def first(images: int, epochs: int, precision: str) -> autoencoders.Recipe:
+    """The recipe of A_S with at most so many pictures and epochs."""
+    recipe = autoencoders.PRETRAIN._replace(precision=precision)
+    if images < recipe.epoch * recipe.epochs:
+        recipe = recipe._replace(epoch=min(recipe.epoch, images), epochs=max(1, min(recipe.epochs, epochs)))
+    return recipe._replace(batch=min(recipe.batch, recipe.epoch), validation=min(recipe.validation, images))
 
 
 def tasks(

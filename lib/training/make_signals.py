@@ -4,7 +4,9 @@ One largest rate and one length for every classifier, since a rate each would ma
 pictures, the rate rises over 100 steps and falls to zero along half a cosine, nothing ends a training early, and the
 last state is kept. The pictures are fresh: no classifier has seen them and none comes twice. Seed 0 is tuned at four
 rates, from which `lib.experiments.shared.regime` chooses by own readings alone; the other seeds are tuned at the chosen
-one. Then one thing at a time is changed (`ABLATIONS`), to see what the separation of the signals depends on.
+one. Then one thing at a time is changed (`ABLATIONS`), to see what the separation of the signals depends on, and VGG is
+tuned on with a first layer of stride 2 and 4. Without options everything is trained (`everything`); with some of them,
+every combination of these.
 
 lib/training/store.py says what becomes of a killed run.
 """
@@ -18,7 +20,7 @@ from torch import nn
 
 from lib.base import paths, weights
 from lib.networks import interface, segnet, trained_autoencoders, zoo
-from lib.training import autoencoders, loop, make_autoencoders, store
+from lib.training import autoencoders, loop, make_autoencoders, make_zoo, store
 from lib.worlds import cutouts
 
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)  # of lib.experiments.shared.regime, whose rule chooses
@@ -34,6 +36,8 @@ SHAPES = {
     "wide": segnet.Shape((32, 64, 96), (1, 1, 2)),
 }
 ABLATIONS = (*SHAPES, "own")
+CHANGED = ("alexnet", "inception")  # the families for which one thing is changed
+STRIDED = ("vgg_stride2", "vgg_stride4")  # of seeds 0 and 1
 
 
 class Job(NamedTuple):
@@ -47,6 +51,15 @@ class Job(NamedTuple):
     @property
     def name(self) -> str:
         return f"{self.family}-{self.seed}-rate{self.rate:g}" + (f"-{self.but}" if self.but else "")
+
+
+def everything(seeds=make_zoo.SEEDS) -> list[Job]:
+    """All decoders in this regime: seed 0 at four rates, all seeds at the chosen one, and what is changed."""
+    rate, first = trained_autoencoders.RATE, seeds[0]
+    found = [Job(*one) for one in product(zoo.FAMILIES, [first], RATES)]
+    found += [Job(family, seed, rate) for seed in seeds for family in zoo.EVERY]
+    found += [Job(family, first, rate, but) for but in ABLATIONS for family in CHANGED]
+    return list(dict.fromkeys([*found, *(Job(*one) for one in product(STRIDED, seeds[:2], [rate]))]))
 
 
 def base(but: str, recipe: autoencoders.Recipe, world=None, **options) -> dict:
@@ -77,8 +90,9 @@ def tuned(job: Job, recipe: autoencoders.Recipe, world=None, keep=KEPT, own=OWN,
         options = {"keep": keep, "checkpoint": checkpoint, "progress": progress, "device": device, "best": ""}
         validation = (watched.images, watched.labels)
         state, history = autoencoders.tune(made, network, data, recipe, validation, **options)
-        for epoch, earlier in history.pop("kept").items():
-            weights.save(f"autoencoders/{job.name}-epoch{epoch}", earlier, {"made_by": made_by, "of": job.name})
+        kept = history.pop("kept")
+        for epoch in keep:  # where the training ends before, its end
+            weights.save(f"autoencoders/{job.name}-epoch{epoch}", kept.get(epoch, state), {"made_by": made_by, "of": job.name})
         hits = read(made, network, held_out, state)
         info = {"made_by": made_by, "history": history, "own": np.packbits(hits).tobytes().hex()}
         return store.save_halved(
@@ -110,20 +124,48 @@ def read(made: segnet.Autoencoder, network: interface.Network, pictures: cutouts
     return scores.argmax(1).cpu().numpy() == pictures.labels
 
 
+def tasks(jobs: list[Job], first: autoencoders.Recipe, then: autoencoders.Recipe, **options) -> list[list]:
+    """What `jobs` need, in groups, each after those before it. first: recipe of other A_S; then: of tuning."""
+    bases = [partial(base, but, first, **options) for but in SHAPES if but in {job.but for job in jobs}]
+    return [bases, [partial(tuned, job, then, **options) for job in jobs]]
+
+
+def here(run, families, seeds, first: int, changed=CHANGED, images: int = 60_000, epochs: int = 40) -> None:
+    """Train for a notebook run with `retrain = True` what make_autoencoders.here trains; the decoders of all `seeds` at
+    the chosen rate; of seed `first` those at all rates; and for the families `changed` what differs in one thing. With
+    at most so many pictures an epoch and so many epochs."""
+    every = list(dict.fromkeys([first, *seeds]))
+    make_autoencoders.here(run, families, every, images, epochs)
+    size, precision = min(RECIPE.epoch, images), loop.precision(run.device)
+    then = RECIPE._replace(epoch=size, epochs=min(RECIPE.epochs, epochs), precision=precision)
+    then = then._replace(batch=min(then.batch, size), validation=min(then.validation, images))
+    then = then._replace(fall=then.epochs * (size // then.batch))
+    rate = trained_autoencoders.RATE
+    jobs = [Job(family, seed, rate) for seed in every for family in families]
+    jobs += [Job(*one) for one in product([f for f in changed if f in families], [first], RATES)]
+    jobs += [Job(family, first, rate, but) for but in ABLATIONS for family in changed if family in families]
+    options = {"progress": True, "device": run.device}
+    bases, tunings = tasks(list(dict.fromkeys(jobs)), make_autoencoders.first(images, epochs, precision), then, **options)
+    for task in (*bases, *(partial(one, own=min(OWN, images)) for one in tunings)):
+        task()
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = store.parser(__doc__)
-    parser.add_argument("--families", nargs="*", default=list(zoo.FAMILIES[::-1]), choices=tuple(zoo.LAYERS))
-    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
-    parser.add_argument("--rates", nargs="*", type=float, default=list(RATES))
-    parser.add_argument("--but", nargs="*", default=[""], choices=("", *ABLATIONS))
+    parser.add_argument("--families", nargs="*", choices=(*zoo.EVERY, *STRIDED))
+    parser.add_argument("--seeds", nargs="*", type=int)
+    parser.add_argument("--rates", nargs="*", type=float)
+    parser.add_argument("--but", nargs="*", choices=("", *ABLATIONS))
     options = store.parsed(parser, arguments)
     recipe, first = (one._replace(precision=options.precision) for one in (RECIPE, autoencoders.PRETRAIN))
-    how = {"device": options.device, "progress": not options.quiet}
-    chosen = [Job(*one) for one in product(options.families, options.seeds, options.rates, options.but)]
-    bases = [partial(base, but, first, **how) for but in options.but if but in SHAPES]
-    groups = [bases, [partial(tuned, job, recipe, **how) for job in chosen]]
-    store.retrain("signals", groups, options, {paths.weights(): ("cutouts/*", "autoencoders/pretrained*")})
+    chosen = everything()
+    if any((options.families, options.seeds, options.rates, options.but)):
+        families, rates = options.families or zoo.FAMILIES, options.rates or RATES
+        chosen = [Job(*one) for one in product(families, options.seeds or [0], rates, options.but or [""])]
+    groups = tasks(chosen, first, recipe, device=options.device, progress=not options.quiet)
+    borrowed = ("cutouts/*", "variants/*", "autoencoders/pretrained*")
+    store.retrain("signals", groups, options, {paths.weights(): borrowed})
 
 
 if __name__ == "__main__":

@@ -15,19 +15,21 @@ from lib.experiments.shared import through_autoencoders
 from lib.methods.signals import checkerboard
 from lib.networks import segnet, trained_autoencoders, zoo
 from lib.record import uncertainty
+from lib.record.tables import Table
 from lib.worlds import cutouts
 
 
 class Patterns(NamedTuple):
     """What tuning changed in the same pictures, for every A_i."""
 
-    rows: list[dict]  # name, group (stride of the classifier's first layer), seed, value, low, high: the index
+    rows: list[dict]  # name, group (stride of the classifier's first layer), seed, value, low, high, share: the grid's
+    # amplitude in 8-bit steps with its interval, and its share of the change
     spectra: dict[str, np.ndarray]  # title -> mean spectrum (H, W) of A_i(x) - A_S(x), over seeds and pictures
-    baselines: dict[str, float]  # the same index of the pictures themselves and of A_S(x) - x
+    baselines: dict[str, float]  # the same amplitude of the pictures themselves and of A_S(x) - x
 
 
 def patterns(families, seeds, images: Tensor, generator, how: str = "", device: str = "cpu") -> Patterns:
-    """The checkerboard index of every A_i on pictures (N, 3, H, W), with bootstrap intervals over pictures."""
+    """The grid in what tuning changed, of every A_i on pictures (N, 3, H, W), with bootstrap intervals over pictures."""
     plain = segnet.reconstruct(trained_autoencoders.autoencoder(device=device), images)
     rows, spectra = [], {}
     for family in families:
@@ -37,15 +39,35 @@ def patterns(families, seeds, images: Tensor, generator, how: str = "", device: 
             changed = (
                 segnet.reconstruct(through_autoencoders.tuned(family, seed, how, device=device), images) - plain
             ).numpy()
-            index = checkerboard.grid_shares(changed)
-            found = uncertainty.bootstrap_mean(index, generator=generator, method="percentile")
-            rows.append(row | {"seed": seed} | found._asdict())
+            rows.append(row | {"seed": seed} | grid(changed, generator))
             spectra[zoo.TITLES[family]] += checkerboard.spectrum(changed - changed.mean((2, 3), keepdims=True)).mean(0)
     baselines = {
-        "the pictures themselves": checkerboard.checkerboard(images),
-        "A_S minus the picture": checkerboard.checkerboard(plain - images),
+        "the pictures themselves": 255 * checkerboard.amplitude(images),
+        "A_S minus the picture": 255 * checkerboard.amplitude(plain - images),
     }
     return Patterns(rows, spectra, baselines)
+
+
+def grid(changed: np.ndarray, generator) -> dict[str, float]:
+    """value, low, high: amplitude of the grid in A_i(x) - A_S(x) (N, 3, H, W), in 8-bit steps, with a bootstrap
+    interval over pictures; share: the checkerboard index."""
+    found = uncertainty.bootstrap_mean(checkerboard.grid_power(changed)[0], generator=generator, method="percentile")
+    rooted = {key: 255 * float(np.sqrt(max(getattr(found, key), 0))) for key in ("value", "low", "high")}
+    return rooted | {"share": checkerboard.checkerboard(changed)}
+
+
+def strided(seeds, images: Tensor, generator, how: str, device: str = "cpu") -> Table:
+    """Is it the stride? The grid of VGG, and of VGG with a first layer of stride 2 and 4, as `grid`; a line a stride."""
+    plain = segnet.reconstruct(trained_autoencoders.autoencoder(device=device), images)
+    rows = []
+    for stride in (1, 2, 4):
+        family, cells = "vgg" if stride == 1 else f"vgg_stride{stride}", []
+        for seed in seeds:
+            made = through_autoencoders.tuned(family, seed, how, device=device)
+            one = grid((segnet.reconstruct(made, images) - plain).numpy(), generator)
+            cells.append(f"{one['value']:.1f} [{one['low']:.1f}, {one['high']:.1f}]; {one['share']:.3f}")
+        rows.append((str(stride), *cells))
+    return Table(("stride of the first layer", *(f"seed {seed}: amplitude; share" for seed in seeds)), rows)
 
 
 # ------------------------------------------------------------------------------------------------ colours
@@ -60,6 +82,17 @@ def lab_histograms(pictures: Tensor, bins: int = 50) -> dict[str, np.ndarray]:
         name: np.histogram(np.clip(lab[:, k], *limits), bins, limits)[0] / len(lab)
         for k, (name, limits) in enumerate(RANGES.items())
     }
+
+
+def colours(found: dict[str, Tensor]) -> Table:
+    """What a gallery does to colours, a line for each autoencoder: mean lightness, share of pixels darker than L = 10,
+    mean a and b, and mean chroma, the distance from grey."""
+    rows = []
+    for name, pictures in found.items():
+        lightness, a, b = rgb2lab(pictures.clamp(0, 1).permute(0, 2, 3, 1).numpy()).reshape(-1, 3).T
+        numbers = (f"{lightness.mean():.0f}", f"{100 * (lightness < 10).mean():.1f} %", f"{a.mean():+.1f}")
+        rows.append((name, *numbers, f"{b.mean():+.1f}", f"{np.hypot(a, b).mean():.0f}"))
+    return Table(("", "lightness L", "darker than L = 10", "a (green to red)", "b (blue to yellow)", "chroma"), rows)
 
 
 def gallery(families, seed: int, images: Tensor, how: str = "", device: str = "cpu") -> dict[str, Tensor]:

@@ -147,17 +147,21 @@ def histograms(histograms: dict[str, dict], ranges: dict) -> Figure:
 
 
 def checkerboards(spectra: dict[str, np.ndarray], rows: list[dict], lines: dict) -> Figure:
-    """Mean spectra of what tuning changed, the counted frequencies ringed, above the index of each autoencoder.
+    """Mean spectra of what tuning changed, the counted frequencies ringed, above the grid's amplitude of each
+    autoencoder.
 
     spectra: {title: (H, W), zero frequency first}; rows: dicts with name, group, seed, value,
     low, high; lines: {label: value}.
     """
-    figure = plt.figure(figsize=(WIDTH, 5.0))
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.9))
+    down = -(-len(spectra) // 4)
+    figure = plt.figure(figsize=(WIDTH, 3.4 + 1.9 * down))
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1.9 * down, 3.4))
     shares = {name: np.log10(np.maximum(power / power.sum(), 1e-6)) for name, power in spectra.items()}
     limits = min(part.min() for part in shares.values()), max(part.max() for part in shares.values())
-    axes = top.subplots(1, len(spectra), squeeze=False)[0]
-    for axis, (name, part) in zip(axes, shares.items(), strict=True):
+    axes = top.subplots(down, min(4, len(spectra)), squeeze=False).ravel()
+    for axis in axes[len(spectra) :]:
+        axis.set_visible(False)
+    for axis, (name, part) in zip(axes, shares.items(), strict=False):
         height, width = part.shape
         image = axis.imshow(np.fft.fftshift(part), cmap="magma", vmin=limits[0], vmax=limits[1])
         for (y, x), _ in grid(part):
@@ -165,11 +169,11 @@ def checkerboards(spectra: dict[str, np.ndarray], rows: list[dict], lines: dict)
             axis.add_patch(plt.Circle(place, 3.5, fill=False, color="white", lw=0.6))
         axis.set(xticks=[], yticks=[])
         axis.set_title(name, loc="center")
-    top.colorbar(image, ax=axes, label="share of the\nspectrum, log10", shrink=0.7)
+    top.colorbar(image, ax=axes, label="share of the spectrum, log10", shrink=0.7)
     look = dots.looks(sorted(dots.unique(rows, "group")))
     _, parts = dots.panels(rows, size=None, figure=bottom, look=look, upright=True, spread=0, step=0.12, ms=5)
     dots.refer(parts[None], lines, upright=True)
-    parts[None].set_ylabel("checkerboard index")
+    parts[None].set_ylabel("amplitude of the grid, 8-bit steps")
     bottom.legend(loc="outside upper center", ncols=3)
     return figure
 

@@ -81,6 +81,12 @@ def diagram(axis, lattice: list[total_order.Concept], families) -> None:
     axis.spines[:].set_visible(False)
 
 
+def spread(rrc, shares=(0.25, 0.5, 0.75)) -> list[float]:
+    """Thresholds below which these shares of the RRCs of others' signals lie: where the relation is neither empty nor
+    full."""
+    return np.quantile(np.asarray(rrc)[~np.eye(len(rrc), dtype=bool)], shares).tolist()
+
+
 def lattices(rrc, thresholds, families) -> Figure:
     """Fig 7: the lattice at each threshold."""
     found = [total_order.concepts(total_order.context(rrc, threshold)) for threshold in thresholds]

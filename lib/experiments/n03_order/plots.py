@@ -43,12 +43,12 @@ def heat(axis, values, texts, families) -> None:
 
 
 def table(tables, families) -> Figure:
-    """Table 2: accuracies averaged over seeds with half the 95 % interval over pictures; tables (S, k, k, n) bool."""
-    figure, axis = plt.subplots(figsize=(0.8 * WIDTH, 0.48 * len(families) + 0.8))
-    pooled = tables.mean(0)
-    values, half = pooled.mean(-1), half_widths(pooled)
-    texts = [[f"{v:.3f} ± {h:.3f}" for v, h in zip(*row, strict=True)] for row in zip(values, half, strict=True)]
-    heat(axis, values, texts, families)
+    """Table 2: accuracies averaged over seeds, in percent; the colour says what share of its own reading a classifier
+    keeps. tables (S, k, k, n) bool."""
+    figure, axis = plt.subplots(figsize=(0.8 * WIDTH, 0.42 * len(families) + 0.9))
+    values = tables.mean((0, -1))
+    heat(axis, values / np.diagonal(values), [[f"{100 * v:.1f}" for v in row] for row in values], families)
+    figure.colorbar(axis.images[0], ax=axis, label="share of the own reading")
     return figure
 
 
@@ -175,39 +175,3 @@ def against_rows(readings: dict[str, np.ndarray], readable, families, seeds) -> 
         for k, letter in enumerate(letters(families))
     ]
 
-
-def growth(grown: list[dict], swept: list[dict]) -> Figure:
-    """Readability and widest range by epochs of tuning; readability and checkerboard index by the stride of a stem.
-
-    Stars: the default decoders, which the stopping rule chose; dashed, to a cross: tuning at ten times the rate.
-    """
-    panels = [(grown, "epoch", key, "epochs of tuning") for key in ("readability", "widest")]
-    panels += [(swept, "stride", key, "stride of VGG's stem") for key in ("readability", "checkerboard") if swept]
-    labels = {"readability": "mean readability", "widest": "widest chain range", "checkerboard": "checkerboard index"}
-    figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 2.7))
-    for axis, (rows, x, y, label) in zip(axes, panels, strict=True):
-        for k, name in enumerate(dict.fromkeys(row["seed"] for row in rows)):
-            colour, width = ("black", 2) if name == "mean" else (COLOURS[k], 1)
-            mine = [row for row in rows if row["seed"] == name]
-            line = sorted((row[x], row[y]) for row in mine if row.get("state", "kept") == "kept")
-            title = str(name) if name == "mean" else f"seed {name}"
-            axis.plot(*zip(*line, strict=True), marker="os^Dv"[k % 5], ms=4, color=colour, lw=width, label=title)
-            stars = [(row[x], row[y]) for row in mine if row.get("state") == "default"]
-            bold = [(row[x], row[y]) for row in mine if row.get("state") == "fast"]
-            if bold:
-                axis.plot(*zip(line[0], bold[0], strict=True), "--X", ms=6, markevery=[1], color=colour, lw=width)
-            if stars:
-                axis.plot(*stars[0], "*", ms=10, color=colour, markeredgecolor="white")
-        axis.set(xlabel=label, ylabel="readability of its signal" if (x, y) == ("stride", "readability") else labels[y])
-        if x == "stride":
-            axis.set_xticks([1, 2, 4])
-        if y == "widest":
-            axis.set_ylim(-0.002, max(0.05, axis.get_ylim()[1]))
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
-    return figure
-
-
-def growth_rows(grown: list[dict], swept: list[dict]) -> list[dict]:
-    """The numbers behind `growth`, in one table: of tuning, and of VGG with another stem."""
-    keys = ("seed", "state", "epoch", "stride", "readability", "widest", "summed", "checkerboard")
-    return [{key: row.get(key) for key in keys} for row in [*grown, *swept]]

@@ -82,11 +82,11 @@ def pattern(images: Tensor, first: Tensor, batch: int = 250) -> np.ndarray:
 
 
 def collect(
-    families, seeds, pictures: cutouts.Batch, bins: tuple, n_adjusted: int, *, how="", epoch=None, device="cpu"
+    families, seeds, pictures: cutouts.Batch, bins: tuple, n_adjusted: int, *, how="", device="cpu"
 ) -> dict:
     """`measure` for the originals, for A_S and for every A_i: {("none", 0), ("A_S", 0), (family, seed)}.
 
-    how, epoch: which A_i, as in through_autoencoders.tuned; by default the one that the stopping rule chose.
+    how: which A_i, as in through_autoencoders.tuned.
     """
     base = trained_autoencoders.autoencoder("pretrained", device=device)
     first = base.digest, functools.cache(lambda: segnet.reconstruct(base, interface.to_tensor(pictures.images)))
@@ -94,7 +94,7 @@ def collect(
     found["A_S", 0] = measure(base, pictures, bins, n_adjusted, first)
     for family in families:
         for seed in seeds:
-            made = through_autoencoders.tuned(family, seed, how, epoch, device)
+            made = through_autoencoders.tuned(family, seed, how, device)
             found[family, seed] = measure(made, pictures, bins, n_adjusted, first)
     return found
 

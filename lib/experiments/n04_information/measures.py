@@ -9,10 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lib.base import weights
 from lib.experiments.n04_information import counted
-from lib.experiments.shared import orders, through_autoencoders
-from lib.experiments.shared.through_autoencoders import fast
+from lib.experiments.shared import orders, separation, through_autoencoders, tunings
 from lib.methods.signals import mutual_information, total_order
 from lib.networks import interface, segnet, trained_autoencoders, zoo
 from lib.record import tables, uncertainty
@@ -70,19 +68,15 @@ def title(name: str) -> str:
 # ----------------------------------------------------------------------------------------- C6 and C7
 
 
-def relative(families, seeds, pictures: cutouts.Batch, how="", epoch=None, device="cpu") -> dict[int, np.ndarray]:
-    """RRC of every A_i and reader of each seed (lib/methods/signals/total_order.py): {seed: (k, k)}, rows A_i, columns
-    readers.
-
-    how, epoch: which A_i, as in through_autoencoders.tuned.
-    """
-    found = read_by_all(families, seeds, pictures, how, epoch, device)
-    return {seed: total_order.rrc(hits.mean(-1)) for seed, hits in found.items()}
+def read_by_all(families, seeds, pictures: cutouts.Batch, how="", device="cpu") -> dict[int, np.ndarray]:
+    """Table 2 of every seed, {seed: (k, k, n) bool}; how: which A_i, as in through_autoencoders.tuned."""
+    return {s: through_autoencoders.table(families, s, pictures, how, device=device) for s in seeds}
 
 
-def read_by_all(families, seeds, pictures: cutouts.Batch, how="", epoch=None, device="cpu") -> dict[int, np.ndarray]:
-    """Table 2 of every seed, {seed: (k, k, n) bool}; how, epoch: which A_i, as in through_autoencoders.tuned."""
-    return {s: through_autoencoders.table(families, s, pictures, how, epoch=epoch, device=device) for s in seeds}
+def relative(hits: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """RRC of every A_i and reader (lib/methods/signals/total_order.py) from `read_by_all`: {seed: (k, k)}, rows A_i,
+    columns readers."""
+    return {seed: total_order.rrc(one.mean(-1)) for seed, one in hits.items()}
 
 
 def by_seed(found: dict, families, read) -> dict[int, np.ndarray]:
@@ -264,79 +258,51 @@ def measures(found: dict, families, rrc: dict, bins: int) -> list[tuple[str, ...
 
 
 class State(NamedTuple):
-    """All A_i after the same tuning."""
+    """All A_i of one seed after as many steps of tuning."""
 
-    name: str
-    epoch: int
+    steps: int
     found: dict  # as `counted.collect` gives
     rrc: dict[int, np.ndarray]
 
 
-def states(families, seeds, pictures: cutouts.Batch, bins: int, device="cpu") -> list[State]:
-    """The A_i after 2, 6 and 20 epochs, and after 20 epochs at ten times the rate for the seeds that have it."""
-    states = []
-    for epoch in trained_autoencoders.KEPT:
-        found = counted.collect(families, seeds, pictures, (bins,), 2, epoch=epoch, device=device)
-        states.append(State(f"{epoch} epochs", epoch, found, relative(families, seeds, pictures, "", epoch, device)))
-    if bold := through_autoencoders.bold(families, seeds):
-        found = counted.collect(families, bold, pictures, (bins,), 2, how="fast", device=device)
-        rrc = {seed: total_order.rrc(table.mean(-1)) for seed, table in fast(families, bold, pictures, device).items()}
-        states.append(State(f"{epoch} epochs, ten times the rate", epoch, found, rrc))
-    return states
+def states(families, seed: int, pictures: cutouts.Batch, bins: int, device="cpu") -> list[State]:
+    """The A_i of a seed on their way through the default tuning, and at its end."""
+    states, how = [], tunings.TUNINGS["default"].how
+    for steps, ending in ((steps, f"{how}-epoch{epoch}") for epoch, steps in separation.EPOCHS.items()):
+        states.append(_state(steps, families, seed, pictures, bins, ending, device))
+    return [*states, _state(separation.STEPS, families, seed, pictures, bins, how, device)]
 
 
-def stages(found: dict, rrc: dict, later: list[State], families, bins: int) -> list[tuple[str, ...]]:
-    """Rows of a table, one for each of the `states` and one for what the rule chose: its `compared`."""
-    every = [*later, State("as the rule chose", 0, found, rrc)]
-    return [(s.name, *compared(s.found, families, s.rrc, intra(bins), inter(bins))) for s in every]
+def _state(steps: int, families, seed: int, pictures: cutouts.Batch, bins: int, how: str, device) -> State:
+    found = counted.collect(families, [seed], pictures, (bins,), 2, how=how, device=device)
+    return State(steps, found, relative(read_by_all(families, [seed], pictures, how, device)))
+
+
+def stages(on_the_way: list[State], families, bins: int) -> list[tuple[str, ...]]:
+    """Rows of a table, one for each of the `states`: its `compared`."""
+    return [(f"{s.steps:,} steps", *compared(s.found, families, s.rrc, intra(bins), inter(bins))) for s in on_the_way]
 
 
 def compared(found: dict, families, rrc: dict, kept, alike) -> tuple[str, ...]:
     """The order of the families by kept(Information), its tau-b with the order of the signals, the order by
-    alike(Information), its tau-b with the checkerboard index; behind each tau-b those of the seeds."""
+    alike(Information), its tau-b with the amplitude of the grid; behind each tau-b those of the seeds."""
     texts = []
     for read, result in ((kept, preserved(found, families, rrc, kept)), (alike, patterns(found, families, alike))):
         seeds = ", ".join(f"{one['value']:.2f}" for one in result["seeds"])
-        texts += [ranked(found, families, read), f"{result['value']:.2f} ({seeds})"]
+        each = f" ({seeds})" if len(result["seeds"]) > 1 else ""
+        texts += [ranked(found, families, read), f"{result['value']:.2f}{each}"]
     return tuple(texts)
 
 
-def lengths(families, seeds) -> dict[int, np.ndarray]:
-    """After how many epochs of tuning A_i was chosen, the lowest validation loss until the rule ended: {seed: (k,)}."""
-    histories = {s: [weights.info(f"autoencoders/{family}-{s}")["history"] for family in families] for s in seeds}
-    return {
-        s: np.array([1 + np.argmin(h["validation_loss"][: h["epochs"]]) for h in some]) for s, some in histories.items()
-    }
-
-
-def by_length(found: dict, families, bins: int) -> str:
-    """Whether intra nMI goes with the length of tuning, in words: tau-b of the means over seeds, and of each seed."""
-    kept = by_seed(found, families, intra(bins))
-    epochs = lengths(families, kept)
-    if any(np.ptp(one) == 0 for one in [*epochs.values(), np.sum(list(epochs.values()), 0)]):
-        return "every decoder was tuned equally long"
-    result = agreement(epochs, kept)
-    seeds = ", ".join(f"{one['value']:.2f}" for one in result["seeds"])
-    return f"tau of intra nMI with the epochs of tuning: {result['value']:.2f} (seeds: {seeds})"
-
-
-def growth(found: dict, later: list[State], families, bins: int) -> list[dict]:
-    """Rows of mean nMI against the length of tuning: family, seed, state, epoch, intra, inter.
-
-    later: `states` on the first pictures of `found`. state: "kept" after so many epochs (0 is A_S), "fast" at ten times
-    the rate, "default" as the stopping rule chose it, at the epoch of the lowest validation loss.
-    """
-    rows, seeds = [], sorted({seed for name, seed in found if name in families})
-    epochs, n = lengths(families, seeds), len(later[0].found["A_S", 0].intra[bins].values)
-    for k, family in enumerate(families):
-        for seed in seeds:
-            every = [("kept", 0, found["A_S", 0]), ("default", int(epochs[seed][k]), found[family, seed])]
-            for state in later:
-                if (family, seed) in state.found:
-                    every.append(("fast" if "rate" in state.name else "kept", state.epoch, state.found[family, seed]))
-            for state, epoch, one in every:
-                row = {"family": family, "seed": seed, "state": state, "epoch": epoch}
-                rows.append(row | {"intra": intra(bins)(first(one, n)), "inter": inter(bins)(first(one, n))})
+def growth(on_the_way: list[State], families, bins: int) -> list[dict]:
+    """Rows of mean nMI against the length of tuning: family, steps (0 is A_S), intra, inter."""
+    rows = []
+    for family in families:
+        every = [(0, on_the_way[0].found["A_S", 0])]
+        for state in on_the_way:
+            every += [(state.steps, one) for (name, _), one in state.found.items() if name == family]
+        for steps, one in every:
+            rows.append({"family": family, "steps": steps, "intra": intra(bins)(one), "inter": inter(bins)(one)})
     return rows
 
 
@@ -358,16 +324,14 @@ def stamped(pictures: np.ndarray, amplitudes, bins: int, device="cpu") -> list[d
     return rows
 
 
-def grids(found: dict, later: list[State], families, bins: int) -> list[dict]:
-    """How strong the regular part of what tuning added is, and inter nMI, of every A_i: rows of letter, seed, state,
+def grids(found: dict, families, bins: int) -> list[dict]:
+    """How strong the regular part of what tuning added is, and inter nMI, of every A_i: rows of letter, seed,
     amplitude, value. amplitude: root mean square in 8-bit steps."""
-    rows = []
-    for name, some in (("default", found), *(("fast", state.found) for state in later if "rate" in state.name)):
-        for family, seed in (key for key in some if key[0] in families):
-            one = some[family, seed]
-            row = {"letter": zoo.LETTERS[family], "seed": seed, "state": name}
-            rows.append(row | {"amplitude": one.amplitude, "value": inter(bins)(one)})
-    return rows
+    return [
+        {"letter": zoo.LETTERS[family], "seed": seed, "amplitude": one.amplitude, "value": inter(bins)(one)}
+        for (family, seed), one in found.items()
+        if family in families
+    ]
 
 
 def ranked(found: dict, families, read) -> str:

@@ -9,11 +9,7 @@ from lib.drawing import dots
 from lib.drawing.style import COLOURS, WIDTH
 
 KINDS = {"intra": COLOURS[0], "inter": COLOURS[5]}
-MARKS = "osD^vP"
-SPECIAL = {
-    "default": ("chosen by the rule", {"marker": "o", "mfc": "none", "ms": 7, "mew": 1, "ls": ""}),
-    "fast": ("20 epochs, ten times the rate", {"marker": "*", "ms": 7, "mew": 0, "ls": ""}),
-}
+MARKS = "osD^vPX*"
 
 
 def pairs(groups: list[dict], width: float = WIDTH) -> Figure:
@@ -139,30 +135,20 @@ def agreement(rows: list[dict], panels: list[dict], width: float = WIDTH) -> Fig
 
 
 def growth(rows: list[dict], families: dict[str, str], width: float = WIDTH) -> Figure:
-    """nMI against epochs of tuning, a panel for intra and one for inter, a line for every seed of every family; rings:
-    the states that the stopping rule chose; stars: tuned at ten times the rate.
+    """nMI against steps of tuning, a panel for intra and one for inter, a line for every family.
 
-    rows: family, seed, state ("kept", "default" or "fast"), epoch, intra, inter. families: {family: title}.
+    rows: family, steps, intra, inter. families: {family: title}.
     """
     figure, axes = plt.subplots(1, 2, figsize=(width, 3.2))
+    ticks = sorted({row["steps"] for row in rows})
     for axis, kind in zip(axes, KINDS, strict=True):
         for k, (family, title) in enumerate(families.items()):
-            for s, seed in enumerate(sorted({row["seed"] for row in rows})):
-                mine = [row for row in rows if (row["family"], row["seed"]) == (family, seed)]
-                kept = [row for row in mine if row["state"] == "kept"]
-                label = title if s == 0 and axis is axes[0] else None
-                x, y = [row["epoch"] for row in kept], [row[kind] for row in kept]
-                axis.plot(x, y, marker=MARKS[k], color=COLOURS[k], ms=3.5, lw=1, label=label)
-                for row in mine:
-                    if row["state"] != "kept":
-                        axis.plot(row["epoch"], row[kind], color=COLOURS[k], **SPECIAL[row["state"]][1])
-        axis.set_xscale("symlog", linthresh=2)
-        ticks = sorted({row["epoch"] for row in rows if row["state"] == "kept"})
-        axis.set(xticks=ticks, xticklabels=ticks, xlabel="epochs of tuning", ylabel=f"mean {kind} nMI")
-        axis.minorticks_off()
+            mine = [row for row in rows if row["family"] == family]
+            x, y = [ticks.index(row["steps"]) for row in mine], [row[kind] for row in mine]
+            axis.plot(x, y, marker=MARKS[k], color=COLOURS[k], ms=4, lw=1.2, label=title if axis is axes[0] else None)
+        labels = [f"{tick:,}" for tick in ticks]
+        axis.set(xticks=range(len(ticks)), xticklabels=labels, xlabel="steps of tuning", ylabel=f"mean {kind} nMI")
         axis.set_ylim(0, 1.08 * max(row[kind] for row in rows))
-    for state in dict.fromkeys(row["state"] for row in rows if row["state"] != "kept"):
-        axes[0].plot([], [], color="0.3", label=SPECIAL[state][0], **SPECIAL[state][1])
     figure.legend(loc="outside upper center", ncols=4)
     return figure
 
@@ -170,19 +156,16 @@ def growth(rows: list[dict], families: dict[str, str], width: float = WIDTH) -> 
 def stamp(rows: list[dict], grids: list[dict], base: float, width: float = WIDTH) -> Figure:
     """Inter nMI against the strength of a checkerboard: a line for one that was added, marks for those of every A_i.
 
-    rows: amplitude, value, sd (the line and its band); grids: letter, state ("default" or "fast"), amplitude, value;
+    rows: amplitude, value, sd (the line and its band); grids: letter, amplitude, value;
     base: inter nMI of the originals, dotted."""
     figure, axis = plt.subplots(figsize=(width, 3.2))
     x, value, sd = (np.array([row[key] for row in rows]) for key in ("amplitude", "value", "sd"))
     dots.curve(axis, x, value, value - sd, value + sd, colour="0.3", band=0.12, label="added to A_S")
     letters = list(dict.fromkeys(row["letter"] for row in grids))
     for row in grids:
-        mark = {"marker": "o", "ms": 4} if row["state"] == "default" else {"marker": "*", "ms": 8}
-        axis.plot(row["amplitude"], row["value"], color=COLOURS[letters.index(row["letter"])], mew=0, **mark)
+        axis.plot(row["amplitude"], row["value"], "o", ms=5, color=COLOURS[letters.index(row["letter"])], mew=0)
     for k, letter in enumerate(letters):
         axis.plot([], [], "o", color=COLOURS[k], ms=4, label=subscript(f"A_{letter}"))
-    if any(row["state"] == "fast" for row in grids):
-        axis.plot([], [], "*", color="0.3", ms=8, label="ten times the rate")
     axis.axhline(base, color="0.6", lw=0.8, ls=":", label="originals")
     axis.set_xscale("symlog", linthresh=1)
     axis.set(xlabel="amplitude of the checkerboard, 8-bit steps", ylabel="mean inter nMI")

@@ -22,7 +22,7 @@ from lib.worlds import cutouts
 CHANCE = 1 / cutouts.CLASSES
 MARGIN = 0.02  # a classifier that alone is this close to chance does not count (claim C8)
 READERS = ALONE, BASE, TUNED = "alone", "A_S", "A_i"
-WHAT = {BASE: "only pre-trained", TUNED: "decoder tuned on the classifier"}
+WHAT = {ALONE: "alone", BASE: "through A_S", TUNED: "through its own A_i"}
 
 
 class Readings(NamedTuple):
@@ -120,14 +120,12 @@ def decoded(autoencoder: segnet.Autoencoder, images: torch.Tensor, codes: dict, 
 def read(
     families, seeds, pictures: cutouts.Batch, levels, seed: int = 0, how: str = "", device: str = "cpu"
 ) -> Readings:
-    """Every classifier alone, on A_S's and on its own A_i's reconstructions of the noisy pictures.
-
-    `how`: "clean" takes the A_S that saw no noise in its training, and the decoders tuned from it.
-    """
+    """Every classifier alone, on A_S's and on its own A_i's reconstructions of the noisy pictures. how: which A_i, as
+    for through_autoencoders.tuned."""
     levels = tuple(map(float, levels))
     if not levels or any(a >= b for a, b in zip(levels, levels[1:], strict=False)):
         raise ValueError(f"levels are {list(levels)}, expected noise levels from 0 to 1 in ascending order")
-    base = trained_autoencoders.autoencoder("pretrained" + (f"-{how}" if how else ""), device=device)
+    base = trained_autoencoders.autoencoder(device=device)
     found, digests = [], [base.digest]
     for number in seeds:
         nets = through_autoencoders.zoo_of(families, number, device)
@@ -138,6 +136,16 @@ def read(
         found.append(np.concatenate([alone, through]).reshape(3, len(nets), *alone.shape[1:]) == pictures.labels)
         digests += [part.digest for part in (*nets, *tuned)]
     return Readings(tuple(families), tuple(seeds), np.array(levels), *np.stack(found, 2), tuple(digests))
+
+
+def through(name: str, readings: Readings, pictures: cutouts.Batch, seed: int = 0, device: str = "cpu") -> Readings:
+    """`readings` with the autoencoder `name` in A_S's place: what the classifiers read of the same noise through it."""
+    base, found = trained_autoencoders.autoencoder(name, device=device), []
+    for number in readings.seeds:
+        nets = through_autoencoders.zoo_of(readings.families, number, device)
+        found.append(answers([(base, net) for net in nets], pictures.images, tuple(readings.levels.tolist()), seed))
+    hits = np.stack(found, 1) == pictures.labels
+    return readings._replace(pretrained=hits, digests=(base.digest, *readings.digests))
 
 
 # ------------------------------------------------------------------------------------------------------ claim C8
@@ -245,24 +253,22 @@ def examples(
 
 
 def rows(readings: Readings) -> list[dict]:
-    """Accuracy of every classifier at every level, alone and through each autoencoder, as rows for a figure."""
-    hits = readings.by_name()
-    curves = [(panel, panel, "through the autoencoder") for panel in READERS[1:]]
-    curves += [(panel, ALONE, "j alone") for panel in READERS[1:]]
+    """Accuracy of every classifier at every level, alone and through each autoencoder, as rows for a figure: panel (the
+    family), name (how it is read), seed, x (the level), value."""
     return [
-        {"panel": f"{panel}: {WHAT[panel]}", "name": zoo.TITLES[family], "group": group, "seed": number}
-        | {"x": float(level), "value": float(value)}
-        for panel, reader, group in curves
-        for family, of_family in zip(readings.families, hits[reader].mean(-1), strict=True)
+        {"panel": zoo.TITLES[family], "name": WHAT[reader], "seed": number, "x": float(level), "value": float(value)}
+        for reader, hits in readings.by_name().items()
+        for family, of_family in zip(readings.families, hits.mean(-1), strict=True)
         for number, of_seed in zip(readings.seeds, of_family, strict=True)
         for level, value in zip(readings.levels, of_seed, strict=True)
     ]
 
 
-def gain_rows(readings: Readings, name: str, generator: np.random.Generator) -> list[dict]:
-    """The zoo's mean gain by A_S and by A_i at every level that counts, seeds averaged, as rows for a figure."""
+def gain_rows(readings: Readings, name: str, generator: np.random.Generator, readers=(BASE, TUNED)) -> list[dict]:
+    """The zoo's mean gain by A_S and by A_i (`readers`) at every level that counts, seeds averaged, as rows for a
+    figure."""
     alone, hits, found = readings.alone.mean(1), readings.by_name(), []
-    for reader in READERS[1:]:
+    for reader in readers:
         for level, (part, k) in gains(alone, hits[reader].mean(1), readings.levels, generator).items():
             row = {"panel": f"gain by {reader}", "name": name, "x": level, "classifiers": k}
             found.append(row | {"value": part.value, "low": part.low, "high": part.high})

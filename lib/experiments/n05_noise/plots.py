@@ -7,6 +7,7 @@ from lib.drawing import dots
 from lib.drawing.style import COLOURS, WIDTH
 
 STYLES = ("-", "--", ":")
+LINES = (("0.25", "--"), (COLOURS[0], "-"), (COLOURS[5], "-"))
 
 
 def lines(rows: list[dict], xlabel: str, ylabel: str, *, height: float = 3.4, base: float | None = None) -> Figure:
@@ -46,6 +47,33 @@ def lines(rows: list[dict], xlabel: str, ylabel: str, *, height: float = 3.4, ba
             axes[0, 0].plot([], [], color="0.2", ls=style, label=group)
     if axes[0, 0].get_legend_handles_labels()[0]:
         figure.legend(loc="outside upper center", ncols=6 if len(names) == 6 and len(groups) == 1 else 4)
+    return figure
+
+
+def multiples(rows: list[dict], xlabel: str, ylabel: str, *, across: int = 4, base: float | None = None) -> Figure:
+    """Small multiples: a panel for each `panel`, a line for each `name`, the mean over seeds in a band from the lowest
+    to the highest of them. rows: dicts with panel, name, seed, x, value. A dotted line at `base`."""
+    panels, names = (list(dict.fromkeys(row[key] for row in rows)) for key in ("panel", "name"))
+    down = -(-len(panels) // across)
+    options = {"figsize": (WIDTH, 1.75 * down + 0.6), "sharex": True, "sharey": True, "squeeze": False}
+    figure, axes = plt.subplots(down, min(across, len(panels)), **options)
+    for panel, axis in zip(panels, axes.flat, strict=False):
+        for k, name in enumerate(names):
+            mine = [row for row in rows if (row["panel"], row["name"]) == (panel, name)]
+            xs = list(dict.fromkeys(row["x"] for row in mine))
+            each = [[row["value"] for row in mine if row["x"] == x] for x in xs]
+            limits = [min(some) for some in each], [max(some) for some in each]
+            means = [sum(some) / len(some) for some in each]
+            label = name if axis is axes[0, 0] else None
+            dots.curve(axis, xs, means, *limits, colour=LINES[k][0], ls=LINES[k][1], lw=1.6, label=label)
+        axis.set_title(panel)
+        if base is not None:
+            axis.axhline(base, color="0.35", lw=0.8, ls=(0, (1, 2)))
+    for axis in axes.flat[len(panels) :]:
+        axis.set_visible(False)
+    figure.supxlabel(xlabel, fontsize="medium")
+    figure.supylabel(ylabel, fontsize="medium")
+    figure.legend(loc="outside upper center", ncols=len(names))
     return figure
 
 

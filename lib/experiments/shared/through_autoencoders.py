@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from lib.base import cache, identity, weights
+from lib.base import cache, identity
 from lib.experiments.shared import answers as shared_answers
 from lib.networks import interface, segnet, trained_autoencoders, zoo
 from lib.worlds import cutouts
@@ -53,12 +53,9 @@ def zoo_of(families, seed: int, device: str = "cpu") -> list[interface.Network]:
     return [zoo.network(family, seed, device) for family in families]
 
 
-def tuned(family: str, seed: int, how: str = "", epoch: int | None = None, device: str = "cpu") -> segnet.Autoencoder:
-    """A_i of a family and a seed; `how` and `epoch` (of trained_autoencoders.KEPT) as in the names of
-    lib/networks/trained_autoencoders.py; epoch 0 is A_S. Without an epoch: the state that the rule of
-    lib/training/autoencoders.py chose."""
-    name = f"{family}-{seed}" + (f"-{how}" if how else "") + (f"-epoch{epoch}" if epoch else "")
-    return trained_autoencoders.autoencoder("pretrained" if epoch == 0 else name, device=device)
+def tuned(family: str, seed: int, how: str = "", device: str = "cpu") -> segnet.Autoencoder:
+    """A_i of a family and a seed; `how`: the ending in the names of lib/networks/trained_autoencoders.py."""
+    return trained_autoencoders.autoencoder(f"{family}-{seed}" + (f"-{how}" if how else ""), device=device)
 
 
 def table(
@@ -68,15 +65,14 @@ def table(
     how: str = "",
     *,
     readers: int | None = None,
-    epoch: int | None = None,
     device="cpu",
 ) -> np.ndarray:
     """Table 2: (k, k, n) bool, [i, j] says where classifier j names the label of A_i's reconstructions.
 
-    `readers` is the seed of the classifiers, by default that of the autoencoders. `how`, `epoch`: as for `tuned`.
+    `readers` is the seed of the classifiers, by default that of the autoencoders. `how`: as for `tuned`.
     """
     nets = zoo_of(families, seed if readers is None else readers, device)
-    return cross([tuned(family, seed, how, epoch, device) for family in families], nets, pictures)
+    return cross([tuned(family, seed, how, device) for family in families], nets, pictures)
 
 
 def alone(families, seed: int, pictures: cutouts.Batch, device="cpu") -> np.ndarray:
@@ -88,17 +84,3 @@ def pretrained(families, seed: int, pictures: cutouts.Batch, name: str = "pretra
     """(k, n) bool: where each classifier names the label of A_S's reconstruction (`name`: A_S or a variant)."""
     return hits(trained_autoencoders.autoencoder(name, device=device), zoo_of(families, seed, device), pictures)
 
-
-def bold(families, seeds) -> list[int]:
-    """The seeds for which every family has a decoder tuned at ten times the rate (`-fast`)."""
-    there = set(weights.names("autoencoders"))
-    return [seed for seed in seeds if {f"autoencoders/{family}-{seed}-fast" for family in families} <= there]
-
-
-def fast(families, seeds, pictures: cutouts.Batch, device="cpu") -> dict[int, np.ndarray]:
-    """Table 2 after 20 epochs at ten times the rate, {seed: (k, k, n) bool}, for seeds where every family has it."""
-    found = {}
-    for seed in bold(families, seeds):
-        made = [tuned(family, seed, "fast", device=device) for family in families]
-        found[seed] = cross(made, zoo_of(families, seed, device), pictures)
-    return found

@@ -21,7 +21,8 @@ SHAPES = {
     "wide": "twice the maps",
 }
 PICTURES = {"own": "the classifier's training pictures"}
-EPOCHS = (5, 10, 20, 40)  # states on the way
+STEPS = 10_000  # of tuning
+EPOCHS = {epoch: 125 * epoch for epoch in (5, 10, 20, 40)}  # states on the way, and how many steps they took
 
 
 class Setting(NamedTuple):
@@ -34,25 +35,27 @@ class Setting(NamedTuple):
     base: str = "pretrained"
 
 
-def settings(rate: float) -> list[Setting]:
+def settings(rate: float = trained_autoencoders.RATE) -> list[Setting]:
     """The chosen way first, then everything that differs from it in one thing."""
     chosen = f"rate{rate:g}"
-    found = [Setting("as chosen", f"{rate:g}, 10,000 steps", chosen)]
+    found = [Setting("as chosen", f"{rate:g}, {STEPS:,} steps", chosen)]
     found += [Setting("rate", f"{one:g}", f"rate{one:g}") for one in regime.RATES if one != rate]
-    found += [Setting("length", f"{125 * epoch:,} steps on the way", f"{chosen}-epoch{epoch}") for epoch in EPOCHS]
+    found += [
+        Setting("length", f"{steps:,} steps on the way", f"{chosen}-epoch{epoch}") for epoch, steps in EPOCHS.items()
+    ]
     found += [Setting("length", "gentle: 0.001, until the loss stands", "")]
     found += [Setting("shape", title, f"{chosen}-{but}", f"pretrained-{but}") for but, title in SHAPES.items()]
     return found + [Setting("pictures", title, f"{chosen}-{but}") for but, title in PICTURES.items()]
 
 
-def readings(families, readers, seed: int, rate: float, pictures: cutouts.Batch, device: str = "cpu") -> list[dict]:
+def readings(families, readers, seed: int, pictures: cutouts.Batch, device: str = "cpu") -> list[dict]:
     """For every setting and every family with such a decoder: what its owner and the other readers make of it.
 
     Rows: group, setting, family, own (accuracy of the owner), base (its accuracy on A_S), kept (mean over the other
     readers of acc(A_i o j) / acc(A_S o j)) and least (the smallest of these).
     """
     nets, rows, bases = through_autoencoders.zoo_of(readers, seed, device), [], {}
-    for setting in settings(rate):
+    for setting in settings():
         if setting.base not in bases:
             base = trained_autoencoders.autoencoder(setting.base, device=device)
             bases[setting.base] = through_autoencoders.hits(base, nets, pictures).mean(-1)

@@ -1,0 +1,42 @@
+"""The two ways in which the zoo's decoders are tuned, and for whom such decoders are committed.
+
+The default is the paper's regime: 10,000 steps at one rate, which lib/experiments/shared/regime.py chose on seed 0 by own readings alone; the
+other seeds decide the claims. The gentle way came first: about 950 steps at a rate of 0.001, until the loss stood.
+"""
+
+from typing import NamedTuple
+
+from lib.networks import trained_autoencoders, zoo
+
+
+class Tuning(NamedTuple):
+    how: str  # what the names of its decoders end with
+    families: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+
+TUNINGS = {
+    "default": Tuning(f"rate{trained_autoencoders.RATE:g}", zoo.EVERY, (0, 1, 2, 3)),
+    "gentle": Tuning("", zoo.FAMILIES, (0, 1, 2)),
+}
+
+
+def chosen(tuning: str, families, seeds, retrain: bool = False) -> tuple[list[str], str]:
+    """The families that a notebook's parameter names (["all"]: all that were tuned so), and what the names of their
+    decoders end with. ValueError for a tuning, family or seed without decoders, unless they are trained first."""
+    if tuning not in TUNINGS:
+        raise ValueError(f"tuning is {tuning!r}, expected {' or '.join(TUNINGS)}")
+    how, known, trained = TUNINGS[tuning]
+    names = zoo.chosen(families, known)
+    for kind, asked, there in (("families", names, known), ("seeds", list(seeds), trained)):
+        if not retrain and (lacking := [str(one) for one in asked if one not in there]):
+            raise ValueError(
+                f"{kind}: found {', '.join(lacking)}, for which no decoder is committed that was tuned the {tuning} "
+                f"way; expected of {', '.join(map(str, there))}, or retrain=True"
+            )
+    return names, how
+
+
+def gentle(families) -> list[str]:
+    """Those of `families` that were tuned gently as well."""
+    return [family for family in families if family in TUNINGS["gentle"].families]
