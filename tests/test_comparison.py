@@ -210,7 +210,7 @@ def test_table_one_asks_every_classifier_about_its_own_autoencoder(monkeypatch):
     monkeypatch.setattr(through_autoencoders, "pretrained", reads(30))
     monkeypatch.setattr(through_autoencoders, "hits", hits)
     monkeypatch.setattr(
-        through_autoencoders, "tuned", lambda family, seed, how="", epoch=None, device="cpu": (family, seed, how)
+        through_autoencoders, "tuned", lambda family, seed, how="", device="cpu": (family, seed, how)
     )
     monkeypatch.setattr(
         through_autoencoders, "zoo_of", lambda families, seed, device="cpu": [(f, seed) for f in families]
@@ -345,13 +345,16 @@ def test_half_rows_hold_wilson_intervals():
 
 def test_the_job_computes_what_the_notebook_asks_for_and_nothing_if_it_retrains(monkeypatch):
     chosen = {"retrain": False, "n_test": 100, "n_variants": 50, "families": ["lenet"], "seeds": [1]}
+    chosen["tuning"] = "gentle"
     done = []
     monkeypatch.setattr(params, "profile", lambda name: {"02_reconstruction_comparison": chosen})
     monkeypatch.setattr(costs.cutouts, "batch", lambda world, split, n: (split, n))
-    monkeypatch.setattr(costs, "halves", lambda *arguments: done.append(arguments))
+    for name in ("table_one", "halves"):
+        monkeypatch.setattr(costs, name, lambda *arguments: done.append(arguments))
     monkeypatch.setattr(costs, "variants", lambda *arguments: done.append(arguments))
     comparison.main(["--profile", "smoke"])
-    assert done == [([1], ("test", 100)), (["lenet"], [1], ("test", 50))]
+    expected = [(["lenet"], [1], ("test", 100), ""), ((0, 1, 2), ("test", 100)), (["lenet"], [1], ("test", 50))]
+    assert done == expected
     chosen["retrain"] = True
     comparison.main(["--profile", "smoke"])
-    assert len(done) == 2
+    assert len(done) == 3

@@ -78,7 +78,7 @@ def pictures():
 def decoders(monkeypatch):
     """Decoders that say who they are instead of reconstructing, and readers that say who read what."""
     monkeypatch.setattr(
-        through_autoencoders, "tuned", lambda f, s, how="", epoch=None, device="cpu": (f, s, how, epoch)
+        through_autoencoders, "tuned", lambda f, s, how="", device="cpu": (f, s, how)
     )
     monkeypatch.setattr(zoo, "network", lambda f, s=0, device="cpu", *, stage="": f"{f}-{s}{stage}")
     asked = []
@@ -103,7 +103,7 @@ def test_distances_are_root_mean_squares_of_the_same_picture(monkeypatch, pictur
 def test_the_control_asks_the_untrained_network_first(decoders, pictures):
     raw = across_seeds.untrained(["lenet", "vgg"], 0, pictures)
     assert raw.shape == (2, 3, 8)
-    assert decoders[1] == (("vgg", 0, "untrained", None), ["vgg-0step0", "lenet-0", "vgg-0"])
+    assert decoders[1] == (("vgg", 0, "untrained"), ["vgg-0step0", "lenet-0", "vgg-0"])
     table = np.array([[0.8, 0.6, 0.4], [0.1, 0.7, 0.3], [0.1, 0.1, 0.6]])
     raw = hits([[0.5, 0.2, 0.3, 0.4], [0.5, 0.1, 0.4, 0.3], [0.25, 0.1, 0.2, 0.3]])
     rows = across_seeds.control(["lenet", "vgg", "resnet"], table, raw).rows

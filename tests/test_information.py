@@ -129,22 +129,16 @@ def test_collect_asks_for_every_autoencoder_and_reconstructs_the_first_once(pict
     base = made_up("A_S", lambda x: x)
     monkeypatch.setattr(counted.trained_autoencoders, "autoencoder", lambda name, device: {"pretrained": base}[name])
 
-    def tuned(family, seed, how="", epoch=None, device="cpu"):
-        assert epoch in (None, 6) and how in ("", "fast")
-        return made_up(f"{family}-{seed} {how} after {epoch}", lambda x: stamp(x) if epoch or how else x)
+    def tuned(family, seed, how="", device="cpu"):
+        return made_up(f"{family}-{seed} {how}", lambda x: stamp(x) if how else x)
 
     monkeypatch.setattr(counted.through_autoencoders, "tuned", tuned)
     found = counted.collect(["vgg", "lenet"], [0, 2], pictures, (32,), 2)
     assert set(found) == {("none", 0), ("A_S", 0), ("vgg", 0), ("vgg", 2), ("lenet", 0), ("lenet", 2)}
     assert base.decoder.seen == N and found["A_S", 0].checkerboard == 0 == found["none", 0].checkerboard
     assert np.array_equal(found["none", 0].inter[32].values, found["vgg", 0].inter[32].values)
-    for options in ({"epoch": 6}, {"how": "fast"}):
-        later = counted.collect(["vgg"], [0], pictures, (32,), 2, **options)
-        assert later["vgg", 0].checkerboard > 0.5 > 0.3 > measures.mean(later["vgg", 0].intra[32])
-    names = ["autoencoders/vgg-0-fast", "autoencoders/vgg-1-fast", "autoencoders/lenet-1-fast", "autoencoders/lenet-0"]
-    monkeypatch.setattr(through_autoencoders.weights, "names", lambda folder: names)
-    assert through_autoencoders.bold(["vgg", "lenet"], [0, 1, 2]) == [1]
-    assert through_autoencoders.bold(["vgg"], [2, 1, 0]) == [1, 0]
+    later = counted.collect(["vgg"], [0], pictures, (32,), 2, how="rate1")
+    assert later["vgg", 0].checkerboard > 0.5 > 0.3 > measures.mean(later["vgg", 0].intra[32])
 
 
 def test_the_checkerboard_index_is_that_of_the_difference_to_the_first(pictures):
@@ -300,50 +294,27 @@ def test_tables_and_points_show_what_the_claims_judge():
     assert points["A", 0]["coarse"] and points["R", 0]["coarse"]
 
 
-def test_lengths_of_tuning(monkeypatch):
-    losses = {"lenet-0": ([5.0, 3.0, 4.0, 1.0], 3), "vgg-0": ([5.0, 3.0, 2.0], 3)}  # one went on for a state on the way
-    losses |= {"lenet-1": ([5.0, 6.0], 2), "vgg-1": ([5.0, 3.0, 2.0], 2)}
-    histories = {name: {"validation_loss": loss, "epochs": epochs} for name, (loss, epochs) in losses.items()}
-    monkeypatch.setattr(
-        measures.weights, "info", lambda name: {"history": histories[name.removeprefix("autoencoders/")]}
-    )
-    found = measures.lengths(["lenet", "vgg"], [0, 1])
-    assert {seed: epochs.tolist() for seed, epochs in found.items()} == {0: [2, 3], 1: [1, 2]}
-    made = zoo_with(UP, DOWN, UP)
-    monkeypatch.setattr(measures, "lengths", lambda families, seeds: {s: np.array([9, 7, 5, 3]) for s in seeds})
-    expected = "tau of intra nMI with the epochs of tuning: -1.00 (seeds: -1.00, -1.00)"
-    assert measures.by_length(made, FAMILIES, 32) == expected
-    monkeypatch.setattr(measures, "lengths", lambda families, seeds: {s: np.array([4, 4, 4, 4]) for s in seeds})
-    assert measures.by_length(made, FAMILIES, 32) == "every decoder was tuned equally long"
-
-
-def test_growth_follows_each_decoder_on_the_same_pictures(monkeypatch):
-    monkeypatch.setattr(measures, "lengths", lambda families, seeds: {s: np.array([9, 7, 5, 3]) for s in seeds})
-    found = zoo_with(UP, DOWN, UP)
-    many = mutual_information.Scores(np.r_[np.full((4, 3), 0.7), np.full((9, 3), 0.2)], np.ones((13, 3), bool))
-    found["vgg", 1] = found["vgg", 1]._replace(
-        intra={32: many}, inter={32: mutual_information.Scores(*(part[2:] for part in many))}
-    )
-    rrc, bold = {0: SIGNALS, 1: SIGNALS}, zoo_with(DOWN, DOWN, UP, seeds=(1,))
-    later = [measures.State("2 epochs", 2, zoo_with(DOWN, UP, UP), rrc)]
-    later += [measures.State("6 epochs", 6, zoo_with(UP, UP, UP), rrc)]
-    later += [measures.State("6 epochs, ten times the rate", 6, bold, {1: SIGNALS})]
-    rows = measures.growth(found, later, FAMILIES, 32)
-    assert len(rows) == 4 * 4 + 4 * 5
-    mine = [row for row in rows if (row["family"], row["seed"]) == ("vgg", 1)]
-    assert [row["epoch"] for row in mine] == [0, 5, 2, 6, 6]
-    assert [row["state"] for row in mine] == ["kept", "default", "kept", "kept", "fast"]
-    assert [row["intra"] for row in mine] == pytest.approx([0.9, 0.7, 0.201, 0.301, 0.201])  # on the first pictures
-    assert [row["inter"] for row in mine] == pytest.approx([0.1, 0.7, 0.301, 0.301, 0.201])
-    table = measures.stages(found, rrc, later, FAMILIES, 32)
-    assert [row[0] for row in table] == [*(state.name for state in later), "as the rule chose"]
-    assert table[0][1:] == ("L > A > V > R", "-1.00 (-1.00, -1.00)", "R > V > A > L", "1.00 (1.00, 1.00)")
-    assert table[1][2] == table[1][4] == "1.00 (1.00, 1.00)" and table[2][2] == "-1.00 (-1.00)"
-    grids = measures.grids(found, later, FAMILIES, 32)
-    assert len(grids) == 12 and grids[0] == {"letter": "L", "seed": 0, "state": "default"} | {
-        "amplitude": pytest.approx(0.1),
-        "value": pytest.approx(0.4),
-    }
+def test_growth_follows_each_decoder_from_a_s_on(monkeypatch, pictures):
+    made = {"rate0.01-epoch5": zoo_with(DOWN, UP, UP, (3,)), "rate0.01": zoo_with(UP, UP, UP, (3,))}
+    other = zoo_with(UP, DOWN, UP, (3,))
+    collect = lambda families, seeds, pictures, bins, n, how, device: made.get(how, other)  # noqa: E731
+    monkeypatch.setattr(counted, "collect", collect)
+    whole = np.random.default_rng(0).random((4, 4, 200)) < SIGNALS[..., None] / SIGNALS.max()
+    monkeypatch.setattr(measures.through_autoencoders, "table", lambda *_, **__: whole)
+    monkeypatch.setitem(measures.tunings.TUNINGS, "default", measures.tunings.Tuning("rate0.01", FAMILIES, (3,)))
+    states = measures.states(FAMILIES, 3, pictures, 32)
+    assert [state.steps for state in states] == [625, 1250, 2500, 5000, 10000]
+    rows = [row for row in measures.growth(states, FAMILIES, 32) if row["family"] == "vgg"]
+    assert [row["steps"] for row in rows] == [0, 625, 1250, 2500, 5000, 10000]
+    assert [row["intra"] for row in rows][:2] == pytest.approx([0.9, 0.203]) and rows[-1]["intra"] == pytest.approx(0.303)
+    assert rows[0]["inter"] == pytest.approx(0.1) and rows[-1]["inter"] == pytest.approx(0.303)
+    table = measures.stages(states, FAMILIES, 32)
+    assert [row[0] for row in table] == ["625 steps", "1,250 steps", "2,500 steps", "5,000 steps", "10,000 steps"]
+    assert table[0][1] == "L > A > V > R" and table[-1][1] == "R > V > A > L" and table[0][4] == "1.00"
+    assert float(table[0][2]) == -float(table[-1][2]) != 0
+    grids = measures.grids(made["rate0.01"], FAMILIES, 32)
+    assert len(grids) == 4 and grids[0]["letter"] == "L" and grids[0]["seed"] == 3
+    assert grids[0]["amplitude"] == pytest.approx(0.103) and grids[0]["value"] == pytest.approx(0.103)
 
 
 def test_a_checkerboard_that_is_strong_enough_raises_inter_nmi(pictures, monkeypatch):
@@ -406,11 +377,10 @@ def test_figures_can_be_drawn(pictures):
     drawn += [plots.levels(measures.levels(found, 32), {"A_S": (0.4, 0.1), "none": (None, 0.1)})]
     panel = {"x": "readability", "y": "intra", "xlabel": "x", "ylabel": "y", "title": "C6"}
     drawn += [plots.agreement(measures.points(found, FAMILIES, rrc, 32), [panel])]
-    rows = [{"family": "vgg", "seed": 0, "state": "kept", "epoch": e, "intra": 0.5, "inter": 0.1} for e in (0, 2, 6)]
-    rows += [rows[-1] | {"state": "default"}, rows[-1] | {"state": "fast"}]
+    rows = [{"family": "vgg", "steps": steps, "intra": 0.5, "inter": 0.1} for steps in (0, 625, 10_000)]
     drawn += [plots.growth(rows, {"vgg": "VGG-BN"})]
     rows = [{"amplitude": a, "value": 0.1 + 0.01 * a, "sd": 0.02} for a in (0, 1, 8)]
-    grids = [{"letter": "V", "state": state, "amplitude": 2.0, "value": 0.1} for state in ("default", "fast")]
+    grids = [{"letter": "V", "seed": 0, "amplitude": 2.0, "value": 0.1}]
     drawn += [plots.stamp(rows, grids, 0.05)]
     for figure in drawn:
         figure.canvas.draw()

@@ -142,18 +142,47 @@ def test_patterns_compare_with_a_s_and_name_family_and_seed(monkeypatch):
     images = interface.to_tensor(cutouts.render(cutouts.World(), "test", range(12)).images)
     found = patterns_and_colours.patterns(["lenet", "alexnet"], [0, 2], images, RNG(0))
     rows = {(row["name"], row["seed"]): row for row in found.rows}
-    expected = checkerboard.checkerboard(2 * grid + noise)
-    assert rows["LeNet-5", 2]["value"] == pytest.approx(expected, abs=1e-6) and expected > 0.3
-    assert abs(rows["LeNet-5", 0]["value"]) < 0.003 and abs(rows["AlexNet", 2]["value"]) < 0.003
-    assert rows["LeNet-5", 2]["low"] < expected < rows["LeNet-5", 2]["high"] and rows["LeNet-5", 2]["n"] == 12
+    expected, share = 255 * checkerboard.amplitude(2 * grid + noise), checkerboard.checkerboard(2 * grid + noise)
+    assert rows["LeNet-5", 2]["value"] == pytest.approx(expected, abs=1e-3) and expected > 100
+    assert rows["LeNet-5", 2]["share"] == pytest.approx(share, abs=1e-6) and share > 0.3
+    assert abs(rows["LeNet-5", 0]["share"]) < 0.003 and rows["AlexNet", 2]["value"] < 0.1 * expected
+    assert rows["LeNet-5", 2]["low"] < expected < rows["LeNet-5", 2]["high"]
     assert rows["AlexNet", 0]["group"].endswith(": 4") and rows["LeNet-5", 0]["group"].endswith(": 1")
     assert found.spectra["LeNet-5"][16, 0] > 20 * found.spectra["AlexNet"][16, 0] > 0
     assert found.spectra["LeNet-5"][0, 0] < 1e-3
-    assert found.baselines["the pictures themselves"] == checkerboard.checkerboard(images)
-    assert found.baselines["A_S minus the picture"] == pytest.approx(1, abs=1e-4)
+    assert found.baselines["the pictures themselves"] == 255 * checkerboard.amplitude(images)
+    wave_alone = 255 * checkerboard.amplitude(common.expand(12, 3, 64, 64))
+    assert found.baselines["A_S minus the picture"] == pytest.approx(wave_alone, rel=1e-3)
+
+
+def test_the_stride_is_tried_on_vgg_alone(monkeypatch):
+    grid, asked = torch.from_numpy(lattice(4)).float(), []
+
+    def tuned(family, seed, how, device):
+        asked.append((family, seed, how))
+        return family, seed
+
+    def reconstruct(autoencoder, images):
+        return images + {"A_S": 0, "vgg": 0.1, "vgg_stride2": 0.2, "vgg_stride4": 0.4}[autoencoder[0]] * grid
+
+    monkeypatch.setattr(patterns_and_colours.trained_autoencoders, "autoencoder", lambda device: ("A_S", None))
+    monkeypatch.setattr(patterns_and_colours.through_autoencoders, "tuned", tuned)
+    monkeypatch.setattr(patterns_and_colours.segnet, "reconstruct", reconstruct)
+    rows = patterns_and_colours.strided([0, 1], torch.zeros(8, 3, 64, 64), RNG(0), "rate1").rows
+    assert [row[0] for row in rows] == ["1", "2", "4"] and asked[3] == ("vgg_stride2", 1, "rate1")
+    amplitudes = [float(row[1].split()[0]) for row in rows]
+    assert amplitudes == pytest.approx([amplitudes[0] * factor for factor in (1, 2, 4)], rel=0.01)
+    assert all(row[2].endswith("; 1.000") for row in rows)
 
 
 # ------------------------------------------------------------------------------------------------ colours
+
+
+def test_colours_are_those_of_cielab():
+    black, red = torch.zeros(1, 3, 4, 4), torch.tensor([1.0, 0, 0]).reshape(1, 3, 1, 1).expand(1, 3, 4, 4)
+    rows = patterns_and_colours.colours({"black": black, "both": torch.cat([black, red])}).rows
+    assert rows[0] == ("black", "0", "100.0 %", "+0.0", "+0.0", "0")
+    assert rows[1] == ("both", "27", "50.0 %", "+40.0", "+33.6", "52")  # half of L 53.2, a 80.1, b 67.2
 
 
 def test_histograms_are_of_the_clipped_picture_in_cielab():

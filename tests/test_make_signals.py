@@ -9,6 +9,7 @@ import torch
 from lib.base import paths, weights
 from lib.experiments.shared import regime
 from lib.networks import fused, interface, segnet, trained_autoencoders, zoo
+from lib.running.run import Run
 from lib.training import autoencoders, make_signals, store
 from lib.worlds import cutouts
 
@@ -90,6 +91,41 @@ def test_newcomers_keep_what_distinguishes_them(family):
         block(seen)[0, :, 0, 0].sum().backward()
         assert (seen.grad[0].abs().sum(0).reshape(8, 8, 8, 8).amax((1, 3)) > 0).all()
         assert not any(isinstance(part, torch.nn.ReLU) for part in model.modules())
+
+
+def test_everything_is_each_decoder_once():
+    jobs = make_signals.everything()
+    names = [job.name for job in jobs]
+    assert len(names) == len(set(names)) == 6 * 3 + 8 * 4 + 2 * 5 + 2 * 2
+    rate = f"rate{trained_autoencoders.RATE:g}"
+    assert {f"vit-3-{rate}", "vgg-0-rate0.001", f"alexnet-0-{rate}-blind", f"vgg_stride4-1-{rate}"} <= set(names)
+    assert "vit-0-rate0.001" not in names and f"vgg_stride4-2-{rate}" not in names
+    bases, tunings = make_signals.tasks(jobs, autoencoders.PRETRAIN, TINY)
+    assert [task.args[0] for task in bases] == list(make_signals.SHAPES) and len(tunings) == len(jobs)
+
+
+def test_a_notebook_can_train_its_signals_first(here, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(make_signals.make_autoencoders, "here", lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr(make_signals, "base", lambda but, recipe, **_: asked.append((but, recipe.epochs)))
+    monkeypatch.setattr(make_signals, "tuned", lambda job, recipe, **options: asked.append((job.name, recipe, options)))
+    run = Run("03_total_order", "smoke", {}, 0, "cpu")
+    make_signals.here(run, ["lenet", "alexnet"], [1, 2], 0, ["alexnet", "vgg"], images=64, epochs=2)
+    assert asked[0] == (run, ["lenet", "alexnet"], [0, 1, 2], 64, 2)
+    assert asked[1:5] == [(but, 2) for but in make_signals.SHAPES]
+    names = [name for name, *_ in asked[5:]]
+    rate = f"rate{trained_autoencoders.RATE:g}"
+    assert len(names) == len(set(names)) == 2 * 3 + 3 + 5 and f"lenet-2-{rate}" in names
+    assert "alexnet-0-rate0.001" in names and f"alexnet-0-{rate}-own" in names and "vgg" not in " ".join(names)
+    _, recipe, options = asked[-1]
+    assert (recipe.epoch, recipe.epochs, recipe.fall, options["own"]) == (64, 2, 4, 64)
+
+
+def test_states_beyond_the_end_are_the_end(here):
+    make_signals.tuned(make_signals.Job("lenet", 0, 0.01), TINY, keep=(1, 5), own=50)
+    first, last, end = (weights.load(f"autoencoders/lenet-0-rate0.01{tail}")[0] for tail in ("-epoch1", "-epoch5", ""))
+    same = [all(torch.equal(a, b) for a, b in zip(one.values(), end.values(), strict=True)) for one in (first, last)]
+    assert same == [False, True]
 
 
 def test_the_command_line_trains_and_puts_in_place(here, monkeypatch, capsys, tmp_path):

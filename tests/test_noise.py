@@ -146,7 +146,7 @@ def pretend(monkeypatch):
     monkeypatch.setattr(
         through_autoencoders, "tuned", lambda f, s, how="", device="cpu": thing(f"{f}-{s}" + (f"-{how}" if how else ""))
     )
-    monkeypatch.setattr(noise.trained_autoencoders, "autoencoder", lambda name, device: thing(name))
+    monkeypatch.setattr(noise.trained_autoencoders, "autoencoder", lambda name="pretrained", device="cpu": thing(name))
     return SimpleNamespace(asked=asked, batch=SimpleNamespace(images=None, labels=np.zeros(20, int)))
 
 
@@ -164,10 +164,13 @@ def test_every_classifier_reads_its_own_autoencoder(pretend):
     assert one.seeds == (1,) and np.array_equal(one.own, found.own[:, 1:]) and one.alone[1].sum() == 25
 
 
-def test_the_variant_without_noise_takes_its_own_decoders(pretend):
-    found = noise.read(["lenet"], [1], pretend.batch, [0.5], 0, "clean")
-    assert found.pretrained.sum() == 4 and found.own.sum() == 5
-    assert {name for name, *_ in pretend.asked} == {"", "pretrained-clean", "lenet-1-clean"}
+def test_another_a_s_takes_the_place_of_the_first_and_of_nothing_else(pretend):
+    found = noise.read(["lenet"], [1], pretend.batch, [0.5], 3, "rate1")
+    assert {name for name, *_ in pretend.asked} == {"", "pretrained", "lenet-1-rate1"}
+    other = noise.through("pretrained-clean", found, pretend.batch, 3)
+    assert found.pretrained.sum() == 3 and other.pretrained.sum() == 4
+    assert np.array_equal(other.own, found.own) and np.array_equal(other.alone, found.alone)
+    assert pretend.asked[-1] == ("pretrained-clean", "lenet-1", 3) and other.digests[0] == "digest of pretrained-clean"
 
 
 @pytest.mark.parametrize("levels", [[], [0.2, 0.1], [0.1, 0.1]])
@@ -271,13 +274,15 @@ def test_intervals_are_over_pictures_that_both_curves_share(generator):
 # ------------------------------------------------------------------------------------------------ rows and crossings
 
 
-def test_rows_hold_both_panels_and_the_right_shares(generator):
+def test_rows_hold_a_panel_a_family_and_the_right_shares(generator):
     rows = noise.rows(readings())
-    assert len(rows) == 2 * 2 * 3 * 3 * 4
-    picked = {(row["panel"][:3], row["group"], row["name"], row["x"]): row["value"] for row in rows if row["seed"] == 2}
-    assert picked["A_S", "through the autoencoder", "VGG-BN", 0.5] == pytest.approx(0.80)
-    assert picked["A_i", "through the autoencoder", "ResNet", 0.2] == pytest.approx(0.82)
-    assert picked["A_i", "j alone", "LeNet-5", 1.0] == picked["A_S", "j alone", "LeNet-5", 1.0] == pytest.approx(0.10)
+    assert len(rows) == 3 * 3 * 3 * 4
+    picked = {(row["panel"], row["name"], row["x"]): row["value"] for row in rows if row["seed"] == 2}
+    assert picked["VGG-BN", "through A_S", 0.5] == pytest.approx(0.80)
+    assert picked["ResNet", "through its own A_i", 0.2] == pytest.approx(0.82)
+    assert picked["LeNet-5", "alone", 1.0] == pytest.approx(0.10)
+    only = noise.gain_rows(readings(), "here", generator, [noise.BASE])
+    assert [row["panel"] for row in only] == ["gain by A_S"] * 2
     gains = noise.gain_rows(readings(), "here", generator)
     assert [(row["panel"], row["x"], row["classifiers"]) for row in gains] == [
         ("gain by A_S", 0.2, 3),
@@ -352,13 +357,15 @@ def test_the_job_reads_what_the_notebook_reads(monkeypatch):
         "seeds": [0, 1],
         "levels": [0.0],
         "seed": 4,
+        "tuning": "gentle",
     }
     monkeypatch.setattr(params, "profile", lambda name: {"05_noise_and_literature": values | {"name": name}})
     monkeypatch.setattr(noise, "balanced", lambda n: n)
-    monkeypatch.setattr(noise, "read", lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr(noise, "read", lambda *arguments: asked.append(arguments) or "found")
+    monkeypatch.setattr(noise, "only", lambda found, seed: (found, seed))
+    monkeypatch.setattr(noise, "through", lambda *arguments: asked.append(arguments))
     jobs_noise.main(["--profile", "smoke"])
-    families = ["lenet", "vgg"]
-    assert asked == [(families, [0, 1], 50, [0.0], 4), (families, [0], 50, [0.0], 4, "clean")]
+    assert asked == [(["lenet", "vgg"], [0, 1], 50, [0.0], 4, ""), ("pretrained-clean", ("found", 0), 50, 4)]
     values["retrain"] = True
     jobs_noise.main(["--profile", "smoke"])
     assert len(asked) == 2
@@ -372,14 +379,27 @@ def test_the_notebook_tells_what_noise_a_s_saw(tmp_path, monkeypatch):
     assert weights.names("autoencoders")
 
 
-def test_curves_are_drawn_for_every_panel_name_group_and_seed():
-    figure = plots.lines(noise.rows(readings()), "e", "accuracy", base=0.1)
+def test_small_multiples_have_a_panel_a_family_and_a_band_over_seeds():
+    figure = plots.multiples(noise.rows(readings()), "e", "accuracy", across=2, base=0.1)
     axes = figure.axes
+    assert [axis.get_visible() for axis in axes] == [True, True, True, False]
+    assert len(axes[1].lines) == 3 + 1 and axes[0].get_ylim() == axes[1].get_ylim()
+    assert np.allclose(axes[1].lines[0].get_ydata(), ALONE[1]) and np.allclose(axes[1].lines[2].get_ydata(), OWN[1])
+    assert len(axes[1].collections) == 3
+    plots.plt.close("all")
+
+
+def test_curves_are_drawn_for_every_panel_name_group_and_seed():
+    rows = [
+        {"panel": p, "name": n, "group": g, "seed": s, "x": x, "value": x + s + 10 * (n == "b") + 5 * (g == "solid")}
+        for p in ("left", "right") for n in ("a", "b") for g in ("solid", "dashed") for s in (0, 1) for x in (0.0, 1.0)
+    ]  # fmt: skip
+    axes = plots.lines(rows, "e", "accuracy", base=0.1).axes
     assert len(axes) == 2 and axes[0].get_ylim() == axes[1].get_ylim()
-    assert len(axes[1].lines) == 3 * 2 * (1 + 3) + 1
+    assert len(axes[1].lines) == 2 * 2 * (1 + 2) + 1
     thick = [line for line in axes[1].lines if line.get_marker() == "o"]
     solid, dashed = ([line for line in thick if line.get_linestyle() == style] for style in ("-", "--"))
-    assert np.allclose(solid[1].get_ydata(), OWN[1]) and np.allclose(dashed[2].get_ydata(), ALONE[2])
+    assert np.allclose(solid[1].get_ydata(), [15.5, 16.5]) and np.allclose(dashed[0].get_ydata(), [0.5, 1.5])
     words = [{"panel": p, "name": p, "x": x, "value": 1.0} for p in ("a", "b", "c") for x in (p, "z", "y")]
     axes = plots.lines(words, "part", "lost").axes
     assert [label.get_text() for label in axes[1].get_xticklabels()] == ["b", "z", "y"]

@@ -49,7 +49,8 @@ def test_shares_of_averages_of_each_seed_and_named():
 
 
 def test_a_tau_brings_its_null_and_a_plain_triple_stays_what_it_is():
-    tau = uncertainty.tau_exact([1, 2, 3, 4], [1, 2, 4, 3])
+    tau = uncertainty.tau_exact([1, 2, 3, 4, 5], [1, 2, 4, 3, 5])
     found = seeds.recordable(tau, {0: tau}, {"k/C": (0.1, 0.1, 0.1)})
     assert found["null"] == found["seeds"][0]["null"] == tau.null and found["named"] == {"k/C": (0.1, 0.1, 0.1)}
-    assert set(seeds.recordable(tau)) == {"value", "interval", "n", "null"}
+    assert set(seeds.recordable(tau)) == {"value", "interval", "n", "null", "detectable"}
+    assert found["detectable"] == tau.detectable == 1 and "detectable" not in found["seeds"][0]

@@ -101,17 +101,6 @@ def test_readers_of_another_seed_are_other_networks(pictures):
     )
 
 
-def test_epochs_name_states_on_the_way(pictures):
-    write("lenet-0-epoch3", segnet.build(SHAPE, 9), base="pretrained")
-    final = through_autoencoders.tuned("lenet", 0).digest
-    assert through_autoencoders.tuned("lenet", 0, epoch=3).digest != final
-    assert (
-        through_autoencoders.tuned("lenet", 0, epoch=0).digest == trained_autoencoders.autoencoder("pretrained").digest
-    )
-    with pytest.raises(FileNotFoundError, match="lenet-0-epoch1"):
-        through_autoencoders.tuned("lenet", 0, epoch=1)
-
-
 def test_a_classifier_of_another_world_is_refused(pictures):
     other = interface.wrap(zoo.build("lenet", 12), name="twelve", size=64, preprocess=zoo.preprocess)
     with pytest.raises(ValueError, match="twelve has 12 classes, expected the 10 of the cutouts world"):
@@ -160,42 +149,38 @@ def test_all_jobs_train_in_small_and_are_not_done_twice(folders, monkeypatch):
     for name in ("pretrained", "pretrained-clean"):
         jobs.pretrained(name, FIRST, SHAPE)
     assert weights.info("autoencoders/pretrained-clean")["made_by"]["recipe"]["noise"] == 0
-    for how in ("", "encoder", "both", "fresh", "untrained", "clean"):
-        jobs.tuned(jobs.Job("alexnet", 0, how), TINY, images=64, keep=(1,))
+    for how in ("", "encoder", "both", "fresh", "untrained"):
+        jobs.tuned(jobs.Job("alexnet", 0, how), TINY, images=64)
     names = set(weights.names("autoencoders"))
     assert names == {f"autoencoders/{n}" for n in (
-        "pretrained", "pretrained-clean", "alexnet-0", "alexnet-0-epoch1", "alexnet-0-encoder", "alexnet-0-both",
-        "alexnet-0-fresh", "alexnet-0-untrained", "alexnet-0-clean")}  # fmt: skip
+        "pretrained", "pretrained-clean", "alexnet-0", "alexnet-0-encoder", "alexnet-0-both", "alexnet-0-fresh",
+        "alexnet-0-untrained")}  # fmt: skip
     halves = {name: {key.split(".")[0] for key in weights.load(name)[0]} for name in names}
     assert halves["autoencoders/alexnet-0-encoder"] == {"encoder"} and halves["autoencoders/alexnet-0"] == {"decoder"}
     assert halves["autoencoders/alexnet-0-both"] == {"encoder", "decoder"}
-    info = {how: weights.info(f"autoencoders/alexnet-0{how}") for how in ("", "-both", "-untrained", "-clean")}
+    info = {how: weights.info(f"autoencoders/alexnet-0{how}") for how in ("", "-both", "-untrained")}
     assert info["-both"]["history"]["steps"] == info[""]["history"]["steps"]
     assert info["-untrained"]["made_by"]["network"] != info[""]["made_by"]["network"]
-    assert info["-clean"]["made_by"]["base"] == "pretrained-clean"
     monkeypatch.setattr(autoencoders, "tune", lambda *_, **__: pytest.fail("trained again"))
-    jobs.tuned(jobs.Job("alexnet", 0), TINY, images=64, keep=(1,))
+    jobs.tuned(jobs.Job("alexnet", 0), TINY, images=64)
 
 
 def test_a_notebook_can_train_everything_it_needs_first(folders, monkeypatch):
-    for name, value in {"SIMPLE": "alexnet", "STRIDES": (), "WIDENED": ("alexnet_x4",), "KEPT": (1, 2)}.items():
+    for name, value in {"SIMPLE": "alexnet", "STRIDES": (), "WIDENED": ("alexnet_x4",)}.items():
         monkeypatch.setattr(jobs, name, value)
     run = Run("02_reconstruction_comparison", "smoke", {}, 0, "cpu")
     jobs.here(run, ["alexnet"], [0], images=64, epochs=1)
     assert weights.names("autoencoders")[0].startswith("autoencoders/alexnet-0")
     folder = folders / "build/smoke/weights/02"
     found = {path.stem for path in (folder / "autoencoders").glob("*.safetensors")}
-    assert {"pretrained", "pretrained-clean", "pretrained-small", "alexnet-0", "alexnet-0-epoch2"} <= found
-    assert {f"alexnet-0-{how}" for how in ("encoder", "both", "fresh", "untrained", "fast", "clean")} <= found
+    assert {"pretrained", "pretrained-clean", "pretrained-small", "alexnet-0"} <= found
+    assert {f"alexnet-0-{how}" for how in ("encoder", "both", "fresh", "untrained")} <= found
     assert (folder / "answers/alexnet_x4-0.safetensors").exists()
-    assert (
-        through_autoencoders.tuned("alexnet", 0, epoch=2).digest
-        != trained_autoencoders.autoencoder("pretrained").digest
-    )
+    assert through_autoencoders.tuned("alexnet", 0).digest != trained_autoencoders.autoencoder("pretrained").digest
 
 
 def test_a_decoder_from_random_weights_keeps_the_encoder(folders):
-    jobs.tuned(jobs.Job("alexnet", 0), TINY, images=64, keep=())
+    jobs.tuned(jobs.Job("alexnet", 0), TINY, images=64)
     jobs.tuned(jobs.Job("alexnet", 0, "fresh"), TINY._replace(rate=0.0), images=64)
     made = trained_autoencoders.autoencoder("alexnet-0-fresh")
     base, fresh = trained_autoencoders.autoencoder("pretrained"), segnet.build(SHAPE, 0)

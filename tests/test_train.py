@@ -131,7 +131,7 @@ def test_evaluation_leaves_the_network_as_it_was():
 
 def test_every_network_of_the_zoo_has_its_job():
     names = [name for name, *_ in make_zoo.jobs()]
-    assert len(names) == len(set(names)) == 3 * len(zoo.FAMILIES) + len(cutouts.CUES)
+    assert len(names) == len(set(names)) == 4 * len(zoo.EVERY) + len(cutouts.CUES)
     batch = cutouts.render(cutouts.World(), "test", range(5))
     assert np.array_equal(make_zoo.targets(batch, "hue"), batch.cues[:, 2])
     assert np.array_equal(make_zoo.targets(batch, "label"), batch.labels)
