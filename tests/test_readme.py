@@ -11,7 +11,7 @@ from lib.worlds import cutouts
 SPEC = "factory: net.py:build\nsize: 64\nlayers: {conv3: conv3.relu, conv4: conv4.relu, fc6: fc6.relu}\n"
 NET = "from lib.networks import zoo\n\ndef build():\n    return zoo.build('alexnet')\n"
 SMALL = {  # what an example asks for -> what is enough to see that it runs
-    "split, 4000": "split, 64",
+    "rate=trained_autoencoders.RATE)": "epoch=32, epochs=1, fall=1, validation=32)",
     '"test", 1000': '"test", 16',
     '"train", 6000': '"train", 64',
     "Recipe()": "Recipe(epochs=1)",
@@ -22,8 +22,8 @@ SMALL = {  # what an example asks for -> what is enough to see that it runs
     '"layer4.1"': '"conv4"',
     "count=10": "count=2",
     "activation=3.0": "activation=3.0, steps=2",
-    "for family in zoo.FAMILIES": "for family in zoo.FAMILIES[:1]",
-    "zoo_of(zoo.FAMILIES": "zoo_of(zoo.FAMILIES[:1]",
+    "for family in zoo.EVERY": "for family in zoo.EVERY[:1]",
+    "zoo_of(zoo.EVERY": "zoo_of(zoo.EVERY[:1]",
 }
 BLOCKS = [
     textwrap.dedent(block) for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
