@@ -9,13 +9,16 @@ from lib.networks import imagenet, interface, reader_spec
 PACKAGED = {
     **{f"efficientnet_lite{version}": partial(imagenet.efficientnet_lite, version) for version in imagenet.LITE},
     "squeezenet1_1": imagenet.squeezenet1_1,
+    "googlenet": imagenet.googlenet,
+    **{f"mobilenet_v{version}": partial(imagenet.mobilenet, version) for version in (1, 2)},
 }
 
 
 def load(spec: str | Path, *, seed: int = 0, device="cpu", weights: bool = True) -> interface.Network:
     """The classifier that a profile's string names.
 
-    spec: one of ours ("alexnet"), "efficientnet_lite0", "squeezenet1_1", "torchvision:resnet50", or the path of a spec
+    spec: one of ours ("alexnet"), "efficientnet_lite0", "squeezenet1_1", "googlenet", "mobilenet_v2",
+    "torchvision:resnet50", or the path of a spec
     file (*.yaml, see lib/networks/reader_spec.py). `seed` chooses among our trained weights; with weights=False it
     draws random ones.
     """

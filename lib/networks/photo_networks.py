@@ -1,0 +1,36 @@
+"""The seven networks of the photos profile: trained on ImageNet by someone else, all reading pictures of 224 pixels."""
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+
+from lib.networks import catalogue, interface
+
+SIZE = 224
+NETWORKS = {  # name: its letter in tables and figures
+    "squeezenet1_1": "S",
+    "googlenet": "G",
+    "mobilenet_v1": "M1",
+    "mobilenet_v2": "M2",
+    "efficientnet_lite0": "E0",
+    "efficientnet_lite1": "E1",
+    "efficientnet_lite2": "E2",
+}
+FAMILIES = {name: name.split("_")[0] for name in NETWORKS}  # three are EfficientNets, two MobileNets
+
+
+def load(name: str, device: str = "cpu", weights: bool = True) -> interface.Network:
+    """A network that reads pictures of 224 pixels whatever side it was made for: they are resized (bilinear) to its own
+    size first, as a part of its preprocessing. Any name of the catalogue will do."""
+    net = catalogue.load(name, device=device, weights=weights)
+    if net.size == SIZE:
+        return net
+    preprocess = partial(_resized, before=net.preprocess, factor=net.size / SIZE)
+    parts = {"name": net.name, "size": SIZE, "classes": net.classes, "layers": net.layers, "device": device}
+    return interface.wrap(net.model, preprocess=preprocess, **parts)
+
+
+def _resized(images: torch.Tensor, before, factor: float) -> torch.Tensor:
+    side = [round(factor * edge) for edge in images.shape[2:]]
+    return before(F.interpolate(images, size=side, mode="bilinear", antialias=factor < 1))

@@ -1,0 +1,170 @@
+"""`python -m lib.training.make_photos`: the autoencoders of the photos profile, for ImageNet's photographs.
+
+A_S learns to copy crops of 64 and 96 pixels; being fully convolutional, it then reads 224. Of three shapes that get a
+small budget each, the one is trained on through whose copies networks read best. Then its decoder is tuned on each of
+seven networks, for 3,000 steps of 8 crops of 160 pixels, at one rate. All choices are made on the 200 photographs of
+ImageNet's sample that judge (lib/worlds/photo_crops.py); what is reported comes from others.
+
+lib/training/store.py says what becomes of a killed run.
+"""
+
+import argparse
+from collections.abc import Callable
+from functools import cache, partial
+from typing import NamedTuple
+
+import numpy as np
+from torch import nn
+
+from lib.base import paths, weights
+from lib.networks import interface, photo_networks, segnet, trained_autoencoders
+from lib.training import autoencoders, store
+from lib.worlds import photo_crops
+
+SHAPES = {
+    "three": segnet.Shape((24, 48, 64), (1, 2, 2)),
+    "four": segnet.Shape((24, 48, 64, 96), (1, 1, 2, 2)),
+    "wide": segnet.Shape((32, 64, 96), (1, 1, 2)),
+}
+BUDGET = autoencoders.PRETRAIN._replace(epochs=20)  # 40,000 crops, to choose a shape
+A_S = autoencoders.PRETRAIN._replace(epochs=150)  # 300,000 crops
+SIZES = (96, 64)  # sides of the crops, epoch after epoch: of ImageNet's photographs, of Tiny-ImageNet's
+RATES = (1e-3, 3e-3, 1e-2)
+TRIAL = autoencoders.Recipe(
+    epoch=2_000, validation=200, batch=8, shift=0, fall=1_000, epochs=4, improvement=0.0
+)  # to choose a rate
+RECIPE = TRIAL._replace(fall=3_000, epochs=12)
+CROP = 160  # pixels, in tuning
+SIZE = 224  # pixels, in everything else
+
+
+class Job(NamedTuple):
+    """A decoder to tune on `network`, at a largest rate, with a seed; length: times the usual number of steps."""
+
+    network: str
+    rate: float
+    seed: int = 0
+    length: int = 1
+    trial: bool = False
+
+    @property
+    def name(self) -> str:
+        more = ("-trial" if self.trial else "") + (f"-times{self.length}" if self.length > 1 else "")
+        return f"photos-{self.network}-{self.seed}-rate{self.rate:g}{more}"
+
+
+@cache
+def _tiny() -> np.ndarray:
+    return photo_crops.tiny()
+
+
+@cache
+def _tuning() -> photo_crops.Pictures:
+    return photo_crops.tuning()
+
+
+def stream(recipe: autoencoders.Recipe, epoch: int) -> np.ndarray:
+    """Crops of an epoch for A_S: of ImageNet's photographs at many scales, then of Tiny-ImageNet's, in turn."""
+    generator = np.random.default_rng([recipe.seed, epoch])
+    if epoch % 2 == 0:
+        return photo_crops.crops(_tuning(), recipe.epoch, SIZES[0], generator, (0.05, 1.0))[0]
+    pictures = _tiny()[generator.integers(0, len(_tiny()), recipe.epoch)]
+    mirrored = generator.random(len(pictures)) < 0.5
+    return np.where(mirrored[:, None, None, None], pictures[:, :, ::-1], pictures)
+
+
+def base(name: str, shape: str, recipe: autoencoders.Recipe, **options) -> dict:
+    """Train an A_S for photographs, `name`, of one of SHAPES, and write its weights; returns their info."""
+    recipe = recipe._replace(fall=recipe.epochs * (recipe.epoch // recipe.batch))
+    made_by = {"shape": SHAPES[shape], "recipe": recipe._asdict(), "data": "photographs", "sizes": SIZES}
+
+    def train(checkpoint) -> dict:
+        validation = {"photographs": photo_crops.judging(SIZES[0])[0]}
+        made = segnet.build(SHAPES[shape], recipe.seed, name)
+        data = partial(stream, recipe)
+        state, history = autoencoders.pretrain(made, data, recipe, validation, checkpoint=checkpoint, **options)
+        history.pop("kept")
+        return weights.save(f"autoencoders/{name}", state, {"made_by": made_by, "history": history})
+
+    return store.once(f"autoencoders/{name}", made_by, train)
+
+
+def fresh(recipe: autoencoders.Recipe, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Crops and classes of an epoch of tuning."""
+    return photo_crops.crops(_tuning(), recipe.epoch, CROP, np.random.default_rng([recipe.seed, 1, epoch]))
+
+
+def tuned(job: Job, recipe: autoencoders.Recipe, start: str = "photos", **options) -> dict:
+    """Tune what `job` says and write its weights; returns their info, in which `own` holds for each judging photograph
+    whether the network reads its own signal right (packed bits, hexadecimal). The A_S `start` must be there."""
+    recipe = recipe._replace(seed=job.seed, rate=job.rate, epochs=job.length * recipe.epochs, fall=job.length * recipe.fall)
+    network = photo_networks.load(job.network, device=options.get("device", "cpu"))
+    made, described = trained_autoencoders.autoencoder(start), weights.info(f"autoencoders/{start}")
+    made_by = {"shape": described["made_by"]["shape"], "base": start, "base_digest": described["digest"]}
+    made_by |= {"recipe": recipe._asdict(), "network": network.digest, "crop": CROP}
+
+    def train(checkpoint) -> dict:
+        images, labels = photo_crops.judging(SIZE, recipe.validation)
+        options_ = {"checkpoint": checkpoint, "best": "", **options}
+        state, history = autoencoders.tune(made, network, partial(fresh, recipe), recipe, (images, labels), **options_)
+        history.pop("kept")
+
+        def read(state: dict) -> np.ndarray:
+            decoder = nn.ModuleDict({"decoder": made.decoder}).cpu().eval()
+            decoder.load_state_dict(state)
+            network.model.cpu()
+            shown = segnet.reconstruct(made, interface.to_tensor(images))
+            return interface.scores(network, shown).argmax(1).numpy() == labels
+
+        info = {"made_by": made_by, "history": history, "own": np.packbits(read(state)).tobytes().hex()}
+        return store.save_halved(
+            f"autoencoders/{job.name}", state, info, lambda state: {"accuracy": float(read(state).mean())}
+        )
+
+    return store.once(f"autoencoders/{job.name}", made_by, train)
+
+
+def readable(name: str, n: int | None = None) -> dict[str, tuple[float, float]]:
+    """{network: (accuracy on the judging photographs, and on what the autoencoder `name` makes of them)}."""
+    images, labels = photo_crops.judging(SIZE, n)
+    pictures = interface.to_tensor(images)
+    copies = segnet.reconstruct(trained_autoencoders.autoencoder(name), pictures)
+    found = {}
+    for network in photo_networks.NETWORKS:
+        net = photo_networks.load(network)
+        right = [(interface.scores(net, shown).argmax(1).numpy() == labels).mean() for shown in (pictures, copies)]
+        found[network] = tuple(map(float, right))
+    return found
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = store.parser(__doc__)
+    parser.add_argument("what", choices=("shapes", "a_s", "rates", "decoders"))
+    parser.add_argument("--shape", default="three", choices=tuple(SHAPES))
+    parser.add_argument("--networks", nargs="*", default=list(photo_networks.NETWORKS))
+    parser.add_argument("--rates", nargs="*", type=float, default=list(RATES))
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("--length", type=int, default=1)
+    options = store.parsed(parser, arguments)
+    store.retrain("photos", [tasks(options)], options, {paths.weights(): ("autoencoders/photos.*",)})
+
+
+def tasks(options: argparse.Namespace) -> list[Callable[[], dict]]:
+    """What the command line asks for."""
+    how = {"device": options.device, "progress": not options.quiet}
+    budget, long, trial, recipe = (one._replace(precision=options.precision) for one in (BUDGET, A_S, TRIAL, RECIPE))
+    if options.what == "shapes":
+        return [partial(base, f"photos-{shape}", shape, budget, **how) for shape in SHAPES]
+    if options.what == "a_s":
+        return [partial(base, "photos", options.shape, long, **how)]
+    rated = options.what == "rates"
+    jobs = [
+        Job(network, rate, seed, options.length, rated)
+        for seed in options.seeds for rate in options.rates for network in options.networks
+    ]  # fmt: skip
+    return [partial(tuned, job, trial if rated else recipe, **how) for job in jobs]
+
+
+if __name__ == "__main__":
+    main()
