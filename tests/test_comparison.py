@@ -209,9 +209,7 @@ def test_table_one_asks_every_classifier_about_its_own_autoencoder(monkeypatch):
     monkeypatch.setattr(through_autoencoders, "alone", reads(0))
     monkeypatch.setattr(through_autoencoders, "pretrained", reads(30))
     monkeypatch.setattr(through_autoencoders, "hits", hits)
-    monkeypatch.setattr(
-        through_autoencoders, "tuned", lambda family, seed, how="", device="cpu": (family, seed, how)
-    )
+    monkeypatch.setattr(through_autoencoders, "tuned", lambda family, seed, how="", device="cpu": (family, seed, how))
     monkeypatch.setattr(
         through_autoencoders, "zoo_of", lambda families, seed, device="cpu": [(f, seed) for f in families]
     )

@@ -77,9 +77,7 @@ def pictures():
 @pytest.fixture
 def decoders(monkeypatch):
     """Decoders that say who they are instead of reconstructing, and readers that say who read what."""
-    monkeypatch.setattr(
-        through_autoencoders, "tuned", lambda f, s, how="", device="cpu": (f, s, how)
-    )
+    monkeypatch.setattr(through_autoencoders, "tuned", lambda f, s, how="", device="cpu": (f, s, how))
     monkeypatch.setattr(zoo, "network", lambda f, s=0, device="cpu", *, stage="": f"{f}-{s}{stage}")
     asked = []
 

@@ -8,6 +8,7 @@ from lib.experiments.shared import through_autoencoders
 from lib.networks import zoo
 from lib.worlds import cutouts
 
+
 @pytest.fixture
 def pictures():
     return cutouts.render(cutouts.World(), "test", range(8))

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from lib.experiments.n04_information import counted, measures, plots
-from lib.experiments.shared import through_autoencoders
 from lib.methods.signals import checkerboard, mutual_information, total_order
 from lib.networks import interface, segnet
 from lib.record import uncertainty
@@ -306,7 +305,9 @@ def test_growth_follows_each_decoder_from_a_s_on(monkeypatch, pictures):
     assert [state.steps for state in states] == [625, 1250, 2500, 5000, 10000]
     rows = [row for row in measures.growth(states, FAMILIES, 32) if row["family"] == "vgg"]
     assert [row["steps"] for row in rows] == [0, 625, 1250, 2500, 5000, 10000]
-    assert [row["intra"] for row in rows][:2] == pytest.approx([0.9, 0.203]) and rows[-1]["intra"] == pytest.approx(0.303)
+    assert [row["intra"] for row in rows][:2] == pytest.approx([0.9, 0.203]) and rows[-1]["intra"] == pytest.approx(
+        0.303
+    )
     assert rows[0]["inter"] == pytest.approx(0.1) and rows[-1]["inter"] == pytest.approx(0.303)
     table = measures.stages(states, FAMILIES, 32)
     assert [row[0] for row in table] == ["625 steps", "1,250 steps", "2,500 steps", "5,000 steps", "10,000 steps"]

@@ -445,7 +445,9 @@ def test_figures_draw_every_number():
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert len(texts) == 9 and texts[1] == f"{100 * tables[:, 0, 1].mean():.1f}"
     colours = np.asarray(figure.axes[0].images[0].get_array())
-    assert np.diagonal(colours).tolist() == [1, 1, 1] and colours[0, 1] == tables[:, 0, 1].mean() / tables[:, 1, 1].mean()
+    assert (
+        np.diagonal(colours).tolist() == [1, 1, 1] and colours[0, 1] == tables[:, 0, 1].mean() / tables[:, 1, 1].mean()
+    )
     half = 1.96 * tables.mean(0)[0, 1].std(ddof=1) / 20
     two = measures.table_two(tables, families).rows
     assert [row[0] for row in two] == ["A_L", "A_V", "A_R"]

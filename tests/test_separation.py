@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from lib.experiments.n03_order import plots
-from lib.experiments.shared import separation
-from lib.experiments.shared import regime
+from lib.experiments.shared import regime, separation
 from lib.training import make_signals
 
 

@@ -5,4 +5,13 @@ lib/drawing/companion.mplstyle.
 """
 
 WIDTH = 8.0  # inches, the width of a figure in a notebook
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C6D31", "#000000")  # Okabe and Ito, but brown
+COLOURS = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#8C6D31",
+    "#000000",
+)  # Okabe and Ito, but brown

@@ -4,8 +4,9 @@ LeNet-5 (two 5x5 convolutions, no normalisation), AlexNet (11x11 stem of stride 
 connected layers with dropout), VGG-BN (stacks of 3x3, batch normalisation), ResNet (7x7 stem of stride 2, pooling,
 residual blocks), Inception (parallel branches); and three that the papers could not have had: ConvNeXt (4x4 patches,
 depthwise 7x7, layer normalisation, GELU), MobileNet (inverted residuals, depthwise 3x3) and ViT (8x8 patches,
-attention). Every ReLU is a module of its own that does not work in place, so that hooks see it. Layers carry the papers' names: `conv1` ... `conv5`, `pool5`, `fc6`, `fc7`, `fc8` (class scores); `conv5` is what
-leaves the layer's non-linearity, `conv5_pre` what enters it.
+attention). Every ReLU is a module of its own that does not work in place, so that hooks see it. Layers carry the
+papers' names: `conv1` ... `conv5`, `pool5`, `fc6`, `fc7`, `fc8` (class scores); `conv5` is what leaves the layer's
+non-linearity, `conv5_pre` what enters it.
 """
 
 from collections.abc import Callable

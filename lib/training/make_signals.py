@@ -92,7 +92,9 @@ def tuned(job: Job, recipe: autoencoders.Recipe, world=None, keep=KEPT, own=OWN,
         state, history = autoencoders.tune(made, network, data, recipe, validation, **options)
         kept = history.pop("kept")
         for epoch in keep:  # where the training ends before, its end
-            weights.save(f"autoencoders/{job.name}-epoch{epoch}", kept.get(epoch, state), {"made_by": made_by, "of": job.name})
+            weights.save(
+                f"autoencoders/{job.name}-epoch{epoch}", kept.get(epoch, state), {"made_by": made_by, "of": job.name}
+            )
         hits = read(made, network, held_out, state)
         info = {"made_by": made_by, "history": history, "own": np.packbits(hits).tobytes().hex()}
         return store.save_halved(
@@ -145,7 +147,9 @@ def here(run, families, seeds, first: int, changed=CHANGED, images: int = 60_000
     jobs += [Job(*one) for one in product([f for f in changed if f in families], [first], RATES)]
     jobs += [Job(family, first, rate, but) for but in ABLATIONS for family in changed if family in families]
     options = {"progress": True, "device": run.device}
-    bases, tunings = tasks(list(dict.fromkeys(jobs)), make_autoencoders.first(images, epochs, precision), then, **options)
+    bases, tunings = tasks(
+        list(dict.fromkeys(jobs)), make_autoencoders.first(images, epochs, precision), then, **options
+    )
     for task in (*bases, *(partial(one, own=min(OWN, images)) for one in tunings)):
         task()
 

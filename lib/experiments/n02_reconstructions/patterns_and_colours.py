@@ -29,7 +29,7 @@ class Patterns(NamedTuple):
 
 
 def patterns(families, seeds, images: Tensor, generator, how: str = "", device: str = "cpu") -> Patterns:
-    """The grid in what tuning changed, of every A_i on pictures (N, 3, H, W), with bootstrap intervals over pictures."""
+    """The grid in what tuning changed of pictures (N, 3, H, W), for every A_i, with bootstrap intervals over them."""
     plain = segnet.reconstruct(trained_autoencoders.autoencoder(device=device), images)
     rows, spectra = [], {}
     for family in families:
@@ -57,7 +57,7 @@ def grid(changed: np.ndarray, generator) -> dict[str, float]:
 
 
 def strided(seeds, images: Tensor, generator, how: str, device: str = "cpu") -> Table:
-    """Is it the stride? The grid of VGG, and of VGG with a first layer of stride 2 and 4, as `grid`; a line a stride."""
+    """Is it the stride? `grid` of VGG, and of VGG with a first layer of stride 2 and 4; a line a stride."""
     plain = segnet.reconstruct(trained_autoencoders.autoencoder(device=device), images)
     rows = []
     for stride in (1, 2, 4):

@@ -174,4 +174,3 @@ def against_rows(readings: dict[str, np.ndarray], readable, families, seeds) -> 
         for s, seed in enumerate(seeds)
         for k, letter in enumerate(letters(families))
     ]
-

@@ -1,10 +1,11 @@
-"""What goes with the order of the signals: the cues that a signal keeps, the stem's stride, the number of parameters."""
+"""What goes with the order of the signals: the cues that a signal keeps, the stem's stride, the parameters."""
 
 import numpy as np
 
 from lib.experiments.shared import through_autoencoders
 from lib.networks import single_cue_readers, zoo
 from lib.worlds import cutouts
+
 
 def readings(families, seeds, pictures: cutouts.Batch, how: str = "", device="cpu") -> dict[str, np.ndarray]:
     """What might explain the order of the signals, by title: how often single-cue readers still name each cue in A_i's

@@ -81,9 +81,7 @@ def pattern(images: Tensor, first: Tensor, batch: int = 250) -> np.ndarray:
     return np.array([shares.mean(), 255 * np.sqrt(max(grid.mean(), 0)), 255 * np.sqrt(square)])
 
 
-def collect(
-    families, seeds, pictures: cutouts.Batch, bins: tuple, n_adjusted: int, *, how="", device="cpu"
-) -> dict:
+def collect(families, seeds, pictures: cutouts.Batch, bins: tuple, n_adjusted: int, *, how="", device="cpu") -> dict:
     """`measure` for the originals, for A_S and for every A_i: {("none", 0), ("A_S", 0), (family, seed)}.
 
     how: which A_i, as in through_autoencoders.tuned.

@@ -83,4 +83,3 @@ def alone(families, seed: int, pictures: cutouts.Batch, device="cpu") -> np.ndar
 def pretrained(families, seed: int, pictures: cutouts.Batch, name: str = "pretrained", device="cpu") -> np.ndarray:
     """(k, n) bool: where each classifier names the label of A_S's reconstruction (`name`: A_S or a variant)."""
     return hits(trained_autoencoders.autoencoder(name, device=device), zoo_of(families, seed, device), pictures)
-
