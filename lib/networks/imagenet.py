@@ -160,7 +160,9 @@ def mobilenet(version: int, weights: bool = True, seed: int = 0) -> dict:
     units = {"conv1": "stem", "conv5": "blocks.12.pointwise" if version == 1 else "head"}
     units |= {f"conv{k}": f"blocks.{b}.pointwise" for k, b in ((2, 2), (3, 4), (4, 10)) if version == 1}
     units |= {f"conv{k}": f"blocks.{b}.depthwise" for k, b in ((2, 2), (3, 5), (4, 12)) if version == 2}
-    layers = {n + end: f"{p}.{part}" for n, p in sorted(units.items()) for end, part in (("", "relu"), ("_pre", "conv"))}
+    layers = {
+        n + end: f"{p}.{part}" for n, p in sorted(units.items()) for end, part in (("", "relu"), ("_pre", "conv"))
+    }
     return {
         "model": model,
         "name": f"mobilenet_v{version}",
@@ -191,7 +193,9 @@ def _supplied(name: str) -> Path:
     for candidate in (paths.user_data() / "nets" / name, paths.user_data() / name):
         if candidate.is_file():
             if (measured := files.file_digest(candidate)) != digest:
-                raise ValueError(f"{candidate} has the digest {measured[:16]}..., expected {digest[:16]}...: get it again")
+                raise ValueError(
+                    f"{candidate} has the digest {measured[:16]}..., expected {digest[:16]}...: get it again"
+                )
             return candidate
     data = paths.user_data()
     raise FileNotFoundError(

@@ -17,6 +17,15 @@ NETWORKS = {  # name: its letter in tables and figures
     "efficientnet_lite1": "E1",
     "efficientnet_lite2": "E2",
 }
+TITLES = {
+    "squeezenet1_1": "SqueezeNet 1.1",
+    "googlenet": "GoogLeNet",
+    "mobilenet_v1": "MobileNet V1",
+    "mobilenet_v2": "MobileNet V2",
+    "efficientnet_lite0": "EfficientNet-Lite0",
+    "efficientnet_lite1": "EfficientNet-Lite1",
+    "efficientnet_lite2": "EfficientNet-Lite2",
+}
 FAMILIES = {name: name.split("_")[0] for name in NETWORKS}  # three are EfficientNets, two MobileNets
 
 

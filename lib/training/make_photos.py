@@ -97,7 +97,9 @@ def fresh(recipe: autoencoders.Recipe, epoch: int) -> tuple[np.ndarray, np.ndarr
 def tuned(job: Job, recipe: autoencoders.Recipe, start: str = "photos", **options) -> dict:
     """Tune what `job` says and write its weights; returns their info, in which `own` holds for each judging photograph
     whether the network reads its own signal right (packed bits, hexadecimal). The A_S `start` must be there."""
-    recipe = recipe._replace(seed=job.seed, rate=job.rate, epochs=job.length * recipe.epochs, fall=job.length * recipe.fall)
+    recipe = recipe._replace(
+        seed=job.seed, rate=job.rate, epochs=job.length * recipe.epochs, fall=job.length * recipe.fall
+    )
     network = photo_networks.load(job.network, device=options.get("device", "cpu"))
     made, described = trained_autoencoders.autoencoder(start), weights.info(f"autoencoders/{start}")
     made_by = {"shape": described["made_by"]["shape"], "base": start, "base_digest": described["digest"]}

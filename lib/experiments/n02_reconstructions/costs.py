@@ -9,7 +9,7 @@ import numpy as np
 
 from lib.base import weights
 from lib.experiments.shared import through_autoencoders
-from lib.networks import trained_autoencoders, zoo
+from lib.networks import readers, trained_autoencoders
 from lib.record import tables, uncertainty
 from lib.record.seeds import shares
 from lib.worlds import cutouts
@@ -80,7 +80,7 @@ def measured(hits: np.ndarray, seeds, statistic: Callable, generator, named: dic
 
 def costs(families) -> dict[str, Callable]:
     """Each classifier's acc(j) - acc(A_S o j), by its title: what claim C1 names beside the largest."""
-    return {zoo.TITLES[f]: lambda accuracy, k=k: accuracy[0, k] - accuracy[1, k] for k, f in enumerate(families)}
+    return {readers.TITLES[f]: lambda accuracy, k=k: accuracy[0, k] - accuracy[1, k] for k, f in enumerate(families)}
 
 
 def differences(hits: np.ndarray, generator) -> np.ndarray:
@@ -102,7 +102,7 @@ def table_one_rows(families, seeds, hits: np.ndarray, generator) -> list[dict]:
         for w, way in enumerate(ways, 1):
             for family, (value, low, high) in zip(families, way, strict=True):
                 paper = PAPER[family][w] - PAPER[family][0] if family in PAPER else None
-                row = {"name": zoo.TITLES[family], "way": f"{WAYS[w]} minus original", "seed": seed}
+                row = {"name": readers.TITLES[family], "way": f"{WAYS[w]} minus original", "seed": seed}
                 found.append(row | {"value": value, "low": low, "high": high, "paper": paper})
     return found
 
@@ -117,7 +117,7 @@ def table_one_table(families, hits: np.ndarray, generator) -> tables.Table:
         cost, gain = (f"{value:+.1f} [{low:+.1f}, {high:+.1f}]" for value, low, high in change[:, k])
         paper = [f"{value - PAPER[family][0]:+.2f}" for value in PAPER[family][1:]] if family in PAPER else ["none"]
         numbers = [f"{value:.1f}" for value in accuracy[:, k]]
-        lines.append((zoo.TITLES[family], *numbers[:2], cost, numbers[2], gain, ", ".join(paper)))
+        lines.append((readers.TITLES[family], *numbers[:2], cost, numbers[2], gain, ", ".join(paper)))
     return tables.Table(head, lines)
 
 

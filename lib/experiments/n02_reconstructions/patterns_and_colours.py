@@ -13,7 +13,7 @@ from torch import Tensor
 from lib.experiments.n01_zoo import accuracies
 from lib.experiments.shared import through_autoencoders
 from lib.methods.signals import checkerboard
-from lib.networks import segnet, trained_autoencoders, zoo
+from lib.networks import readers, segnet, trained_autoencoders
 from lib.record import uncertainty
 from lib.record.tables import Table
 from lib.worlds import cutouts
@@ -34,13 +34,18 @@ def patterns(families, seeds, images: Tensor, generator, how: str = "", device: 
     rows, spectra = [], {}
     for family in families:
         stride = accuracies.described(family, seeds)[2].split(" / ")[1]
-        row, spectra[zoo.TITLES[family]] = {"name": zoo.TITLES[family], "group": f"first layer's stride: {stride}"}, 0
+        row, spectra[readers.TITLES[family]] = (
+            {"name": readers.TITLES[family], "group": f"first layer's stride: {stride}"},
+            0,
+        )
         for seed in seeds:
             changed = (
                 segnet.reconstruct(through_autoencoders.tuned(family, seed, how, device=device), images) - plain
             ).numpy()
             rows.append(row | {"seed": seed} | grid(changed, generator))
-            spectra[zoo.TITLES[family]] += checkerboard.spectrum(changed - changed.mean((2, 3), keepdims=True)).mean(0)
+            spectra[readers.TITLES[family]] += checkerboard.spectrum(
+                changed - changed.mean((2, 3), keepdims=True)
+            ).mean(0)
     baselines = {
         "the pictures themselves": 255 * checkerboard.amplitude(images),
         "A_S minus the picture": 255 * checkerboard.amplitude(plain - images),
@@ -99,7 +104,7 @@ def gallery(families, seed: int, images: Tensor, how: str = "", device: str = "c
     """Pictures (N, 3, H, W) and their reconstructions by A_S and each A_i of a seed: {"original", "A_S", "A_L" ...}."""
     found = {"original": images, "A_S": segnet.reconstruct(trained_autoencoders.autoencoder(device=device), images)}
     for family in families:
-        found[f"A_{zoo.LETTERS[family]}"] = segnet.reconstruct(
+        found[f"A_{readers.LETTERS[family]}"] = segnet.reconstruct(
             through_autoencoders.tuned(family, seed, how, device=device), images
         )
     return found

@@ -22,7 +22,7 @@ from lib.methods.signals.total_order import (
     rrc,
     summed_range,
 )
-from lib.networks import zoo
+from lib.networks import readers
 from lib.record import uncertainty
 from lib.record.seeds import recordable, shares
 from lib.record.tables import Table, span
@@ -141,7 +141,7 @@ def table_two(hits, families) -> Table:
     column for each reader. hits: (S, k, k, n) bool."""
     pooled = hits.mean(0)
     half = 1.96 * sem(pooled, axis=-1)
-    names = [zoo.LETTERS[family] for family in families]
+    names = [readers.LETTERS[family] for family in families]
     rows = [
         (f"A_{name}", *(f"{100 * v:.1f} ± {100 * h:.1f}" for v, h in zip(*row, strict=True)))
         for name, row in zip(names, zip(pooled.mean(-1), half, strict=True), strict=True)
@@ -173,5 +173,5 @@ def ranking(values, families) -> str:
     """Families by falling value, as letters: 'V > L > I'; '=' where two are equal."""
     order = np.argsort(-np.asarray(values), kind="stable")
     signs = [" = " if values[a] == values[b] else " > " for a, b in zip(order, order[1:], strict=False)]
-    letters = [zoo.LETTERS[families[k]] for k in order]
+    letters = [readers.LETTERS[families[k]] for k in order]
     return "".join(letter + sign for letter, sign in zip(letters, [*signs, ""], strict=True))

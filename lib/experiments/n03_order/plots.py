@@ -10,16 +10,16 @@ from scipy.stats import sem
 
 from lib.drawing.style import COLOURS, WIDTH
 from lib.methods.signals import total_order
-from lib.networks import zoo
+from lib.networks import readers
 
 
 def signal_names(families) -> list[str]:
     """A_L, A_A, ... as mathematical text."""
-    return [f"$A_{{{zoo.LETTERS[family]}}}$" for family in families]
+    return [f"$A_{{{readers.LETTERS[family]}}}$" for family in families]
 
 
 def letters(families) -> list[str]:
-    return [zoo.LETTERS[family] for family in families]
+    return [readers.LETTERS[family] for family in families]
 
 
 # ------------------------------------------------------------------------------------------------------- tables

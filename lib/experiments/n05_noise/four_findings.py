@@ -16,7 +16,7 @@ from lib.base import files, weights
 from lib.drawing import grids
 from lib.experiments.shared import answers
 from lib.methods.backward import three_rules
-from lib.networks import interface, zoo
+from lib.networks import interface, readers, zoo
 from lib.record import uncertainty
 from lib.record.tables import Table, number, span
 from lib.worlds import cutouts
@@ -76,7 +76,13 @@ def local_structure(families, seeds, pictures: cutouts.Batch, seed: int = 0, dev
 def local_rows(families, seeds, found: dict) -> list[dict]:
     """Accuracy of every network on every kind of shuffled picture, as rows for a figure."""
     return [
-        {"panel": kind, "name": zoo.TITLES[family], "seed": number, "x": str(side), "value": float(hits[k, s].mean())}
+        {
+            "panel": kind,
+            "name": readers.TITLES[family],
+            "seed": number,
+            "x": str(side),
+            "value": float(hits[k, s].mean()),
+        }
         for (kind, side), hits in found.items()
         for k, family in enumerate(families)
         for s, number in enumerate(seeds)
@@ -153,7 +159,7 @@ def sensitivity(net: interface.Network, pictures: cutouts.Batch, strength: float
 def shallow_rows(families, seeds, pictures, strength: float, draws: int, seed: int = 0, device="cpu") -> list[dict]:
     """Accuracy lost by perturbing a layer of each part of every network, as rows for a figure."""
     return [
-        {"panel": zoo.TITLES[family], "name": zoo.TITLES[family], "seed": number, "x": part, "value": value}
+        {"panel": readers.TITLES[family], "name": readers.TITLES[family], "seed": number, "x": part, "value": value}
         for family in families
         for number in seeds
         for part, value in sensitivity(zoo.network(family, number, device), pictures, strength, draws, seed).items()
@@ -219,7 +225,7 @@ def maps_beside(families, number: int, pictures: cutouts.Batch, device="cpu") ->
         net = zoo.network(family, number, device)
         for kind in kinds(family):
             maps = relevance(net, images, pictures.labels, kind)
-            titles.append(f"{zoo.TITLES[family]}\n" + kind.replace(" ×", "\n×"))
+            titles.append(f"{readers.TITLES[family]}\n" + kind.replace(" ×", "\n×"))
             for k, (row, one) in enumerate(zip(rows, maps, strict=True)):
                 row.append(grids.signed(np.repeat(one[..., None], 3, -1)))
                 told = float(frequency(one[None])[0]) if np.ptp(one) > 0 else None
@@ -253,7 +259,7 @@ def coarse_rows(seeds, found: dict, generator: np.random.Generator) -> list[dict
     rows = []
     for (family, kind), values in found.items():
         for number_, of_seed in zip(seeds, values, strict=True):
-            row = {"name": zoo.TITLES[family], "seed": number_, "group": kind}
+            row = {"name": readers.TITLES[family], "seed": number_, "group": kind}
             rows.append(row | uncertainty.bootstrap_mean(of_seed, generator=generator)._asdict())
     return rows
 
@@ -270,7 +276,7 @@ def coarse_table(families, found: dict, generator: np.random.Generator) -> Table
             else "not defined"
             for kind in MAPS
         ]
-        lines.append((f"AlexNet - {zoo.TITLES[family]}", *cells))
+        lines.append((f"AlexNet - {readers.TITLES[family]}", *cells))
     return Table(("difference of mean frequencies", *MAPS), lines)
 
 

@@ -13,7 +13,7 @@ import torch
 
 from lib.base import cache, files, identity, weights
 from lib.experiments.shared import through_autoencoders
-from lib.networks import interface, segnet, trained_autoencoders, zoo
+from lib.networks import interface, readers, segnet, trained_autoencoders
 from lib.record import uncertainty
 from lib.record.seeds import recordable
 from lib.record.tables import Table
@@ -222,7 +222,7 @@ def left_out(readings: Readings) -> str:
     """Which classifiers, averaged over seeds, are within two points of chance, and where: one sentence."""
     kept = counted(readings.alone.mean((1, -1)))
     texts = [
-        f"{zoo.TITLES[family]} at e = {', '.join(f'{e:g}' for e in readings.levels[~row])}"
+        f"{readers.TITLES[family]} at e = {', '.join(f'{e:g}' for e in readings.levels[~row])}"
         for family, row in zip(readings.families, kept, strict=True)
         if not row.all()
     ]
@@ -256,7 +256,13 @@ def rows(readings: Readings) -> list[dict]:
     """Accuracy of every classifier at every level, alone and through each autoencoder, as rows for a figure: panel (the
     family), name (how it is read), seed, x (the level), value."""
     return [
-        {"panel": zoo.TITLES[family], "name": WHAT[reader], "seed": number, "x": float(level), "value": float(value)}
+        {
+            "panel": readers.TITLES[family],
+            "name": WHAT[reader],
+            "seed": number,
+            "x": float(level),
+            "value": float(value),
+        }
         for reader, hits in readings.by_name().items()
         for family, of_family in zip(readings.families, hits.mean(-1), strict=True)
         for number, of_seed in zip(readings.seeds, of_family, strict=True)
@@ -325,11 +331,11 @@ def crossings(readings: Readings, generator: np.random.Generator, against: str =
     against that of the family `against`, alone and both through their own A_i."""
     alone, pretrained, own = (hits.mean(1) for hits in readings.by_name().values())
     other = readings.families.index(against) if against in readings.families else 0
-    title, found = zoo.TITLES[readings.families[other]], []
+    title, found = readers.TITLES[readings.families[other]], []
     for k, family in enumerate(readings.families):
         pairs = [(pretrained[k], alone[k]), (own[k], alone[k]), (alone[k], alone[other]), (own[k], own[other])]
         cells = [met(readings.levels, *pair, generator) for pair in (pairs[:2] if k == other else pairs)]
-        found.append((zoo.TITLES[family], *cells, *["its own curve"] * (4 - len(cells))))
+        found.append((readers.TITLES[family], *cells, *["its own curve"] * (4 - len(cells))))
     head = ("classifier j", "A_S∘j against j", "A_j∘j against j", f"j against {title}")
     head += (f"A_j∘j against {title} with its own A_i",)
     return Table(head, found)

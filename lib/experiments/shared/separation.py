@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lib.experiments.shared import regime, through_autoencoders
-from lib.networks import trained_autoencoders, zoo
+from lib.networks import trained_autoencoders
 from lib.record.tables import Table
 from lib.worlds import cutouts
 
@@ -62,7 +62,7 @@ def readings(families, readers, seed: int, pictures: cutouts.Batch, device: str 
         for family in families:
             made = through_autoencoders.tuned(family, seed, setting.ending, device=device)
             accuracy = through_autoencoders.hits(made, nets, pictures).mean(-1)
-            rows.append({"group": setting.group, "setting": setting.name, "family": zoo.TITLES[family]})
+            rows.append({"group": setting.group, "setting": setting.name, "family": readers.TITLES[family]})
             rows[-1] |= kept(accuracy, bases[setting.base], list(readers).index(family))
     return rows
 

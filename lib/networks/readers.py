@@ -1,0 +1,27 @@
+"""The networks that tune and read signals, of the zoo and of the photos profile, by one kind of name."""
+
+from lib.networks import interface, photo_networks, zoo
+
+LETTERS = zoo.LETTERS | photo_networks.NETWORKS
+TITLES = zoo.TITLES | photo_networks.TITLES
+
+
+def network(name: str, seed: int = 0, device: str = "cpu") -> interface.Network:
+    """A classifier of the zoo, of one training seed, or a network of the photos profile, of which there is one each
+    (`seed` is not read). ValueError for another name."""
+    if name in zoo.EVERY:
+        return zoo.network(name, seed, device)
+    if name in photo_networks.NETWORKS:
+        return photo_networks.load(name, device)
+    raise ValueError(f"no network is called {name!r}, expected one of {', '.join(LETTERS)}")
+
+
+def first(name: str) -> str:
+    """The autoencoder A_S that the network's own was tuned from, by its name in data/weights/autoencoders."""
+    return "photos" if name in photo_networks.NETWORKS else "pretrained"
+
+
+def autoencoder(name: str, seed: int = 0, how: str = "") -> str:
+    """The name of the network's A_i in data/weights/autoencoders; how: the ending (trained_autoencoders.py)."""
+    prefix = "photos-" if name in photo_networks.NETWORKS else ""
+    return f"{prefix}{name}-{seed}" + (f"-{how}" if how else "")
