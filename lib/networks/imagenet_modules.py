@@ -1,5 +1,5 @@
-"""EfficientNet-Lite, SqueezeNet 1.1, GoogLeNet, MobileNet V1 and V2, rebuilt so that every activation is a module of its
-own, not in place.
+"""EfficientNet-Lite, SqueezeNet 1.1, GoogLeNet, MobileNet V1 and V2, rebuilt so that every activation is a module of
+its own, not in place.
 
 A hook then sees what the papers call a layer; a test proves that the outputs equal those of the original code.
 """
@@ -111,7 +111,7 @@ def squeezenet1_1() -> nn.Sequential:
     )  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------- GoogLeNet, as Caffe's model zoo has it
+# ------------------------------------------------------------------------------- GoogLeNet, as Caffe's model zoo has it
 
 MIXED = {  # maps in, 1x1, 3x3 reduced, 3x3, 5x5 reduced, 5x5, pooled (Szegedy et al. 2015, Table 1)
     "3a": (192, 64, 96, 128, 16, 32, 32), "3b": (256, 128, 128, 192, 32, 96, 64),
@@ -164,7 +164,7 @@ def googlenet() -> nn.Sequential:
     )  # fmt: skip
 
 
-# --------------------------------------------------------- MobileNet V1 and V2, normalisation folded into the convolutions
+# ----------------------------------------------------------------- MobileNet V1 and V2, normalisation folded in
 
 
 class Same(nn.Conv2d):

@@ -30,7 +30,7 @@ class Patterns(NamedTuple):
 
 def patterns(families, seeds, images: Tensor, generator, how: str = "", device: str = "cpu") -> Patterns:
     """The grid in what tuning changed of pictures (N, 3, H, W), for every A_i, with bootstrap intervals over them."""
-    plain = segnet.reconstruct(trained_autoencoders.autoencoder(device=device), images)
+    plain = segnet.reconstruct(through_autoencoders.first(families, device), images)
     rows, spectra = [], {}
     for family in families:
         stride = accuracies.described(family, seeds)[2].split(" / ")[1]
@@ -102,7 +102,7 @@ def colours(found: dict[str, Tensor]) -> Table:
 
 def gallery(families, seed: int, images: Tensor, how: str = "", device: str = "cpu") -> dict[str, Tensor]:
     """Pictures (N, 3, H, W) and their reconstructions by A_S and each A_i of a seed: {"original", "A_S", "A_L" ...}."""
-    found = {"original": images, "A_S": segnet.reconstruct(trained_autoencoders.autoencoder(device=device), images)}
+    found = {"original": images, "A_S": segnet.reconstruct(through_autoencoders.first(families, device), images)}
     for family in families:
         found[f"A_{readers.LETTERS[family]}"] = segnet.reconstruct(
             through_autoencoders.tuned(family, seed, how, device=device), images

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
 from lib.experiments.shared import through_autoencoders
-from lib.networks import interface, readers, segnet
+from lib.networks import interface, readers, segnet, zoo
 from lib.record import uncertainty
 from lib.record.seeds import recordable, span
 from lib.record.tables import Table

@@ -14,7 +14,7 @@ from lib.base import cache
 from lib.experiments.shared import through_autoencoders
 from lib.methods.signals import checkerboard as signals_checkerboard
 from lib.methods.signals import mutual_information
-from lib.networks import interface, segnet, trained_autoencoders
+from lib.networks import interface, segnet
 from lib.worlds import cutouts
 
 
@@ -86,7 +86,7 @@ def collect(families, seeds, pictures: cutouts.Batch, bins: tuple, n_adjusted: i
 
     how: which A_i, as in through_autoencoders.tuned.
     """
-    base = trained_autoencoders.autoencoder("pretrained", device=device)
+    base = through_autoencoders.first(families, device)
     first = base.digest, functools.cache(lambda: segnet.reconstruct(base, interface.to_tensor(pictures.images)))
     found = {("none", 0): measure(None, pictures, bins, n_adjusted)}
     found["A_S", 0] = measure(base, pictures, bins, n_adjusted, first)

@@ -12,7 +12,7 @@ import torch
 from lib.experiments.n04_information import counted
 from lib.experiments.shared import orders, separation, through_autoencoders, tunings
 from lib.methods.signals import mutual_information, total_order
-from lib.networks import interface, readers, segnet, trained_autoencoders
+from lib.networks import interface, readers, segnet
 from lib.record import tables, uncertainty
 from lib.record.seeds import average, recordable
 from lib.worlds import cutouts
@@ -306,15 +306,13 @@ def growth(on_the_way: list[State], families, bins: int) -> list[dict]:
     return rows
 
 
-def stamped(pictures: np.ndarray, amplitudes, bins: int, device="cpu") -> list[dict]:
+def stamped(first: segnet.Autoencoder, pictures: np.ndarray, amplitudes, bins: int) -> list[dict]:
     """What inter nMI says of a checkerboard that is there for certain: rows of amplitude, value, sd.
 
-    pictures: (N, H, W, 3) uint8. To what A_S makes of each, squares of two by two pixels are added that are lighter and
+    first: A_S; pictures: (N, H, W, 3) uint8. To what A_S makes of each, squares of two by two pixels are added that are lighter and
     darker in turn, by `amplitude` steps of 8-bit values.
     """
-    images = segnet.reconstruct(
-        trained_autoencoders.autoencoder("pretrained", device=device), interface.to_tensor(pictures)
-    )
+    images = segnet.reconstruct(first, interface.to_tensor(pictures))
     y, x = (torch.arange(side) // 2 for side in images.shape[2:])
     board, rows = 1 - 2.0 * ((y[:, None] + x) % 2), []
     for amplitude in amplitudes:

@@ -125,7 +125,7 @@ def read(
     levels = tuple(map(float, levels))
     if not levels or any(a >= b for a, b in zip(levels, levels[1:], strict=False)):
         raise ValueError(f"levels are {list(levels)}, expected noise levels from 0 to 1 in ascending order")
-    base = trained_autoencoders.autoencoder(device=device)
+    base = through_autoencoders.first(families, device)
     found, digests = [], [base.digest]
     for number in seeds:
         nets = through_autoencoders.zoo_of(families, number, device)

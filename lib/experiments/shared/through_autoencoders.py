@@ -10,7 +10,7 @@ import numpy as np
 
 from lib.base import cache, identity
 from lib.experiments.shared import answers as shared_answers
-from lib.networks import interface, segnet, trained_autoencoders, zoo
+from lib.networks import interface, readers, segnet, trained_autoencoders
 from lib.worlds import cutouts
 
 
@@ -18,10 +18,10 @@ def answers(autoencoder: segnet.Autoencoder | None, nets: list[interface.Network
     """Class probabilities (n, classes), float32, of each network on the reconstructions of all pictures; on the
     pictures themselves if `autoencoder` is None. ValueError if a network's classes are not the world's."""
     for net in nets:
-        if len(net.classes) != cutouts.CLASSES:
-            raise ValueError(
-                f"{net.name} has {len(net.classes)} classes, expected the {cutouts.CLASSES} of the cutouts world"
-            )
+        small = pictures.images.shape[1] == cutouts.SIZE
+        if len(net.classes) != (expected := cutouts.CLASSES if small else 1000):
+            what = "the cutouts world" if small else "ImageNet"
+            raise ValueError(f"{net.name} has {len(net.classes)} classes, expected the {expected} of {what}")
     if autoencoder is None:
         return [shared_answers.probabilities(net, pictures) for net in nets]
     images = None
@@ -50,12 +50,20 @@ def cross(made: list[segnet.Autoencoder], nets: list[interface.Network], picture
 
 def zoo_of(families, seed: int, device: str = "cpu") -> list[interface.Network]:
     """The classifiers of one seed, in the order of `families`."""
-    return [zoo.network(family, seed, device) for family in families]
+    return [readers.network(family, seed, device) for family in families]
 
 
 def tuned(family: str, seed: int, how: str = "", device: str = "cpu") -> segnet.Autoencoder:
     """A_i of a family and a seed; `how`: the ending in the names of lib/networks/trained_autoencoders.py."""
-    return trained_autoencoders.autoencoder(f"{family}-{seed}" + (f"-{how}" if how else ""), device=device)
+    return trained_autoencoders.autoencoder(readers.autoencoder(family, seed, how), device=device)
+
+
+def first(families, device: str = "cpu") -> segnet.Autoencoder:
+    """A_S, from which the A_i of these families were tuned. ValueError for families of both worlds."""
+    names = {readers.first(family) for family in families}
+    if len(names) != 1:
+        raise ValueError(f"families: found {', '.join(families)}, expected networks of one world")
+    return trained_autoencoders.autoencoder(names.pop(), device=device)
 
 
 def table(
@@ -80,6 +88,7 @@ def alone(families, seed: int, pictures: cutouts.Batch, device="cpu") -> np.ndar
     return hits(None, zoo_of(families, seed, device), pictures)
 
 
-def pretrained(families, seed: int, pictures: cutouts.Batch, name: str = "pretrained", device="cpu") -> np.ndarray:
-    """(k, n) bool: where each classifier names the label of A_S's reconstruction (`name`: A_S or a variant)."""
-    return hits(trained_autoencoders.autoencoder(name, device=device), zoo_of(families, seed, device), pictures)
+def pretrained(families, seed: int, pictures: cutouts.Batch, name: str = "", device="cpu") -> np.ndarray:
+    """(k, n) bool: where each classifier names the label of A_S's reconstruction, or of a variant's, by its `name`."""
+    made = trained_autoencoders.autoencoder(name, device=device) if name else first(families, device)
+    return hits(made, zoo_of(families, seed, device), pictures)
