@@ -17,6 +17,8 @@ from lib.record.ledger import tidy
 from lib.record.tables import Table, number, span
 
 VERDICTS = REPRODUCED, NOT, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
+UNTESTABLE = "not testable here"
+OTHER = "photos"  # the profile for which a claim may be asked in another way, or not at all
 TOLERANCE = 0.01  # by how much a number may move between processors, unless its claim says otherwise
 
 
@@ -53,6 +55,20 @@ class Example(_Strict):
     named: dict[str, tuple[float, float, float]] | None = None
 
 
+class Variant(_Strict):
+    """What differs where the claim is asked of other networks, or why it cannot be asked there."""
+
+    untestable: str | None = None
+    statistic: str | None = None
+    unit: str | None = None
+    null: str | None = None
+    seeds: int | None = Field(default=None, ge=0)
+    rule: Rule | None = None
+    examples: dict[Literal["reproduced", "not reproduced", "inconclusive"], Example] | None = None
+    settled: str = ""
+    limits: str = ""
+
+
 class Part(_Strict):
     statistic: str
     unit: str
@@ -62,6 +78,7 @@ class Part(_Strict):
     tolerance: float = TOLERANCE
     rule: Rule
     examples: dict[Literal["reproduced", "not reproduced", "inconclusive"], Example]
+    photos: Variant | None = None
 
 
 class Claim(_Strict):
@@ -76,8 +93,9 @@ class Claim(_Strict):
     parts: dict[str, Part]
 
 
-def load(path: str | Path | None = None) -> dict[str, dict]:
-    """All claims by id, from data/claims.yaml; each with its `parts` (a claim without parts is its own only part)."""
+def load(path: str | Path | None = None, profile: str = "embedded") -> dict[str, dict]:
+    """All claims by id, from data/claims.yaml; each with its `parts` (a claim without parts is its own only part), as
+    they are asked in a profile: a part that cannot be asked there has `untestable`, the reason."""
     path = Path(path or paths.ROOT / "data" / "claims.yaml")
     claims = {}
     for name, entry in strict_yaml.read(path).items():
@@ -90,6 +108,11 @@ def load(path: str | Path | None = None) -> dict[str, dict]:
             first = error.errors()[0]
             place = ".".join(str(step) for step in first["loc"])
             raise ValueError(f"{path.name}, claim {name}, {place}: {first['msg']}, found {first['input']!r}") from error
+    for claim in claims.values():
+        for entry in claim["parts"].values():
+            other = entry.pop("photos", None)
+            if profile == OTHER:
+                entry |= other or {"untestable": "nobody asked this of photographs"}
     return claims
 
 
@@ -181,8 +204,10 @@ def record(
     told from chance, shown beside the value (where a rule asks for absence: by default half the interval).
     A second call with the same name replaces the first. Numbers are kept, and judged, to six significant digits.
     """
-    claims = load()
+    claims = load(profile=run.profile)
     claim, entry = part(name, claims)
+    if "untestable" in entry:
+        raise ValueError(f"claim {name} is not asked in profile {run.profile}: {entry['untestable']}")
     home = claims[claim]["notebook"]
     if run.notebook[:2] != home[:2]:
         raise ValueError(f"claim {name} belongs to notebook {home}, and this is {run.notebook}")
@@ -253,12 +278,17 @@ class Row(NamedTuple):
 def missing(notebook: str, profile: str) -> list[str]:
     """Recordable ids ('C4a', 'E5') that belong to a notebook and are not in its ledger."""
     rows = ledger.read(notebook, profile)["claims"]
-    mine = [entry for entry in load().values() if entry["notebook"][:2] == notebook[:2]]
-    return [name for entry in mine for name in entry["parts"] if name not in rows]
+    mine = [entry for entry in load(profile=profile).values() if entry["notebook"][:2] == notebook[:2]]
+    asked = {name for entry in mine for name, one in entry["parts"].items() if "untestable" not in one}
+    return [name for entry in mine for name in entry["parts"] if name in asked - set(rows)]
 
 
 def together(verdicts: list[str]) -> str:
-    """Verdict of a claim from those of its parts: all must be reproduced; one that is not decides against it."""
+    """Verdict of a claim from those of its parts: all must be reproduced; one that is not decides against it. Parts that
+    cannot be tested say nothing, unless none can."""
+    if set(verdicts) == {UNTESTABLE}:
+        return UNTESTABLE
+    verdicts = [one for one in verdicts if one != UNTESTABLE]
     return NOT if NOT in verdicts else REPRODUCED if set(verdicts) == {REPRODUCED} else INCONCLUSIVE
 
 

@@ -43,29 +43,35 @@ class Gallery(NamedTuple):
 def verdicts(profile: str) -> dict[str, str]:
     """Every claim's verdict by id; a claim with parts has one when all its parts are recorded."""
     rows, found = ledger.recorded(profile), {}
-    for name, claim in claims.load().items():
-        parts = [rows[part]["verdict"] for part in claim["parts"] if part in rows]
-        found[name] = claims.together(parts) if len(parts) == len(claim["parts"]) else PENDING
+    for name, claim in claims.load(profile=profile).items():
+        parts = [_verdict(rows.get(part), entry) for part, entry in claim["parts"].items()]
+        found[name] = PENDING if PENDING in parts else claims.together(parts)
     return found
+
+
+def _verdict(row: dict | None, entry: dict) -> str:
+    return claims.UNTESTABLE if "untestable" in entry else row["verdict"] if row else PENDING
 
 
 def table(profile: str) -> Table:
     """One row a claim, below it one for each of its parts; what is not recorded names the notebook that will do it."""
     rows, total, lines = ledger.recorded(profile), verdicts(profile), []
-    for name, claim in claims.load().items():
+    for name, claim in claims.load(profile=profile).items():
         parts, home = claim["parts"], claim["notebook"]
         alone = rows.get(name) if name in parts else None
         lines.append((name, claim["statement"], claims.measured(alone) if alone else "", total[name], home))
         for part in parts if name not in parts else ():
             row = rows.get(part)
-            lines.append((part, "", claims.measured(row) if row else "", row["verdict"] if row else PENDING, home))
+            text = claims.measured(row) if row else parts[part].get("untestable", "")
+            lines.append((part, "", text, _verdict(row, parts[part]), home))
     return Table(HEAD, lines)
 
 
 def summary(profile: str) -> str:
     """How many of the claims have which verdict, in one line."""
     found = list(verdicts(profile).values())
-    kinds = [f"{found.count(kind)} {kind}" for kind in (*claims.VERDICTS, PENDING)]
+    kinds = (*claims.VERDICTS, *([claims.UNTESTABLE] if claims.UNTESTABLE in found else []), PENDING)
+    kinds = [f"{found.count(kind)} {kind}" for kind in kinds]
     return f"{len(found)} claims, profile {profile}: {', '.join(kinds)}"
 
 
@@ -110,7 +116,7 @@ def gallery(profile: str) -> Gallery:
 
 def check(profile: str) -> list[str]:
     """What is wrong with a profile's record, a sentence each: figures, and verdicts that the rules do not give."""
-    problems, known = figures.check(profile), claims.load()
+    problems, known = figures.check(profile), claims.load(profile=profile)
     for book in ledger.read_all(profile).values():
         for name, row in book["claims"].items():
             try:

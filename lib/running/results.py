@@ -100,7 +100,7 @@ def present(job: Job) -> bool:
 def missing(job: Job) -> str:
     """What this run should have written and did not, as the end of a sentence; empty if everything is there."""
     book = ledger.read(job.notebook, job.profile)
-    known = claims.load() if job.entry["claims"] else {}
+    known = claims.load(profile=job.profile) if job.entry["claims"] else {}
     parts = [part for name in job.entry["claims"] for part in known.get(name, {"parts": [name]})["parts"]]
     lost = [f"claim {name} was not recorded" for name in parts if name not in book["claims"]]
     lost += [f"figure {name} was not saved" for name in job.entry["figures"] if name not in book["figures"]]

@@ -309,8 +309,8 @@ def growth(on_the_way: list[State], families, bins: int) -> list[dict]:
 def stamped(first: segnet.Autoencoder, pictures: np.ndarray, amplitudes, bins: int) -> list[dict]:
     """What inter nMI says of a checkerboard that is there for certain: rows of amplitude, value, sd.
 
-    first: A_S; pictures: (N, H, W, 3) uint8. To what A_S makes of each, squares of two by two pixels are added that are lighter and
-    darker in turn, by `amplitude` steps of 8-bit values.
+    first: A_S; pictures: (N, H, W, 3) uint8. To what A_S makes of each, squares of two by two pixels are added that are
+    lighter and darker in turn, by `amplitude` steps of 8-bit values.
     """
     images = segnet.reconstruct(first, interface.to_tensor(pictures))
     y, x = (torch.arange(side) // 2 for side in images.shape[2:])
