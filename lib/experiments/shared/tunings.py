@@ -1,8 +1,8 @@
 """The two ways in which the zoo's decoders are tuned, and for whom such decoders are committed.
 
 The default is the paper's regime: 10,000 steps at one rate, which lib/experiments/shared/regime.py chose on seed 0 by
-own readings alone; the other seeds decide the claims. The gentle way came first: about 950 steps at a rate of 0.001, until
-the loss stood.
+own readings alone; the other seeds decide the claims. The gentle way came first: about 950 steps at a rate of 0.001,
+until the loss stood.
 """
 
 from typing import NamedTuple
