@@ -284,8 +284,8 @@ def missing(notebook: str, profile: str) -> list[str]:
 
 
 def together(verdicts: list[str]) -> str:
-    """Verdict of a claim from those of its parts: all must be reproduced; one that is not decides against it. Parts that
-    cannot be tested say nothing, unless none can."""
+    """Verdict of a claim from those of its parts: all must be reproduced; one that is not decides against it. Parts
+    that cannot be tested say nothing, unless none can."""
     if set(verdicts) == {UNTESTABLE}:
         return UNTESTABLE
     verdicts = [one for one in verdicts if one != UNTESTABLE]

@@ -15,7 +15,7 @@ from lib.base import nearest, paths, strict_yaml
 
 COMMON = "every_notebook"  # the entry of the index and of a profile that stands for all notebooks
 TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list}
-FIELDS = {"title", "reproduces", "claims", "figures", "inputs", "jobs", "after", "planned", "parameters"}
+FIELDS = {"title", "reproduces", "claims", "figures", "inputs", "jobs", "after", "planned", "parameters", "photos"}
 RULES = {"type", "meaning", "min", "max", "choices", "items", "min_items", "max_items", "unique"}
 
 
@@ -32,6 +32,7 @@ def index(folder: Path | None = None) -> dict[str, dict]:
         for field in set(entry) - FIELDS:
             raise ValueError(f"{path.name}, {name}: unknown field {field!r}{nearest.nearest(field, FIELDS)}")
         entry = {"claims": [], "figures": [], "inputs": [], "jobs": [], "after": [], "planned": False} | entry
+        entry = {"photos": entry["figures"]} | entry
         entry["own"] = list(entry.get("parameters") or {})
         entry["parameters"] = common | (entry.get("parameters") or {})
         for parameter, rule in entry["parameters"].items():

@@ -93,7 +93,7 @@ def publish(job: Job, log) -> bool:
 def present(job: Job) -> bool:
     """Whether the executed copy and everything that the notebook declares are where a finished run puts them."""
     path = job.figures / f"{job.number}_ledger.json"
-    declared = job.entry["figures"] or job.entry["claims"]
+    declared = figures(job) or job.entry["claims"]
     return job.copy.exists() and (path.exists() or not declared) and not _absent_figures(job, job.figures)
 
 
@@ -101,16 +101,24 @@ def missing(job: Job) -> str:
     """What this run should have written and did not, as the end of a sentence; empty if everything is there."""
     book = ledger.read(job.notebook, job.profile)
     known = claims.load(profile=job.profile) if job.entry["claims"] else {}
-    parts = [part for name in job.entry["claims"] for part in known.get(name, {"parts": [name]})["parts"]]
-    lost = [f"claim {name} was not recorded" for name in parts if name not in book["claims"]]
-    lost += [f"figure {name} was not saved" for name in job.entry["figures"] if name not in book["figures"]]
+    parts = {}
+    for name in job.entry["claims"]:
+        parts |= known.get(name, {"parts": {name: {}}})["parts"]
+    asked = [part for part, entry in parts.items() if "untestable" not in entry]
+    lost = [f"claim {name} was not recorded" for name in asked if name not in book["claims"]]
+    lost += [f"figure {name} was not saved" for name in figures(job) if name not in book["figures"]]
     lost += [f"the file of figure {name} is missing" for name in _absent_figures(job, paths.figures() / job.profile)]
     return ", ".join(dict.fromkeys(lost))
 
 
+def figures(job: Job) -> list[str]:
+    """The figures that a run of the notebook in its profile must save."""
+    return job.entry["photos" if job.profile == "photos" else "figures"]
+
+
 def _absent_figures(job: Job, folder: Path) -> list[str]:
     private = paths.build() / job.profile / "figures"  # figures that hold pictures of others stay there
-    return [n for n in job.entry["figures"] if not any((place / f"{n}.json").exists() for place in (folder, private))]
+    return [n for n in figures(job) if not any((place / f"{n}.json").exists() for place in (folder, private))]
 
 
 def _results(job: Job, number: str) -> dict[str, str]:

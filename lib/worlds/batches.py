@@ -11,7 +11,7 @@ SEEN = 250  # photographs that prototypes had read before any rule was written: 
 
 def test(world: str, n: int) -> cutouts.Batch:
     """The first `n` test pictures: of the cutouts world, or the NIPS-2017 photographs, of which there are 700, with
-    ImageNet's classes. Photographs have no masks, cues or poses: masks and cues are zeros, and the pose says the middle.
+    ImageNet's classes. Photographs have no masks, cues or poses: masks and cues are zeros, the pose says the middle.
 
     ValueError for another world, or where there are fewer photographs.
     """
