@@ -243,12 +243,13 @@ def test_start_refuses_with_a_sentence():
 
 
 def test_families_are_those_of_the_zoo_and_listed_once():
-    assert params.families() == list(zoo.FAMILIES)
+    assert params.families() == list(zoo.EVERY)
     rule = params.index()["01_worlds_and_classifiers"]["parameters"]["families"]
     assert params.check({"families": ["all"]}, {"families": rule}, "01")
     with pytest.raises(ValueError, match=r"families\[0\] is 'vggg' .* one of all, lenet"):
         params.check({"families": ["vggg"]}, {"families": rule}, "01")
     assert zoo.chosen(["all"]) == list(zoo.FAMILIES) and zoo.chosen(["vgg", "lenet"]) == ["vgg", "lenet"]
+    assert zoo.chosen(["all"], zoo.EVERY) == list(zoo.EVERY) and zoo.chosen(["vit"]) == ["vit"]
     with pytest.raises(ValueError, match="families holds 'all', expected lenet"):
         zoo.chosen(["all", "vgg"])
     texts = [path.read_text() for path in sorted((ROOT / "notebooks").rglob("*.yaml"))]

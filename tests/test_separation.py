@@ -23,6 +23,15 @@ def test_every_setting_is_one_that_is_trained_and_differs_in_one_thing(rate):
     assert {one.base for one in found} == {"pretrained", *(f"pretrained-{but}" for but in make_signals.SHAPES)}
 
 
+def test_only_families_that_were_tuned_so_are_changed():
+    assert separation.chosen(["inception", "alexnet"], ["lenet", "alexnet"]) == ["alexnet"]
+    assert separation.chosen(["vgg"], ["vgg"], retrain=True) == ["vgg"]
+    with pytest.raises(ValueError, match="changed: found vgg, expected of alexnet, inception"):
+        separation.chosen(["vgg", "alexnet"], ["vgg", "alexnet"])
+    with pytest.raises(ValueError, match="changed: found none of the families"):
+        separation.chosen(["alexnet"], ["lenet", "vgg"])
+
+
 def test_the_figure_draws_every_number_and_the_table_prints_it():
     rows = [
         {
@@ -32,6 +41,8 @@ def test_the_figure_draws_every_number_and_the_table_prints_it():
             "own": 0.8,
             "base": 0.75,
             "kept": 0.6 + 0.01 * k,
+            "low": 0.59,
+            "high": 0.65,
             "least": 0.3,
         }
         for k, (group, name) in enumerate((("as chosen", "0.01"), ("rate", "0.001"), ("rate", "0.03")))
@@ -44,4 +55,4 @@ def test_the_figure_draws_every_number_and_the_table_prints_it():
     heights = [float(line.get_ydata()[0]) for line in dots]
     assert heights[1] - heights[0] > heights[2] - heights[1] > 0  # groups stand apart
     lines = separation.table(rows).rows
-    assert lines[1] == ("rate", "0.001", "75 to 80 %; 61 %", "75 to 80 %; 61 %")
+    assert lines[1] == ("rate", "0.001", "75.0 to 80.0 %; 61.0 [59.0, 65.0] %", "75.0 to 80.0 %; 61.0 [59.0, 65.0] %")

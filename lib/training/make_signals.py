@@ -27,7 +27,7 @@ RATES = (1e-3, 3e-3, 1e-2, 3e-2)  # of lib.experiments.shared.regime, whose rule
 FIRST = 60_000  # the first picture of the training split that no classifier has seen
 OWN = 10_000  # validation pictures of own readings,
 UNSEEN = 2_000  # after those that chose the classifiers' states
-KEPT = (5, 10, 20, 40)  # epochs of seed 0 whose states are kept
+KEPT = (5, 10, 20, 40)  # epochs whose states are kept, of the seed on which the rate was chosen, at that rate
 RECIPE = autoencoders.Recipe(validation=500, epochs=80, fall=10_000, improvement=0.0)
 SHAPES = {
     "blind": segnet.SMALL,
@@ -36,7 +36,6 @@ SHAPES = {
     "wide": segnet.Shape((32, 64, 96), (1, 1, 2)),
 }
 ABLATIONS = (*SHAPES, "own")
-CHANGED = ("alexnet", "inception")  # the families for which one thing is changed
 STRIDED = ("vgg_stride2", "vgg_stride4")  # of seeds 0 and 1
 
 
@@ -58,7 +57,7 @@ def everything(seeds=make_zoo.SEEDS) -> list[Job]:
     rate, first = trained_autoencoders.RATE, seeds[0]
     found = [Job(*one) for one in product(zoo.FAMILIES, [first], RATES)]
     found += [Job(family, seed, rate) for seed in seeds for family in zoo.EVERY]
-    found += [Job(family, first, rate, but) for but in ABLATIONS for family in CHANGED]
+    found += [Job(family, first, rate, but) for but in ABLATIONS for family in trained_autoencoders.CHANGED]
     return list(dict.fromkeys([*found, *(Job(*one) for one in product(STRIDED, seeds[:2], [rate]))]))
 
 
@@ -69,24 +68,28 @@ def base(but: str, recipe: autoencoders.Recipe, world=None, **options) -> dict:
     )
 
 
-def tuned(job: Job, recipe: autoencoders.Recipe, world=None, keep=KEPT, own=OWN, progress=False, device="cpu") -> dict:
+def tuned(
+    job: Job, recipe: autoencoders.Recipe, world=None, keep=KEPT, own=OWN, first=FIRST, progress=False, device="cpu"
+) -> dict:
     """Tune what `job` says and write its weights; returns their info, in which `own` holds for `own` validation
-    pictures whether the classifier reads its own signal right (packed bits, hexadecimal). A_S must be there."""
+    pictures whether the classifier reads its own signal right (packed bits, hexadecimal). A_S must be there. first: the
+    first picture of the training split that the classifier has not seen."""
     world = cutouts.World() if world is None else world
     recipe = recipe._replace(seed=job.seed, rate=job.rate)
-    keep = keep if job.seed == 0 and not job.but else ()
+    on_the_way = job.seed == trained_autoencoders.CHOSEN_ON and job.rate == trained_autoencoders.RATE
+    keep = keep if on_the_way and not job.but and job.family in zoo.EVERY else ()
     network = zoo.network(job.family, job.seed, device)
     start = "pretrained" + (f"-{job.but}" if job.but in SHAPES else "")
     made, described = trained_autoencoders.autoencoder(start, device=device), weights.info(f"autoencoders/{start}")
     made_by = {"shape": described["made_by"]["shape"], "base": start, "base_digest": described["digest"]}
     made_by |= {"recipe": recipe._asdict(), "world": world._asdict(), "network": network.digest}
-    made_by |= {"first": 0 if job.but == "own" else FIRST, "own": own}
+    made_by |= {"first": 0 if job.but == "own" else first, "own": own}
     made_by |= {"places": False} if job.but == "blind" else {}
 
     def train(checkpoint) -> dict:
         watched = cutouts.batch(world, "validation", recipe.validation)
         held_out = cutouts.batch(world, "validation", own, first=UNSEEN)
-        data = seen(world, recipe) if job.but == "own" else partial(fresh, world, recipe)
+        data = seen(world, recipe, first) if job.but == "own" else partial(fresh, world, recipe, first=first)
         options = {"keep": keep, "checkpoint": checkpoint, "progress": progress, "device": device, "best": ""}
         validation = (watched.images, watched.labels)
         state, history = autoencoders.tune(made, network, data, recipe, validation, **options)
@@ -105,15 +108,17 @@ def tuned(job: Job, recipe: autoencoders.Recipe, world=None, keep=KEPT, own=OWN,
     return store.once(f"autoencoders/{job.name}", made_by, train)
 
 
-def fresh(world: cutouts.World, recipe: autoencoders.Recipe, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures and labels of an epoch that no classifier has seen; none comes twice."""
-    pictures = cutouts.batch(world, "train", recipe.epoch, first=FIRST + epoch * recipe.epoch)
+def fresh(
+    world: cutouts.World, recipe: autoencoders.Recipe, epoch: int, first: int = FIRST
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures and labels of an epoch, from the `first` on that no classifier has seen; none comes twice."""
+    pictures = cutouts.batch(world, "train", recipe.epoch, first=first + epoch * recipe.epoch)
     return pictures.images, pictures.labels
 
 
-def seen(world: cutouts.World, recipe: autoencoders.Recipe):
-    """The classifiers' own training pictures, slice after slice."""
-    pictures = cutouts.batch(world, "train", FIRST)
+def seen(world: cutouts.World, recipe: autoencoders.Recipe, n: int = FIRST):
+    """The classifiers' own training pictures, `n` of them, slice after slice."""
+    pictures = cutouts.batch(world, "train", n)
     return loop.sliced(recipe.epoch, pictures.images, pictures.labels)
 
 
@@ -132,25 +137,26 @@ def tasks(jobs: list[Job], first: autoencoders.Recipe, then: autoencoders.Recipe
     return [bases, [partial(tuned, job, then, **options) for job in jobs]]
 
 
-def here(run, families, seeds, first: int, changed=CHANGED, images: int = 60_000, epochs: int = 40) -> None:
-    """Train for a notebook run with `retrain = True` what make_autoencoders.here trains; the decoders of all `seeds` at
-    the chosen rate; of seed `first` those at all rates; and for the families `changed` what differs in one thing. With
-    at most so many pictures an epoch and so many epochs."""
-    every = list(dict.fromkeys([first, *seeds]))
-    make_autoencoders.here(run, families, every, images, epochs)
+def here(run, families, seeds, changed=trained_autoencoders.CHANGED, images: int = FIRST, epochs: int = 80) -> None:
+    """Train for a notebook run with `retrain = True` what make_autoencoders.here trains; the decoders of all `seeds`,
+    and of the seed on which the rate is chosen, at that rate; of the latter also those of the rule, at all rates, and
+    for the families `changed` what differs in one thing. With at most so many pictures and epochs."""
+    chosen_on, rate = trained_autoencoders.CHOSEN_ON, trained_autoencoders.RATE
+    every = list(dict.fromkeys([chosen_on, *seeds]))
+    make_autoencoders.here(run, list(dict.fromkeys([*families, *zoo.FAMILIES])), every, images, min(epochs, 40))
     size, precision = min(RECIPE.epoch, images), loop.precision(run.device)
     then = RECIPE._replace(epoch=size, epochs=min(RECIPE.epochs, epochs), precision=precision)
     then = then._replace(batch=min(then.batch, size), validation=min(then.validation, images))
     then = then._replace(fall=then.epochs * (size // then.batch))
-    rate = trained_autoencoders.RATE
     jobs = [Job(family, seed, rate) for seed in every for family in families]
-    jobs += [Job(*one) for one in product([f for f in changed if f in families], [first], RATES)]
-    jobs += [Job(family, first, rate, but) for but in ABLATIONS for family in changed if family in families]
+    jobs += [Job(*one) for one in product(zoo.FAMILIES, [chosen_on], RATES)]
+    jobs += [Job(family, chosen_on, rate, but) for but in ABLATIONS for family in changed if family in families]
+    jobs += [Job(*one) for one in product(STRIDED, every[:2], [rate])]
     options = {"progress": True, "device": run.device}
     bases, tunings = tasks(
         list(dict.fromkeys(jobs)), make_autoencoders.first(images, epochs, precision), then, **options
     )
-    for task in (*bases, *(partial(one, own=min(OWN, images)) for one in tunings)):
+    for task in (*bases, *(partial(one, own=min(OWN, images), first=images) for one in tunings)):
         task()
 
 

@@ -135,7 +135,8 @@ def separation(rows: list[dict]) -> Figure:
     for axis, family in zip(axes[0], families, strict=True):
         for row in (row for row in rows if row["family"] == family):
             y, own = places[row["group"], row["setting"]], row["own"] / row["base"]
-            axis.plot([row["kept"], own], [y, y], color="0.8", lw=3, zorder=0)
+            axis.plot([row["kept"], own], [y, y], color="0.85", lw=4, zorder=0)
+            axis.plot([row["low"], row["high"]], [y, y], color=COLOURS[0], lw=1.2)
             axis.plot(row["kept"], y, "o", color=COLOURS[0], ms=5, label="other readers, mean")
             axis.plot(row["least"], y, "|", color=COLOURS[0], ms=8, label="the reader who loses most")
             axis.plot(own, y, "s", color=COLOURS[1], ms=5, label="its own classifier")

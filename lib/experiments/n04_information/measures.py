@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from lib.experiments.n03_order import what_moves_it
 from lib.experiments.n04_information import counted
-from lib.experiments.shared import orders, separation, through_autoencoders, tunings
+from lib.experiments.shared import orders, regime, separation, through_autoencoders, tunings
 from lib.methods.signals import mutual_information, total_order
 from lib.networks import interface, readers, segnet
 from lib.record import tables, uncertainty
@@ -26,7 +27,6 @@ PAPER = {  # Figure 9, read off the page by pixel measure, +-0.01: (intra, inter
     "resnet": (0.13, 0.127),
     "inception": (0.14, 0.066),
 }
-COARSE = ("alexnet", "resnet", "convnext")  # families whose first convolution steps over two or four pixels
 HEAD = (
     "",
     "intra, largest first",
@@ -109,7 +109,7 @@ def chain(rrc: np.ndarray, threshold: float) -> np.ndarray | None:
 
 
 def beyond_equal_loss(found: dict, families, hits: dict[int, np.ndarray], read, generator, threshold=0.8) -> dict:
-    """Claim C6, for `claims.record`: `preserved`, less what equal losses give (lib/experiments/shared/orders.py).
+    """Claim C6, for `claims.record`: `preserved` for the order beyond equal losses (lib/experiments/shared/orders.py).
 
     hits: {seed: (k, k, n) bool}, Table 2 of every seed. named: as there, and tau-b with the chain at `threshold`.
     """
@@ -142,10 +142,11 @@ def agreement(one: dict[int, np.ndarray], two: dict[int, np.ndarray], overall: n
 
 
 def paper() -> dict[str, float]:
-    """C6 on the paper's own values: tau-b of intra nMI (Figure 9) with both orders that its Table 2 gives."""
+    """C6 on the paper's own values: tau-b of intra nMI (Figure 9) with the orders that its Table 2 gives."""
     rrc, kept = total_order.rrc(total_order.PAPER_TABLE), [PAPER[family][0] for family in total_order.PAPER]
-    orders = {"readability": total_order.readability(rrc), "the chain at t = 0.8": chain(rrc, 0.8)}
-    return {f"tau with {name}": round(uncertainty.tau_exact(values, kept).value, 3) for name, values in orders.items()}
+    given = {"surplus": orders.paper_surplus(), "readability": total_order.readability(rrc)}
+    given["the chain at t = 0.8"] = chain(rrc, 0.8)
+    return {f"tau with {name}": round(uncertainty.tau_exact(values, kept).value, 3) for name, values in given.items()}
 
 
 # ------------------------------------------------------------------------------------ figures and tables
@@ -265,7 +266,7 @@ class State(NamedTuple):
     rrc: dict[int, np.ndarray]
 
 
-def states(families, seed: int, pictures: cutouts.Batch, bins: int, device="cpu") -> list[State]:
+def states(families, pictures: cutouts.Batch, bins: int, seed: int = regime.SEED, device="cpu") -> list[State]:
     """The A_i of a seed on their way through the default tuning, and at its end."""
     states, how = [], tunings.TUNINGS["default"].how
     for steps, ending in ((steps, f"{how}-epoch{epoch}") for epoch, steps in separation.EPOCHS.items()):
@@ -352,5 +353,8 @@ def points(found: dict, families, rrc: dict[int, np.ndarray], bins: int) -> list
             values = {
                 name: float((every[name] if seed == "all" else column[seed])[k]) for name, column in columns.items()
             }
-            rows.append({"letter": readers.LETTERS[family], "seed": seed, "coarse": family in COARSE} | values)
+            rows.append(
+                {"letter": readers.LETTERS[family], "seed": seed, "coarse": what_moves_it.stem_stride(family) > 1}
+                | values
+            )
     return rows

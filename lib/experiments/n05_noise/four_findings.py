@@ -234,8 +234,9 @@ def maps_beside(families, number: int, pictures: cutouts.Batch, device="cpu") ->
 
 
 def kinds(family: str) -> list[str]:
-    """The kinds of map that a family has: ConvNeXt has no ReLU, so that only its gradient is defined."""
-    return list(MAPS)[: 1 if family == "convnext" else None]
+    """The kinds of map that a family has: where there is no ReLU, only the gradient is defined."""
+    rectifies = any(isinstance(part, nn.ReLU) for part in zoo.build(family).modules())
+    return list(MAPS)[: None if rectifies else 1]
 
 
 def coarseness(families, seeds, pictures: cutouts.Batch, device="cpu", stage: str = "") -> dict[tuple, np.ndarray]:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lib.experiments.shared import regime, through_autoencoders
-from lib.networks import trained_autoencoders
+from lib.networks import trained_autoencoders, zoo
+from lib.record import uncertainty
 from lib.record.tables import Table
 from lib.worlds import cutouts
 
@@ -48,22 +49,41 @@ def settings(rate: float = trained_autoencoders.RATE) -> list[Setting]:
     return found + [Setting("pictures", title, f"{chosen}-{but}") for but, title in PICTURES.items()]
 
 
-def readings(families, readers, seed: int, pictures: cutouts.Batch, device: str = "cpu") -> list[dict]:
+def chosen(changed, families, retrain: bool = False) -> list[str]:
+    """The families whose tuning is changed, of a notebook's `families`. ValueError if there is none, or one for which
+    no such decoder is committed, unless they are trained first."""
+    names = [family for family in zoo.chosen(changed) if family in families]
+    known = names if retrain else trained_autoencoders.CHANGED
+    if not names or (lacking := [name for name in names if name not in known]):
+        found = ", ".join(lacking) if names else "none of the families"
+        raise ValueError(f"changed: found {found}, expected of {', '.join(trained_autoencoders.CHANGED)}")
+    return names
+
+
+def readings(
+    families, readers, pictures: cutouts.Batch, generator: np.random.Generator, seed: int = regime.SEED, device="cpu"
+) -> list[dict]:
     """For every setting and every family with such a decoder: what its owner and the other readers make of it.
 
     Rows: group, setting, family, own (accuracy of the owner), base (its accuracy on A_S), kept (mean over the other
-    readers of acc(A_i o j) / acc(A_S o j)) and least (the smallest of these).
+    readers of acc(A_i o j) / acc(A_S o j), with the interval low, high over pictures, which all readings share) and
+    least (the smallest of these).
     """
     nets, rows, bases = through_autoencoders.zoo_of(readers, seed, device), [], {}
     for setting in settings():
         if setting.base not in bases:
             base = trained_autoencoders.autoencoder(setting.base, device=device)
-            bases[setting.base] = through_autoencoders.hits(base, nets, pictures).mean(-1)
+            bases[setting.base] = through_autoencoders.hits(base, nets, pictures)
         for family in families:
             made = through_autoencoders.tuned(family, seed, setting.ending, device=device)
-            accuracy = through_autoencoders.hits(made, nets, pictures).mean(-1)
-            rows.append({"group": setting.group, "setting": setting.name, "family": readers.TITLES[family]})
-            rows[-1] |= kept(accuracy, bases[setting.base], list(readers).index(family))
+            both = np.stack([through_autoencoders.hits(made, nets, pictures), bases[setting.base]])
+            owner = list(readers).index(family)
+            rows.append({"group": setting.group, "setting": setting.name, "family": zoo.TITLES[family]})
+            rows[-1] |= kept(*both.mean(-1), owner)
+            interval = uncertainty.bootstrap_shares(
+                both, lambda mean, owner=owner: kept(*mean, owner)["kept"], generator=generator, draws=1000
+            )
+            rows[-1] |= {"low": interval.low, "high": interval.high}
     return rows
 
 
@@ -81,6 +101,7 @@ def table(rows: list[dict]) -> Table:
     head = ("changed", "to", *(f"{family}: own, A_S to A_i; others keep" for family in families))
     lines = {}
     for row in rows:
-        text = f"{100 * row['base']:.0f} to {100 * row['own']:.0f} %; {100 * row['kept']:.0f} %"
+        share = f"{100 * row['kept']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+        text = f"{100 * row['base']:.1f} to {100 * row['own']:.1f} %; {share} %"
         lines.setdefault((row["group"], row["setting"]), {})[row["family"]] = text
     return Table(head, [(*key, *(line.get(family, "") for family in families)) for key, line in lines.items()])

@@ -204,20 +204,26 @@ def permuted(rrc, generator: np.random.Generator, draws: int = 2000, within_rows
     return dealt
 
 
+def equal_loss(table) -> np.ndarray:
+    """Accuracies (..., k, k) if no signal were better than another: off the diagonal each reader j has its mean over
+    the other signals; the own readings, on the diagonal, stay."""
+    table = np.asarray(table, dtype=np.float64)
+    k, off = table.shape[-1], ~np.eye(table.shape[-1], dtype=bool)
+    return np.where(off, (table * off).sum(-2, keepdims=True) / (k - 1), table)
+
+
 def equal_losses(hits, generator: np.random.Generator, draws: int = 500) -> np.ndarray:
-    """Accuracies (draws, ..., k, k) if no signal were better than another: off the diagonal each reader j has its mean
-    over the other signals, and deviates from it as the pictures, drawn again, make it.
+    """`equal_loss` with the chance of pictures: (draws, ..., k, k), each entry deviating from its expectation as the
+    pictures, drawn again, make it.
 
     hits: (..., k, k, n), rows A_i, columns j: where j is right about the reconstruction of each of n pictures. The own
     readings, on the diagonal, are only drawn again.
     """
     hits = np.asarray(hits, dtype=np.float32)
-    k, n = hits.shape[-2], hits.shape[-1]
-    accuracy, off = hits.mean(-1, dtype=np.float64), ~np.eye(k, dtype=bool)
-    expected = np.where(off, (accuracy * off).sum(-2, keepdims=True) / (k - 1), accuracy)
+    n, accuracy = hits.shape[-1], hits.mean(-1, dtype=np.float64)
     weights = generator.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float32)
     drawn = np.moveaxis(hits @ weights.T / n, -1, 0).astype(np.float64)
-    return np.clip(expected + drawn - accuracy, 1 / n, 1)
+    return np.clip(equal_loss(accuracy) + drawn - accuracy, 1 / n, 1)
 
 
 def nulls(rrc, generator: np.random.Generator, draws: int = 2000) -> dict[str, tuple[float, float]]:
