@@ -1,0 +1,229 @@
+"""The networks, the crops and the trainings of the photos profile, and what of a claim is asked of photographs."""
+
+import importlib.util
+import os
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lib.base import weights
+from lib.experiments.shared import through_autoencoders
+from lib.networks import catalogue, imagenet, photo_networks, readers, segnet, trained_autoencoders
+from lib.record import claims
+from lib.training import autoencoders, make_photos
+from lib.worlds import batches, cutouts, photo_crops
+
+SHARED = Path(os.environ.get("COMPANION_DATA") or Path(__file__).resolve().parents[2] / "shared")
+STRANGERS = {"googlenet": ("bvlc_googlenet", "build"), "mobilenet_v1": ("mobilenets", "mobilenet_v1")}
+STRANGERS["mobilenet_v2"] = ("mobilenets", "mobilenet_v2")
+
+
+# ------------------------------------------------------------------------------------------------------- networks
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+@pytest.mark.parametrize("size", [224, 160])
+def test_rebuilt_networks_answer_as_their_originals(name, size, monkeypatch):
+    file, factory = STRANGERS[name]
+    if not (path := SHARED / "nets" / f"{file}.py").exists():
+        pytest.skip(f"no nets/{file}.py in COMPANION_DATA or ../shared")
+    monkeypatch.setenv("COMPANION_DATA", str(SHARED))
+    spec = importlib.util.spec_from_file_location(file, path)
+    stranger = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(stranger)
+    original, net = getattr(stranger, factory)(), catalogue.load(name)
+    images = torch.rand(2, 3, size, size, generator=torch.manual_seed(0))
+    with torch.inference_mode():
+        expected = original(images if name == "googlenet" else 2 * images - 1)
+        assert torch.allclose(net.model(net.preprocess(images)), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_their_layers_are_modules_and_halve_the_side(name):
+    net = catalogue.load(name, weights=False)
+    modules, sides = dict(net.model.named_modules()), []
+    for layer in ("conv1", "conv2", "conv3", "conv4", "conv5"):
+        assert net.layers[layer] in modules and net.layers[f"{layer}_pre"] in modules
+        modules[net.layers[layer]].register_forward_hook(lambda _, __, out: sides.append(out.shape[-1]))
+    with torch.inference_mode():
+        assert net.model(torch.zeros(1, 3, 224, 224)).shape == (1, 1000)
+    assert sides == [112, 56, 28, 14, 7]
+
+
+def test_missing_and_damaged_weights_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPANION_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="mobilenet_v2.safetensors .* is neither in .*nets nor in"):
+        catalogue.load("mobilenet_v2")
+    (tmp_path / "mobilenet_v2.safetensors").write_bytes(b"half of it")
+    with pytest.raises(ValueError, match="has the digest .* expected 0c1c215fcbcc9c50...: get it again"):
+        imagenet.mobilenet(2)
+
+
+def test_networks_of_other_sizes_read_the_same_pictures():
+    net, own = (
+        photo_networks.load("efficientnet_lite0", weights=False),
+        catalogue.load("efficientnet_lite0", weights=False),
+    )
+    assert net.size == own.size == 224
+    wide = photo_networks.load("efficientnet_lite2", weights=False)
+    assert wide.size == 224 and wide.preprocess(torch.rand(1, 3, 224, 224)).shape == (1, 3, 260, 260)
+    grey = torch.full((1, 3, 224, 224), 0.3)
+    before = catalogue.load("efficientnet_lite2", weights=False).preprocess
+    assert torch.allclose(wide.preprocess(grey), before(torch.full((1, 3, 260, 260), 0.3)), atol=1e-5)
+    assert set(photo_networks.TITLES) == set(photo_networks.NETWORKS) == set(photo_networks.FAMILIES)
+    assert len(set(readers.LETTERS.values())) == len(readers.LETTERS) == 15 and set(readers.TITLES) == set(
+        readers.LETTERS
+    )
+
+
+def test_signals_of_two_worlds_are_told_apart(monkeypatch):
+    assert readers.autoencoder("vgg", 1, "rate1") == "vgg-1-rate1"
+    assert readers.autoencoder("googlenet", 0, "rate1") == "photos-googlenet-0-rate1"
+    monkeypatch.setattr(trained_autoencoders, "autoencoder", lambda name, device="cpu": name)
+    assert through_autoencoders.first(["vgg", "vit"]) == "pretrained"
+    assert through_autoencoders.first(["googlenet"]) == "photos"
+    with pytest.raises(ValueError, match="vgg, googlenet, expected networks of one world"):
+        through_autoencoders.first(["vgg", "googlenet"])
+    with pytest.raises(ValueError, match="no network is called 'gogle'"):
+        readers.network("gogle")
+
+
+# ---------------------------------------------------------------------------------------------------------- crops
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """A folder with tiny collections: eight 'ImageNet' pictures of one colour each, six of 'Tiny-ImageNet'."""
+    monkeypatch.setenv("COMPANION_DATA", str(tmp_path))
+
+    def picture(colour, size, form):
+        buffer = BytesIO()
+        Image.new("RGB", size, colour).save(buffer, form)
+        return buffer.getvalue()
+
+    with zipfile.ZipFile(tmp_path / "imagenet-sample.zip", "w") as archive:
+        for k in range(8):
+            archive.writestr(f"s/{10 * k:04d}_n{k:08d}_x.jpg", picture((30 * k, 0, 0), (90 + k, 70), "PNG"))
+    with zipfile.ZipFile(tmp_path / "tiny-imagenet-50.zip", "w") as archive:
+        for k in range(6):
+            archive.writestr(f"t/train/n{k:08d}/images/n_{k}.JPEG", picture((0, 40 * k, 0), (64, 64), "PNG"))
+    for cached in (make_photos._tiny, make_photos._tuning):
+        cached.cache_clear()
+    yield tmp_path
+    for cached in (make_photos._tiny, make_photos._tuning):
+        cached.cache_clear()
+
+
+def test_what_judges_is_not_trained_on(data):
+    pictures = photo_crops.tuning()
+    images, labels = photo_crops.judging(32)
+    assert pictures.labels.tolist() == [10, 20, 30, 50, 60, 70] and labels.tolist() == [0, 40]
+    assert images.shape == (2, 32, 32, 3) and images[1, 0, 0].tolist() == [120, 0, 0]
+    made, classes = photo_crops.crops(pictures, 50, 16, np.random.default_rng(0))
+    assert made.shape == (50, 16, 16, 3) and set(classes) <= set(pictures.labels.tolist())
+    assert (made[:, 0, 0, 0] == 3 * classes).all()  # each crop is of the picture whose class it has
+    again, _ = photo_crops.crops(pictures, 50, 16, np.random.default_rng(0))
+    assert np.array_equal(made, again)
+
+
+def test_crops_cover_the_share_that_is_asked_for():
+    ramp = np.tile(np.arange(200, dtype=np.uint8)[None, :, None], (100, 1, 3))
+    pictures = photo_crops.Pictures([Image.fromarray(ramp)], np.array([7]))
+    made, _ = photo_crops.crops(pictures, 200, 50, np.random.default_rng(1), (0.25, 0.25))
+    spans = np.ptp(made[:, 0, :, 0].astype(int), axis=1)
+    assert (abs(spans - 49) <= 2).all()  # half of the shorter side, 100 pixels wide
+    assert 60 < (made[:, 0, 0, 0] > made[:, 0, -1, 0]).sum() < 140  # mirrored half of the time
+    assert made.min() < 10 and made.max() > 190
+
+
+def test_test_pictures_of_both_worlds_have_one_form():
+    rendered = batches.test("cutouts", 3)
+    assert np.array_equal(rendered.images, cutouts.batch(cutouts.World(), "test", 3).images)
+    with pytest.raises(ValueError, match="world is 'photo', expected cutouts or photos"):
+        batches.test("photo", 3)
+    assert batches.owed("cutouts", 3) == []
+
+
+# ------------------------------------------------------------------------------------------------------ trainings
+
+
+def test_a_s_and_a_decoder_are_trained_on_photographs(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setattr(make_photos, "SHAPES", {"three": segnet.Shape((4, 6), (1, 1))})
+    monkeypatch.setattr(make_photos, "CROP", 64)
+    monkeypatch.setattr(photo_networks, "load", lambda name, device="cpu": catalogue.load(name, weights=False))
+    first = autoencoders.PRETRAIN._replace(epoch=8, batch=4, epochs=2, warmup=1)
+    info = make_photos.base("photos", "three", first)
+    assert len(info["history"]["photographs"]) == 2 and info["made_by"]["recipe"]["fall"] == 4
+    job = make_photos.Job("squeezenet1_1", 0.003, 2)
+    assert job.name == "photos-squeezenet1_1-2-rate0.003"
+    recipe = make_photos.TRIAL._replace(epoch=4, batch=4, epochs=1, fall=1, validation=2)
+    info = make_photos.tuned(job, recipe)
+    assert info["made_by"]["recipe"]["seed"] == 2 and len(info["own"]) == 2
+    assert set(weights.names("autoencoders")) == {"autoencoders/photos", f"autoencoders/{job.name}"}
+    made = trained_autoencoders.autoencoder(job.name)
+    base = trained_autoencoders.autoencoder("photos")
+    assert not torch.equal(made.decoder.final.weight, base.decoder.final.weight)
+    assert all(torch.equal(a, b) for a, b in zip(made.encoder.parameters(), base.encoder.parameters(), strict=True))
+
+
+def test_the_stream_takes_both_collections_in_turn(data):
+    recipe = autoencoders.PRETRAIN._replace(epoch=5)
+    large, small = (make_photos.stream(recipe, epoch) for epoch in (0, 1))
+    assert large.shape == (5, 96, 96, 3) and small.shape == (5, 64, 64, 3)
+    assert large[..., 1].max() == 0 and small[..., 0].max() == 0  # red ones, green ones
+    assert not np.array_equal(large, make_photos.stream(recipe, 2))
+
+
+def test_the_command_line_names_what_it_trains():
+    def names(*arguments):
+        from lib.training import store
+
+        parser = store.parser("")
+        parser.add_argument("what")
+        for option, kind in (("--networks", str), ("--rates", float), ("--seeds", int)):
+            parser.add_argument(option, nargs="*", type=kind)
+        parser.add_argument("--shape")
+        parser.add_argument("--length", type=int, default=1)
+        options = parser.parse_args(list(arguments))
+        options.precision = "32-true"
+        return [
+            str(task.args[0].name if hasattr(task.args[0], "name") else task.args[0])
+            for task in make_photos.tasks(options)
+        ]
+
+    assert names("shapes") == ["photos-three", "photos-four", "photos-wide"]
+    some = ["--networks", "googlenet", "--rates", "0.01", "--seeds", "0", "1"]
+    assert names("decoders", *some) == ["photos-googlenet-0-rate0.01", "photos-googlenet-1-rate0.01"]
+    assert names("rates", *some)[0] == "photos-googlenet-0-rate0.01-trial"
+    assert names("decoders", *some, "--length", "3")[0] == "photos-googlenet-0-rate0.01-times3"
+
+
+# --------------------------------------------------------------------------------------------------------- claims
+
+
+def test_a_claim_may_be_asked_of_photographs_in_another_way_or_not_at_all():
+    here, there = claims.load(), claims.load(profile="photos")
+    assert "photos" not in here["C5"]["parts"]["C5a"] and here["C5"]["parts"]["C5a"]["seeds"] == 3
+    entry = there["C5"]["parts"]["C5a"]
+    assert entry["seeds"] == 0 and entry["rule"]["reproduced"]["inside"] == (-0.714, 0.714)
+    assert entry["statistic"] == here["C5"]["parts"]["C5a"]["statistic"]
+    assert "one training" in there["C10"]["parts"]["C10a"]["untestable"]
+    assert there["G1"]["parts"]["G1"]["untestable"] == "nobody asked this of photographs"
+    reproduced, untestable = claims.REPRODUCED, claims.UNTESTABLE
+    assert claims.together([untestable, untestable]) == untestable
+    assert claims.together([reproduced, untestable]) == reproduced
+    assert claims.together([claims.INCONCLUSIVE, untestable]) == claims.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("part", ["C1", "C2a", "C2b", "C3", "C4a", "C5a", "C5b", "C6", "C7", "C8a", "C8b"])
+def test_rules_for_photographs_give_the_verdicts_that_their_authors_worked_out(part):
+    _, entry = claims.part(part, claims.load(profile="photos"))
+    assert set(entry["examples"]) == set(claims.VERDICTS)
+    for verdict, example in entry["examples"].items():
+        assert claims.verdict(entry, **example) == verdict
