@@ -7,7 +7,7 @@ until the loss stood.
 
 from typing import NamedTuple
 
-from lib.networks import trained_autoencoders, zoo
+from lib.networks import photo_networks, trained_autoencoders, zoo
 
 
 class Tuning(NamedTuple):
@@ -20,6 +20,16 @@ TUNINGS = {
     "default": Tuning(f"rate{trained_autoencoders.RATE:g}", zoo.EVERY, (0, 1, 2, 3)),
     "gentle": Tuning("", zoo.FAMILIES, (0, 1, 2)),
 }
+PHOTOS = Tuning(f"rate{photo_networks.RATE:g}", tuple(photo_networks.NETWORKS), (0,))
+
+
+def of_photographs(families, seeds) -> tuple[list[str], str]:
+    """As `chosen` for the world of photographs, where there is one way to tune and one training of each network."""
+    names = list(PHOTOS.families) if list(families) == ["all"] else list(families)
+    for kind, asked, there in (("families", names, PHOTOS.families), ("seeds", list(seeds), PHOTOS.seeds)):
+        if lacking := [str(one) for one in asked if one not in there]:
+            raise ValueError(f"{kind}: found {', '.join(lacking)}, expected of {', '.join(map(str, there))}")
+    return names, PHOTOS.how
 
 
 def chosen(tuning: str, families, seeds, retrain: bool = False) -> tuple[list[str], str]:
