@@ -51,6 +51,21 @@ def test_an_order_that_has_nothing_to_do_with_accuracy_is_not_taken_for_one_that
     assert found["interval"][0] < 0 < found["interval"][1]
 
 
+def test_the_surplus_is_unrelated_to_accuracy_where_losses_are():
+    """Where how much a signal costs has nothing to do with accuracy, tau of the surplus is 0 on average; that of
+    readability is not, and that less the mean of equal losses is far off on the other side."""
+    generator, taus = rng(2), []
+    for _ in range(60):
+        own = np.sort(generator.uniform(0.7, 0.87, 8))
+        loss = generator.uniform(0, 0.3, (8, 1)) + generator.uniform(-0.05, 0.05, (8, 8))
+        table = np.where(np.eye(8, dtype=bool), own, own * (1 - loss))[None]
+        null = total_order.equal_loss(table)[None]
+        readings = (orders.surplus(table, null), orders.order(table), orders.order(null)[0])
+        taus.append([uncertainty.tau_b(one, own) for one in readings])
+    surplus, raw, equal = np.mean(taus, 0)
+    assert abs(surplus) < 0.1 and raw < -0.1 and raw - equal > 0.5
+
+
 def test_the_papers_own_table_by_surplus():
     """By hand: without better signals L would read 1/4 (.0211 + .2929 + .1829 + .0163) = .1283 of any other's."""
     equal = total_order.equal_loss(total_order.PAPER_TABLE)
