@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 
 from lib.networks import catalogue, interface
 from lib.worlds import imagenet_classes, photos
@@ -71,6 +71,94 @@ def test_fit_is_antialiased_and_the_same_every_time():
 def test_grey_palette_and_alpha_become_rgb():
     for mode in ("L", "P", "RGBA", "CMYK"):
         assert photos.fit(Image.new(mode, (9, 9)), 4).shape == (3, 4, 4)
+
+
+RAMP = np.tile(np.linspace(0, 1, 64), (64, 1))
+
+
+def saved(folder, name, picture, **options):
+    picture.save(folder / name, **options)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "picture"),
+    [
+        ("a.png", Image.fromarray((RAMP * 65535).astype(np.uint16))),
+        ("a.tif", Image.fromarray((RAMP * 65535).astype(np.uint16))),
+        ("twelve.tif", Image.fromarray((RAMP * 4095).astype(np.uint16))),
+        ("float.tiff", Image.fromarray(RAMP.astype(np.float32))),
+        ("eight.jfif", Image.fromarray((RAMP * 255).astype(np.uint8))),
+        ("inks.jpg", Image.fromarray((RAMP * 255).astype(np.uint8)).convert("RGB").convert("CMYK")),
+    ],
+)
+def test_a_ramp_is_a_ramp_in_any_format(name, picture, tmp_path):
+    options = {"format": "JPEG"} if name.endswith("jfif") else {}
+    (photo,) = photos.folder(saved(tmp_path, name, picture, **options), 16, crop=1.0)
+    expected = torch.linspace(0, 1, 16)
+    assert (photo.image - expected).abs().max() < 0.06 and photo.image.mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_numbers_without_a_known_range_are_refused(tmp_path):
+    saved(tmp_path, "a.tif", Image.fromarray((RAMP * 100_000).astype(np.int32)))
+    with pytest.raises(ValueError, match="a.tif cannot be read .* go from 0 to 100000, expected floats from 0 to 1"):
+        list(photos.folder(tmp_path, 8))
+
+
+def test_what_is_transparent_is_blended_with_black(tmp_path):
+    half = Image.new("RGBA", (8, 8), (200, 100, 0, 128))
+    half.paste((255, 255, 255, 0), (0, 0, 8, 4))  # white that nobody sees
+    (photo,) = photos.folder(saved(tmp_path, "a.png", half), 8, crop=1.0)
+    assert photo.image[:, 0].max() == 0 and photo.image[0, 7].mean() == pytest.approx(200 / 255 / 2, abs=0.01)
+    palette = Image.new("P", (8, 8), 1)
+    palette.putpalette([0, 0, 0, 250, 250, 250])
+    (photo,) = photos.folder(saved(tmp_path, "a.png", palette, transparency=1), 8, crop=1.0)
+    assert photo.image.max() == 0
+
+
+def test_a_picture_is_turned_and_its_colours_are_taken_to_srgb(tmp_path):
+    sideways = Image.new("RGB", (64, 64))
+    sideways.paste((255, 255, 255), (0, 0, 64, 32))
+    turn = Image.Exif()
+    turn[274] = 6  # the camera was held upright: turn clockwise
+    (photo,) = photos.folder(saved(tmp_path, "a.jpg", sideways, exif=turn), 8, crop=1.0)
+    assert photo.image[:, :, -1].mean() > 0.9 and photo.image[:, :, 0].mean() < 0.1
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    (same,) = photos.folder(saved(tmp_path, "a.jpg", Image.new("RGB", (8, 8), (200, 120, 40)), icc_profile=profile), 8)
+    assert same.image.mean((1, 2)).tolist() == pytest.approx([200 / 255, 120 / 255, 40 / 255], abs=0.02)
+    grey = Image.new("RGB", (8, 8), (120, 120, 120))
+    (plain,) = photos.folder(saved(tmp_path, "a.jpg", grey, icc_profile=b"no profile at all"), 8)
+    assert plain.image.mean() == pytest.approx(120 / 255, abs=0.01)
+
+
+def test_hidden_files_are_not_seen_and_what_is_left_out_is_counted(tmp_path):
+    picture = Image.new("RGB", (8, 8), (9, 9, 9))
+    for place in ("cat", "dog", "bird", ".ipynb_checkpoints", "__MACOSX"):
+        (tmp_path / place).mkdir()
+    for name in ("cat/a b ü.jpg", ".ipynb_checkpoints/a.jpg", "__MACOSX/a.jpg", "cat/._a.jpg"):
+        saved(tmp_path, name, picture)
+    (tmp_path / "dog/b.heic").write_bytes(b"a kind that Pillow does not read")
+    (tmp_path / "labels.csv").write_text("a,b")
+    with pytest.warns(UserWarning, match=r"left out are 1 of a kind .* \(dog/b.heic\) and 2 folders .* \(bird, dog\)"):
+        (photo,) = photos.folder(tmp_path, 8)
+    assert photo.name == "a b ü"
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff\xe0 half a picture"])
+def test_damaged_pictures_and_links_to_nowhere_are_named(content, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(content)
+    with pytest.raises(ValueError, match="broken.jpg cannot be read as a picture"):
+        list(photos.folder(tmp_path, 8))
+    (tmp_path / "broken.jpg").unlink()
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    with pytest.raises(ValueError, match="link.jpg cannot be read as a picture"):
+        list(photos.folder(tmp_path, 8))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2000)])
+def test_the_smallest_pictures_are_flat(size, tmp_path):
+    (photo,) = photos.folder(saved(tmp_path, "a.png", Image.new("RGB", size, (10, 20, 30))), 8)
+    assert photo.image.flatten(1).std(1).max() < 1e-6 and photo.image[2, 0, 0] == pytest.approx(30 / 255)
 
 
 def test_shipped_photographs():

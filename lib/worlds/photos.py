@@ -1,26 +1,31 @@
 """Photographs with ImageNet labels: those that scikit-image ships, two public collections, and the reader's own folder.
 
 A `Photo`'s image is float RGB (3, size, size) in [0, 1]: the picture's centred square, `crop` times its shorter side
-wide, resized by Pillow's antialiased bicubic filter. Collections and folders are read one picture at a time.
+wide, resized by Pillow's antialiased bicubic filter. Collections and folders are read one picture at a time. Pictures
+are turned as their camera says, their colours taken to sRGB, numbers of 12 and 16 bits to the range from 0 to 1, and
+what is transparent is blended with black; of a moving picture the first frame is taken.
 """
 
 import csv
 import io
 import re
+import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from lib.base import nearest, paths
 from lib.worlds import imagenet_classes
 
 CROP = 0.875  # the share that ImageNet networks are usually tested on: 224 of 256 pixels
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
+ENDINGS = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
+OTHERS = (".heic", ".heif", ".avif", ".raw", ".cr2", ".nef", ".arw", ".dng", ".psd", ".svg")  # pictures, not read here
 CC0, PUBLIC = "CC0 1.0", "public domain"
 SHIPPED = {  # name: class names that count as right (ImageNet lacks the last two), author, licence (skimage.data)
     "chelsea": (("tabby", "tiger cat", "Egyptian cat"), "Stefan van der Walt", CC0),
@@ -132,15 +137,18 @@ def folder(path: str | Path, size: int, classes: tuple[str, ...] | None = None, 
     """The reader's own pictures: a flat folder (no labels), or one sub-folder a class, named after it.
 
     `classes`: the network's class names, which the sub-folders must be among; without, the sub-folders in sorted order.
-    ValueError naming the file if one cannot be read.
+    Hidden files and folders are not looked at. What is left out otherwise, pictures of a kind that is not read here and
+    sub-folders without pictures, is counted in a warning. ValueError naming the file if one cannot be read.
     """
     path = Path(path)
     if not path.is_dir():
         raise FileNotFoundError(f"there is no folder {path}; expected pictures, or one sub-folder of pictures a class")
-    flat, nested = (sorted(p for p in path.glob(g) if p.suffix.lower() in ENDINGS) for g in ("*", "*/*"))
+    levels = [sorted(p for p in path.glob(g) if _visible(p, path)) for g in ("*", "*/*")]
+    flat, nested = ([p for p in level if p.suffix.lower() in ENDINGS and not p.is_dir()] for level in levels)
     if bool(flat) == bool(nested):
         found = f"{len(flat)} pictures beside {len(nested)} in sub-folders"
         raise ValueError(f"{path} holds {found}; expected either pictures or one sub-folder of pictures a class")
+    _tell(path, *levels, nested)
     classes = classes or tuple(sorted({file.parent.name for file in nested}))
     for name in sorted({file.parent.name for file in nested} - set(classes)):
         near = nearest.ranked(name, classes, 5)
@@ -151,16 +159,58 @@ def folder(path: str | Path, size: int, classes: tuple[str, ...] | None = None, 
         yield Photo(file.stem, image, labels, "unknown", "unknown", file.name, False)
 
 
+def _visible(file: Path, folder: Path) -> bool:
+    return not any(part.startswith(".") or part == "__MACOSX" for part in file.relative_to(folder).parts)
+
+
+def _tell(path: Path, first: list[Path], second: list[Path], nested: list[Path]) -> None:
+    """Warn, in one sentence, of pictures of other kinds and of class folders without any that is read."""
+    other = [str(p.relative_to(path)) for p in (*first, *second) if p.suffix.lower() in OTHERS]
+    empty = [p.name for p in first if p.is_dir() and nested and not any(file.parent == p for file in nested)]
+    told = [f"{len(other)} of a kind that is not read here ({', '.join(other[:5])})"] if other else []
+    told += [f"{len(empty)} folders without pictures ({', '.join(empty[:5])})"] if empty else []
+    if told:
+        warnings.warn(f"{path}: left out are {' and '.join(told)}", stacklevel=3)
+
+
 def fit(image: Image.Image, size: int, crop: float = CROP) -> torch.Tensor:
     """The centred square of a picture, `crop` times its shorter side, as float32 RGB (3, size, size) in [0, 1].
     ValueError unless 0 < crop <= 1."""
     if not 0 < crop <= 1:
         raise ValueError(f"crop is {crop}, expected a share of the shorter side above 0 and at most 1")
-    image = image.convert("RGB")
+    image = _rgb(image)
     side = crop * min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     square = image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
     return torch.from_numpy(np.array(square).transpose(2, 0, 1).astype(np.float32) / 255)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """A picture of any mode as 8-bit sRGB, what is transparent blended with black. ValueError for whole numbers of 32
+    bits and floating-point numbers whose range is not known."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image).convert("RGB")
+    if (profile := image.info.get("icc_profile")) and image.mode in ("RGB", "L", "CMYK"):
+        with suppress(ImageCms.PyCMSError, OSError, ValueError):  # a profile that cannot be used is none
+            return ImageCms.profileToProfile(
+                image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
+    return image.convert("RGB")
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    """Grey values of more than eight bits as uint8: floats from 0 to 1, or whole numbers of 12 or 16 bits."""
+    low, high = float(values.min()), float(values.max())
+    whole = 4095 if 255 < high <= 4095 else 65535
+    top = 1.0 if values.dtype.kind == "f" else whole
+    if not (low >= 0 and high <= top):
+        raise ValueError(
+            f"its grey values go from {low:g} to {high:g}, expected floats from 0 to 1, or whole numbers of 16 bits"
+        )
+    return np.round(values * (255 / top)).astype(np.uint8)
 
 
 def stack(photos: Iterable[Photo]) -> torch.Tensor:
@@ -188,7 +238,7 @@ def _decoded(read: Callable, source, name: str) -> Image.Image:
         with Image.open(io.BytesIO(read(source))) as image:
             image = ImageOps.exif_transpose(image)
             image.load()
-            return image
+            return _rgb(image)
     except Exception as error:  # decoders raise many kinds
         raise ValueError(f"{name} cannot be read as a picture ({error}): repair or remove it") from error
 
