@@ -379,6 +379,14 @@ def test_the_notebook_tells_what_noise_a_s_saw(tmp_path, monkeypatch):
     assert weights.names("autoencoders")
 
 
+def test_chance_is_that_of_the_networks_own_classes():
+    found = readings()
+    assert found.chance == noise.CHANCE == 0.1
+    found = found._replace(families=("googlenet", "mobilenet_v1", "squeezenet1_1"))
+    assert found.chance == 0.001
+    assert noise.counted(np.array([0.1, 0.02]), found.chance).tolist() == [True, False]  # far from one in a thousand
+
+
 def test_small_multiples_have_a_panel_a_family_and_a_band_over_seeds():
     figure = plots.multiples(noise.rows(readings()), "e", "accuracy", across=2, base=0.1)
     axes = figure.axes

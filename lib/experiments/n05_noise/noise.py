@@ -13,7 +13,7 @@ import torch
 
 from lib.base import cache, files, identity, weights
 from lib.experiments.shared import through_autoencoders
-from lib.networks import interface, readers, segnet, trained_autoencoders
+from lib.networks import interface, photo_networks, readers, segnet, trained_autoencoders
 from lib.record import uncertainty
 from lib.record.seeds import recordable
 from lib.record.tables import Table
@@ -35,6 +35,11 @@ class Readings(NamedTuple):
     pretrained: np.ndarray  # A_S∘j: j reads A_S's reconstruction of it
     own: np.ndarray  # A_i∘i: i reads its own autoencoder's reconstruction of it
     digests: tuple[str, ...]  # of all weights used
+
+    @property
+    def chance(self) -> float:
+        """The accuracy of one constant answer: of ten cutouts one, of a thousand photographs one."""
+        return 1 / 1000 if self.families[0] in photo_networks.NETWORKS else CHANCE
 
     def by_name(self) -> dict[str, np.ndarray]:
         return dict(zip(READERS, (self.alone, self.pretrained, self.own), strict=True))
@@ -151,9 +156,9 @@ def through(name: str, readings: Readings, pictures: cutouts.Batch, seed: int = 
 # ------------------------------------------------------------------------------------------------------ claim C8
 
 
-def counted(alone: np.ndarray) -> np.ndarray:
+def counted(alone: np.ndarray, chance: float = CHANCE) -> np.ndarray:
     """Where a classifier alone, with these accuracies, is more than two points from chance."""
-    return np.abs(alone - CHANCE) > MARGIN + 1e-9
+    return np.abs(alone - chance) > MARGIN + 1e-9
 
 
 def gain(alone: np.ndarray, through: np.ndarray, kept: np.ndarray) -> np.ndarray:
@@ -163,10 +168,10 @@ def gain(alone: np.ndarray, through: np.ndarray, kept: np.ndarray) -> np.ndarray
     return ((through - alone) * kept).sum(0)[there] / kept.sum(0)[there]
 
 
-def who_counts(alone: np.ndarray, levels: np.ndarray) -> np.ndarray:
+def who_counts(alone: np.ndarray, levels: np.ndarray, chance: float = CHANCE) -> np.ndarray:
     """Which classifiers count at which level e > 0, (families, levels) bool, from their hits alone (families, levels,
     n). It is decided once, on all pictures. ValueError if nobody counts anywhere."""
-    kept = counted(alone.mean(-1)) & (levels > 0)
+    kept = counted(alone.mean(-1), chance) & (levels > 0)
     if not kept.any():
         raise ValueError(
             "noise: every classifier is within two points of chance at every level above 0, expected at least one "
@@ -175,16 +180,16 @@ def who_counts(alone: np.ndarray, levels: np.ndarray) -> np.ndarray:
     return kept
 
 
-def extreme_gain(alone, through, levels, extreme: Callable, generator) -> uncertainty.Estimate:
+def extreme_gain(alone, through, levels, extreme: Callable, generator, chance=CHANCE) -> uncertainty.Estimate:
     """`extreme` (np.min or np.max) over levels of the zoo's mean gain, with its interval over pictures; alone, through:
     (families, levels, n) shares of the same pictures."""
-    kept, both = who_counts(alone, levels), np.stack([alone, through])
+    kept, both = who_counts(alone, levels, chance), np.stack([alone, through])
     return uncertainty.bootstrap_shares(both, lambda mean: extreme(gain(*mean, kept)), generator=generator)
 
 
-def gains(alone, through, levels, generator) -> dict[float, tuple[uncertainty.Estimate, int]]:
+def gains(alone, through, levels, generator, chance=CHANCE) -> dict[float, tuple[uncertainty.Estimate, int]]:
     """The zoo's mean gain at every level at which anyone counts, and how many classifiers do: {e: (gain, number)}."""
-    kept, both = who_counts(alone, levels), np.stack([alone, through])
+    kept, both = who_counts(alone, levels, chance), np.stack([alone, through])
     return {
         float(levels[k]): (
             uncertainty.bootstrap_shares(both[:, of, k], lambda mean: (mean[1] - mean[0]).mean(), generator=generator),
@@ -209,18 +214,18 @@ def _judged(readings: Readings, through: np.ndarray, extreme: Callable, generato
     """The extreme gain of accuracies averaged over seeds, that of each seed alone, and the gain at every level."""
 
     def gained(alone, through) -> uncertainty.Estimate:
-        return extreme_gain(alone, through, readings.levels, extreme, generator)
+        return extreme_gain(alone, through, readings.levels, extreme, generator, readings.chance)
 
     each = {seed: gained(readings.alone[:, s], through[:, s]) for s, seed in enumerate(readings.seeds)}
     alone, mean = readings.alone.mean(1), through.mean(1)
-    levels = gains(alone, mean, readings.levels, generator)
+    levels = gains(alone, mean, readings.levels, generator, readings.chance)
     named = {f"gain at e = {level:g}, of {k} classifiers": part for level, (part, k) in levels.items()}
     return recordable(gained(alone, mean), each, named) | {"note": left_out(readings)}
 
 
 def left_out(readings: Readings) -> str:
     """Which classifiers, averaged over seeds, are within two points of chance, and where: one sentence."""
-    kept = counted(readings.alone.mean((1, -1)))
+    kept = counted(readings.alone.mean((1, -1)), readings.chance)
     texts = [
         f"{readers.TITLES[family]} at e = {', '.join(f'{e:g}' for e in readings.levels[~row])}"
         for family, row in zip(readings.families, kept, strict=True)
@@ -275,7 +280,7 @@ def gain_rows(readings: Readings, name: str, generator: np.random.Generator, rea
     figure."""
     alone, hits, found = readings.alone.mean(1), readings.by_name(), []
     for reader in readers:
-        for level, (part, k) in gains(alone, hits[reader].mean(1), readings.levels, generator).items():
+        for level, (part, k) in gains(alone, hits[reader].mean(1), readings.levels, generator, readings.chance).items():
             row = {"panel": f"gain by {reader}", "name": name, "x": level, "classifiers": k}
             found.append(row | {"value": part.value, "low": part.low, "high": part.high})
     return found
@@ -293,7 +298,7 @@ def crossing(levels: np.ndarray, difference: np.ndarray) -> float | None:
     return None
 
 
-def met(levels, first, second, generator, draws: int = 1000) -> str:
+def met(levels, first, second, generator, draws: int = 1000, chance: float = CHANCE) -> str:
     """Where the curve `first` crosses `second` ((levels, n) shares on the same pictures), in words.
 
     At a level the curves are told apart if the 95 % interval of their difference, from a bootstrap over pictures,
@@ -301,7 +306,7 @@ def met(levels, first, second, generator, draws: int = 1000) -> str:
     round; its place is interpolated, its 95 % interval comes from the same draws. From the level on at which both are
     within two points of chance for good, nothing is compared.
     """
-    readable = np.flatnonzero(counted(first.mean(-1)) | counted(second.mean(-1)))
+    readable = np.flatnonzero(counted(first.mean(-1), chance) | counted(second.mean(-1), chance))
     if not readable.size:
         return "both at chance"
     levels, n = levels[: readable[-1] + 1], first.shape[-1]
@@ -334,7 +339,10 @@ def crossings(readings: Readings, generator: np.random.Generator, against: str =
     title, found = readers.TITLES[readings.families[other]], []
     for k, family in enumerate(readings.families):
         pairs = [(pretrained[k], alone[k]), (own[k], alone[k]), (alone[k], alone[other]), (own[k], own[other])]
-        cells = [met(readings.levels, *pair, generator) for pair in (pairs[:2] if k == other else pairs)]
+        cells = [
+            met(readings.levels, *pair, generator, chance=readings.chance)
+            for pair in (pairs[:2] if k == other else pairs)
+        ]
         found.append((readers.TITLES[family], *cells, *["its own curve"] * (4 - len(cells))))
     head = ("classifier j", "A_S∘j against j", "A_j∘j against j", f"j against {title}")
     head += (f"A_j∘j against {title} with its own A_i",)
