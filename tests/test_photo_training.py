@@ -162,7 +162,7 @@ def test_a_s_and_a_decoder_are_trained_on_photographs(data, tmp_path, monkeypatc
     assert len(info["history"]["photographs"]) == 2 and info["made_by"]["recipe"]["fall"] == 4
     job = make_photos.Job("squeezenet1_1", 0.003, 2)
     assert job.name == "photos-squeezenet1_1-2-rate0.003"
-    recipe = make_photos.TRIAL._replace(epoch=4, batch=4, epochs=1, fall=1, validation=2)
+    recipe = make_photos.RECIPE._replace(epoch=4, batch=4, epochs=1, fall=2, warmup=1, validation=2)
     info = make_photos.tuned(job, recipe)
     assert info["made_by"]["recipe"]["seed"] == 2 and len(info["own"]) == 2
     assert set(weights.names("autoencoders")) == {"autoencoders/photos", f"autoencoders/{job.name}"}
@@ -182,26 +182,20 @@ def test_the_stream_takes_both_collections_in_turn(data):
 
 def test_the_command_line_names_what_it_trains():
     def names(*arguments):
-        from lib.training import store
+        groups = make_photos.tasks(make_photos.options(["--precision", "32-true", *arguments]))
+        return [[getattr(task.args[0], "name", task.args[0]) for task in group] for group in groups]
 
-        parser = store.parser("")
-        parser.add_argument("what")
-        for option, kind in (("--networks", str), ("--rates", float), ("--seeds", int)):
-            parser.add_argument(option, nargs="*", type=kind)
-        parser.add_argument("--shape")
-        parser.add_argument("--length", type=int, default=1)
-        options = parser.parse_args(list(arguments))
-        options.precision = "32-true"
-        return [
-            str(task.args[0].name if hasattr(task.args[0], "name") else task.args[0])
-            for task in make_photos.tasks(options)
-        ]
+    assert names("a_s") == [["photos-three", "photos-four", "photos-wide", "photos"], []]
+    some = ["--networks", "googlenet", "squeezenet1_1", "--rates", "0.01"]
+    assert names("rates", *some) == [[], ["photos-googlenet-0-rate0.01", "photos-squeezenet1_1-0-rate0.01"]]
+    rate = f"rate{photo_networks.RATE:g}"
+    longer, again = f"photos-squeezenet1_1-0-{rate}-times3", [f"photos-squeezenet1_1-{s}-{rate}" for s in (1, 2)]
+    assert names("more", *some) == [[], [longer, *again]]
 
-    assert names("shapes") == ["photos-three", "photos-four", "photos-wide"]
-    some = ["--networks", "googlenet", "--rates", "0.01", "--seeds", "0", "1"]
-    assert names("decoders", *some) == ["photos-googlenet-0-rate0.01", "photos-googlenet-1-rate0.01"]
-    assert names("rates", *some)[0] == "photos-googlenet-0-rate0.01-trial"
-    assert names("decoders", *some, "--length", "3")[0] == "photos-googlenet-0-rate0.01-times3"
+
+def test_the_boldest_rate_within_a_point_of_the_best_is_taken():
+    assert make_photos.boldest({0.003: 0.70, 0.01: 0.695, 0.03: 0.66}) == 0.01
+    assert make_photos.boldest({0.003: 0.60, 0.01: 0.695, 0.03: 0.69}) == 0.03
 
 
 # --------------------------------------------------------------------------------------------------------- claims
