@@ -96,7 +96,7 @@ def test_newcomers_keep_what_distinguishes_them(family):
 def test_everything_is_each_decoder_once():
     jobs = make_signals.everything()
     names = [job.name for job in jobs]
-    assert len(names) == len(set(names)) == 6 * 3 + 8 * 4 + 2 * 5 + 2 * 2
+    assert len(names) == len(set(names)) == 6 * 3 + 8 * 4 + 2 * 4 + 2 * 2
     rate = f"rate{trained_autoencoders.RATE:g}"
     assert {f"vit-3-{rate}", "vgg-0-rate0.001", f"alexnet-0-{rate}-blind", f"vgg_stride4-1-{rate}"} <= set(names)
     assert "vit-0-rate0.001" not in names and f"vgg_stride4-2-{rate}" not in names
@@ -112,10 +112,10 @@ def test_a_notebook_can_train_its_signals_first(here, monkeypatch, tmp_path):
     run = Run("03_total_order", "smoke", {}, 0, "cpu")
     make_signals.here(run, ["lenet", "vit"], [1, 2], ["lenet", "vgg"], images=64, epochs=2)
     assert asked[0] == (run, ["lenet", "vit", *zoo.FAMILIES[1:]], [0, 1, 2], 64, 2)
-    assert asked[1:5] == [(but, 2) for but in make_signals.SHAPES]
-    names = [name for name, *_ in asked[5:]]
+    assert asked[1:4] == [(but, 2) for but in make_signals.SHAPES]
+    names = [name for name, *_ in asked[4:]]
     rate = f"rate{trained_autoencoders.RATE:g}"
-    assert len(names) == len(set(names)) == 2 * 3 + 6 * 4 - 1 + 5 + 4 and f"vit-2-{rate}" in names
+    assert len(names) == len(set(names)) == 2 * 3 + 6 * 4 - 1 + 4 + 4 and f"vit-2-{rate}" in names
     assert "alexnet-0-rate0.001" in names and f"lenet-0-{rate}-own" in names and f"vgg-0-{rate}-own" not in names
     _, recipe, options = asked[-1]
     assert (recipe.epoch, recipe.epochs, recipe.fall) == (64, 2, 4) and (options["own"], options["first"]) == (64, 64)
@@ -125,11 +125,8 @@ def test_states_beyond_the_end_are_the_end(here):
     job = make_signals.Job("lenet", 0, trained_autoencoders.RATE)
     make_signals.tuned(job, TINY, keep=(1, 5), own=50)
     first, last, end = (weights.load(f"autoencoders/{job.name}{tail}")[0] for tail in ("-epoch1", "-epoch5", ""))
-    # one may be stored in half precision
-    same = [
-        all(torch.allclose(a, b, 1e-2, 2e-3) for a, b in zip(one.values(), end.values(), strict=True))
-        for one in (first, last)
-    ]
+    # one may be stored in half precision, and then its tensors come in another order
+    same = [all(torch.allclose(one[key].float(), end[key].float(), 1e-2, 2e-3) for key in end) for one in (first, last)]
     assert same == [False, True]
 
 

@@ -481,8 +481,10 @@ def test_figures_draw_every_number():
     assert len(order_lattices.scan_rows(scans)) == len(total_order.scan(PAPER)) + len(total_order.scan(ORIGINAL))
     assert len(order_lattices.lattice_rows(PAPER, [0.1, 0.8], total_order.PAPER)) == 7
     off = np.sort(PAPER[~np.eye(5, dtype=bool)])
-    low, middle, high = order_lattices.spread(PAPER)
-    assert [(off < one).sum() for one in (low, middle, high)] == [5, 10, 15]  # of 20, the own signals left out
+    assert [(off < one).sum() for one in order_lattices.spread(PAPER)] == [2, 5, 10, 15]  # of 20, the own left out
+    figure = order_lattices.lattices(PAPER, [0.8, 0.1, 0.9, 0.2], total_order.PAPER)
+    titles = [axis.get_title().split("\n")[0] for axis in figure.axes if axis.get_visible()]
+    assert titles == ["t = 0.1", "t = 0.2", "t = 0.8", "t = 0.9"]
     plt.close("all")
 
 

@@ -33,7 +33,6 @@ SHAPES = {
     "blind": segnet.SMALL,
     "five": segnet.Shape((16, 32, 48, 64, 64), (1, 1, 2, 2, 2)),
     "narrow": segnet.Shape((8, 16, 24), (1, 1, 2)),
-    "wide": segnet.Shape((32, 64, 96), (1, 1, 2)),
 }
 ABLATIONS = (*SHAPES, "own")
 STRIDED = ("vgg_stride2", "vgg_stride4")  # of seeds 0 and 1

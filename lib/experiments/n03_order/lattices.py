@@ -81,19 +81,23 @@ def diagram(axis, lattice: list[total_order.Concept], families) -> None:
     axis.spines[:].set_visible(False)
 
 
-def spread(rrc, shares=(0.25, 0.5, 0.75)) -> list[float]:
+def spread(rrc, shares=(0.1, 0.25, 0.5, 0.75)) -> list[float]:
     """Thresholds below which these shares of the RRCs of others' signals lie: where the relation is neither empty nor
     full."""
     return np.quantile(np.asarray(rrc)[~np.eye(len(rrc), dtype=bool)], shares).tolist()
 
 
-def lattices(rrc, thresholds, families) -> Figure:
-    """Fig 7: the lattice at each threshold."""
+def lattices(rrc, thresholds, families, across: int = 3) -> Figure:
+    """Fig 7: the lattice at each threshold, `across` of them side by side, the lowest first."""
+    thresholds = sorted(thresholds)
     found = [total_order.concepts(total_order.context(rrc, threshold)) for threshold in thresholds]
-    levels = max(places(lattice)[:, 1].max() for lattice in found)
-    figure, axes = plt.subplots(1, len(thresholds), figsize=(WIDTH, 1.5 + 0.4 * levels))
-    for axis, threshold in zip(axes, thresholds, strict=True):
+    levels, down = max(places(lattice)[:, 1].max() for lattice in found), -(-len(thresholds) // across)
+    size = (WIDTH, down * (1.2 + 0.32 * levels))
+    figure, axes = plt.subplots(down, min(across, len(thresholds)), figsize=size, squeeze=False)
+    for axis, threshold in zip(axes.flat, thresholds, strict=False):
         _lattice(axis, rrc, threshold, families)
+    for axis in axes.flat[len(thresholds) :]:
+        axis.set_visible(False)
     return figure
 
 

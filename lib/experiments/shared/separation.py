@@ -19,7 +19,6 @@ SHAPES = {
     "blind": "decoder not told the places",
     "five": "five pools, not three",
     "narrow": "half the maps",
-    "wide": "twice the maps",
 }
 PICTURES = {"own": "the classifier's training pictures"}
 STEPS = 10_000  # of tuning
