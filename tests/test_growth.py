@@ -5,7 +5,7 @@ import pytest
 
 from lib.experiments.n03_order import what_moves_it
 from lib.experiments.shared import through_autoencoders
-from lib.networks import zoo
+from lib.networks import readers, zoo
 from lib.worlds import cutouts
 
 
@@ -42,5 +42,5 @@ def test_cues_are_read_by_their_own_reader(monkeypatch, decoders, pictures):
 
 def test_what_a_family_is_made_of():
     strides = {"lenet": 1, "alexnet": 4, "vgg": 1, "resnet": 2, "inception": 2, "convnext": 4, "mobilenet": 2, "vit": 8}
-    assert {family: what_moves_it.stem_stride(family) for family in strides} == strides
-    assert what_moves_it.parameters("lenet") == sum(p.numel() for p in zoo.build("lenet").parameters())
+    assert {family: readers.stride(family) for family in strides} == strides
+    assert readers.parameters("lenet") == sum(p.numel() for p in zoo.build("lenet").parameters())

@@ -375,7 +375,7 @@ def test_the_notebook_tells_what_noise_a_s_saw(tmp_path, monkeypatch):
     monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path))
     for name, level in (("pretrained", 0.1), ("pretrained-clean", 0.0)):
         files.write_json(tmp_path / f"autoencoders/{name}.json", {"made_by": {"recipe": {"noise": level}}})
-    assert noise.trained_with() == {"pretrained": 0.1, "pretrained-clean": 0.0}
+    assert noise.trained_with(["vgg"]) == {"pretrained": 0.1, "pretrained-clean": 0.0}
     assert weights.names("autoencoders")
 
 

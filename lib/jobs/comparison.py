@@ -3,15 +3,17 @@
 from lib.experiments.n02_reconstructions import costs
 from lib.experiments.shared import tunings
 from lib.running import job
-from lib.worlds import cutouts
+from lib.worlds import batches
 
 
 def compute(chosen: dict) -> None:
     """Fill the cache with what the notebook reads. chosen: its parameters in a profile."""
     seeds = chosen["seeds"]
-    families, how = tunings.chosen(chosen["tuning"], chosen["families"], seeds)
-    pictures = {n: cutouts.batch(cutouts.World(), "test", chosen[n]) for n in ("n_test", "n_variants")}
+    families, how = tunings.chosen(chosen["tuning"], chosen["families"], seeds, world=chosen["world"])
+    pictures = {n: batches.test(chosen["world"], chosen[n]) for n in ("n_test", "n_variants")}
     costs.table_one(families, seeds, pictures["n_test"], how)
+    if chosen["world"] == "photos":  # where there is one A_S, and one way to tune
+        return
     costs.halves(tunings.TUNINGS["gentle"].seeds, pictures["n_test"])
     costs.variants(families, seeds, pictures["n_variants"])
 

@@ -11,6 +11,8 @@ from lib.worlds import cutouts
 
 def compute(chosen: dict) -> None:
     """Fill the cache with what the notebook reads. chosen: its parameters in a profile."""
+    if chosen["world"] == "photos":  # where nothing was tuned in other ways
+        return
     seeds, first = chosen["seeds"], regime.SEED
     families, how = tunings.chosen(chosen["tuning"], chosen["families"], [*seeds, first])
     few = cutouts.batch(cutouts.World(), "test", chosen["n_few"])

@@ -7,10 +7,11 @@ from lib.running import job
 
 def compute(chosen: dict) -> None:
     """Fill the cache with what the notebook reads. chosen: its parameters in a profile."""
-    pictures, levels = noise.balanced(chosen["n_pictures"]), chosen["levels"]
-    families, how = tunings.chosen(chosen["tuning"], chosen["families"], chosen["seeds"])
+    pictures, levels = noise.test(chosen["world"], chosen["n_pictures"]), chosen["levels"]
+    families, how = tunings.chosen(chosen["tuning"], chosen["families"], chosen["seeds"], world=chosen["world"])
     found = noise.read(families, chosen["seeds"], pictures, levels, chosen["seed"], how)
-    noise.through("pretrained-clean", noise.only(found, chosen["seeds"][0]), pictures, chosen["seed"])
+    if chosen["world"] == "cutouts":
+        noise.through("pretrained-clean", noise.only(found, chosen["seeds"][0]), pictures, chosen["seed"])
 
 
 main = job.of("05_noise_and_literature", compute)

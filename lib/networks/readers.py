@@ -1,6 +1,8 @@
 """The networks that tune and read signals, of the zoo and of the photos profile, by one kind of name."""
 
-from lib.networks import interface, photo_networks, zoo
+from torch import nn
+
+from lib.networks import catalogue, interface, photo_networks, zoo
 
 LETTERS = zoo.LETTERS | photo_networks.NETWORKS
 TITLES = zoo.TITLES | photo_networks.TITLES
@@ -14,6 +16,21 @@ def network(name: str, seed: int = 0, device: str = "cpu") -> interface.Network:
     if name in photo_networks.NETWORKS:
         return photo_networks.load(name, device)
     raise ValueError(f"no network is called {name!r}, expected one of {', '.join(LETTERS)}")
+
+
+def module(name: str) -> nn.Module:
+    """The network's module, with weights or without: for what does not depend on them."""
+    return zoo.build(name) if name in zoo.EVERY else catalogue.load(name, weights=False).model
+
+
+def stride(name: str) -> int:
+    """Stride of the network's first convolution, pixels."""
+    return next(part.stride[0] for part in module(name).modules() if isinstance(part, nn.Conv2d))
+
+
+def parameters(name: str) -> int:
+    """Number of the network's parameters."""
+    return sum(parameter.numel() for parameter in module(name).parameters())
 
 
 def first(name: str) -> str:

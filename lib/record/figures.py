@@ -89,7 +89,7 @@ def save(
             f"figure name {name!r}: expected {run.notebook[:2]}_ and lower-case words, as in notebook {run.notebook}"
         )
     if caption is None and alt is None:
-        caption, alt = captions.of(name, run.notebook, run.parameters | (facts or {}))
+        caption, alt = captions.of(name, run.notebook, run.parameters | (facts or {}), run.profile)
     for key, text in (("caption", caption), ("alt", alt)):
         if not isinstance(text, str) or len(text.split()) < 3:
             raise ValueError(f"figure {name}: {key} is {text!r}, expected a sentence")

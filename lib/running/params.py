@@ -32,7 +32,7 @@ def index(folder: Path | None = None) -> dict[str, dict]:
         for field in set(entry) - FIELDS:
             raise ValueError(f"{path.name}, {name}: unknown field {field!r}{nearest.nearest(field, FIELDS)}")
         entry = {"claims": [], "figures": [], "inputs": [], "jobs": [], "after": [], "planned": False} | entry
-        entry = {"photos": entry["figures"]} | entry
+        entry = {"photos": []} | entry
         entry["own"] = list(entry.get("parameters") or {})
         entry["parameters"] = common | (entry.get("parameters") or {})
         for parameter, rule in entry["parameters"].items():
@@ -53,13 +53,17 @@ def _with_families(rule: dict) -> dict:
 
 @functools.cache
 def families() -> list[str]:
-    """The zoo's families, from the one list of them, lib/networks/zoo.py: read and not imported, since parameters are
-    checked before anything loads torch."""
-    path = paths.ROOT / "lib/networks/zoo.py"
+    """The zoo's families and the networks of the photos profile, from the one list of each, in lib/networks: read and
+    not imported, since parameters are checked before anything loads torch."""
+    return [*_keys("lib/networks/zoo.py", "LETTERS"), *_keys("lib/networks/photo_networks.py", "NETWORKS")]
+
+
+def _keys(file: str, name: str) -> list[str]:
+    path = paths.ROOT / file
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "LETTERS":
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
             return list(ast.literal_eval(node.value))
-    raise ValueError(f"{path} has no LETTERS, expected the families with their letters")
+    raise ValueError(f"{path} has no {name}, expected networks with their letters")
 
 
 def _after(name: str, entries: dict) -> list[str]:

@@ -106,7 +106,8 @@ def run(plan: Plan, chosen: list[str], cores: int) -> int:
             raise ValueError(
                 f"another run of {plan.folder.name} is at work (its lock: {plan.folder / 'run.lock'}); wait for it"
             )
-        jobs = [plan.notebooks[params.resolve(name, plan.notebooks)] for name in chosen or plan.notebooks]
+        mine = [name for name, job in plan.notebooks.items() if plan.profile != "photos" or job.entry["photos"]]
+        jobs = [plan.notebooks[params.resolve(name, plan.notebooks)] for name in chosen or mine]
         found = status(plan)
         for name, why in found.items():
             if why and plan.notebooks[name] in jobs:

@@ -1,5 +1,7 @@
 """The pictures that notebooks 02 to 05 read, by the name of their world: rendered cutouts, or photographs."""
 
+from itertools import islice
+
 import numpy as np
 
 from lib.worlds import cutouts, photos
@@ -19,7 +21,7 @@ def test(world: str, n: int) -> cutouts.Batch:
         return cutouts.batch(cutouts.World(), "test", n)
     if world != "photos":
         raise ValueError(f"world is {world!r}, expected {' or '.join(WORLDS)}")
-    found = list(photos.nips2017(SIZE))
+    found = list(islice(photos.nips2017(SIZE), n))
     if n > len(found):
         raise ValueError(f"{n} photographs are asked for, expected at most the {len(found)} that there are")
     images = photos.stack(found[:n]).mul(255).round().byte().permute(0, 2, 3, 1).numpy()
@@ -28,8 +30,9 @@ def test(world: str, n: int) -> cutouts.Batch:
     return cutouts.Batch(np.ascontiguousarray(images), labels, np.zeros((n, 1, 1), bool), np.zeros((n, 3), int), pose)
 
 
-def owed(world: str, n: int) -> list[str]:
-    """Author, licence and source of each of these pictures; empty for cutouts, which nobody else made."""
+def credits(world: str, shown) -> str:
+    """Authors and licences of the pictures of these numbers; empty for cutouts, which nobody else made."""
     if world != "photos":
-        return []
-    return [f"{p.author}, {p.licence}, {p.source}" for p in photos.nips2017(SIZE, None)][:n]
+        return ""
+    found = list(islice(photos.nips2017(SIZE), max(shown) + 1))
+    return photos.credits([found[k] for k in shown])

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 
@@ -215,7 +216,9 @@ def variant_costs(hits: np.ndarray, read: dict[str, np.ndarray]) -> tables.Table
 def digests(families, seeds, ways=("",), more=()) -> list[str]:
     """Digests of A_S, of the classifiers, of the autoencoders tuned on them in `ways` (values of HALVES), and of
     `more` autoencoders by name."""
-    names = ["autoencoders/pretrained", *(f"autoencoders/{name}" for name in more)]
-    for one in (f"{family}-{seed}" for family in families for seed in seeds):
-        names += [f"cutouts/{one}", *(f"autoencoders/{one}" + (f"-{way}" if way else "") for way in ways)]
-    return [weights.info(name)["digest"] for name in names]
+    first = readers.first(families[0]) if len(families) else "pretrained"
+    names = [first, *more]
+    for family, seed in product(families, seeds):
+        names += [readers.autoencoder(family, seed, way) for way in ways]
+    nets = [f"cutouts/{family}-{seed}" for family, seed in product(families, seeds) if first == "pretrained"]
+    return [weights.info(name)["digest"] for name in (*(f"autoencoders/{name}" for name in names), *nets)]

@@ -10,13 +10,11 @@ import numpy as np
 from skimage.color import rgb2lab
 from torch import Tensor
 
-from lib.experiments.n01_zoo import accuracies
 from lib.experiments.shared import through_autoencoders
 from lib.methods.signals import checkerboard
 from lib.networks import readers, segnet, trained_autoencoders
 from lib.record import uncertainty
 from lib.record.tables import Table
-from lib.worlds import cutouts
 
 
 class Patterns(NamedTuple):
@@ -33,11 +31,8 @@ def patterns(families, seeds, images: Tensor, generator, how: str = "", device: 
     plain = segnet.reconstruct(through_autoencoders.first(families, device), images)
     rows, spectra = [], {}
     for family in families:
-        stride = accuracies.described(family, seeds)[2].split(" / ")[1]
-        row, spectra[readers.TITLES[family]] = (
-            {"name": readers.TITLES[family], "group": f"first layer's stride: {stride}"},
-            0,
-        )
+        group = f"first layer's stride: {readers.stride(family)}"
+        row, spectra[readers.TITLES[family]] = {"name": readers.TITLES[family], "group": group}, 0
         for seed in seeds:
             changed = (
                 segnet.reconstruct(through_autoencoders.tuned(family, seed, how, device=device), images) - plain
@@ -116,7 +111,8 @@ def shots(found: dict[str, Tensor], shown, pose: np.ndarray, side: int = 15) -> 
     result = []
     for k in shown:
         images = {name: part[k].clamp(0, 1).permute(1, 2, 0).numpy() for name, part in found.items()}
-        left, top = np.clip(np.round(pose[k, :2]).astype(int) - side // 2, 0, cutouts.SIZE - side).tolist()
+        size = images["original"].shape[0]
+        left, top = np.clip(np.round(pose[k, :2]).astype(int) - side // 2, 0, size - side).tolist()
         result.append({"images": images, "box": (top, left, side)})
     return result
 

@@ -37,15 +37,16 @@ class Measured(NamedTuple):
     digests: list[str]  # of every A_i
 
 
-def check(families, seeds, n_test: int, **fewer: int) -> None:
-    """ValueError unless there are enough classifiers for an order, enough seeds to compare, and no more pictures in any
-    of the `fewer` (by the name of their parameter) than in n_test."""
+def check(families, seeds, n_test: int, one: bool = False, **fewer: int) -> None:
+    """ValueError unless there are enough classifiers for an order, enough seeds to compare (`one` will do where there
+    is one training of each), and no more pictures in any of the `fewer` (by the name of their parameter) than in
+    n_test."""
     if len(families) < 3:
         raise ValueError(
             f"families: found {len(families)} ({', '.join(families)}), expected three or more: with one classifier no "
             "order exists, since nobody else reads its signal, and two orders of two signals cannot be told from chance"
         )
-    if len(seeds) < 2:
+    if len(seeds) < 2 and not one:
         raise ValueError(f"seeds: found {len(seeds)}, expected two or more, to compare signals of different trainings")
     for name, n in fewer.items():
         if n > n_test:

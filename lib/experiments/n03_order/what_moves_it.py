@@ -3,7 +3,8 @@
 import numpy as np
 
 from lib.experiments.shared import through_autoencoders
-from lib.networks import single_cue_readers, zoo
+from lib.networks import single_cue_readers
+from lib.networks.readers import stride
 from lib.worlds import cutouts
 
 
@@ -18,14 +19,4 @@ def readings(families, seeds, pictures: cutouts.Batch, how: str = "", device="cp
             )
             kept[:, s, k] = [(one.argmax(1) == cue).mean() for one, cue in zip(said, pictures.cues.T, strict=True)]
     found = {f"{cue} still read, share": one for cue, one in zip(cutouts.CUES, kept, strict=True)}
-    return found | {"stride of the stem, pixels": np.array([stem_stride(family) for family in families])}
-
-
-def stem_stride(family: str) -> int:
-    """Stride of a family's first convolution, pixels."""
-    return next(module.stride[0] for module in zoo.build(family).modules() if hasattr(module, "kernel_size"))
-
-
-def parameters(family: str) -> int:
-    """Number of a family's parameters."""
-    return sum(parameter.numel() for parameter in zoo.build(family).parameters())
+    return found | {"stride of the stem, pixels": np.array([stride(family) for family in families])}

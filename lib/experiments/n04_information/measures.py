@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lib.experiments.n03_order import what_moves_it
 from lib.experiments.n04_information import counted
 from lib.experiments.shared import orders, regime, separation, through_autoencoders, tunings
 from lib.methods.signals import mutual_information, total_order
@@ -354,7 +353,6 @@ def points(found: dict, families, rrc: dict[int, np.ndarray], bins: int) -> list
                 name: float((every[name] if seed == "all" else column[seed])[k]) for name, column in columns.items()
             }
             rows.append(
-                {"letter": readers.LETTERS[family], "seed": seed, "coarse": what_moves_it.stem_stride(family) > 1}
-                | values
+                {"letter": readers.LETTERS[family], "seed": seed, "coarse": readers.stride(family) > 1} | values
             )
     return rows

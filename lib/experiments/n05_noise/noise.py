@@ -17,7 +17,7 @@ from lib.networks import interface, photo_networks, readers, segnet, trained_aut
 from lib.record import uncertainty
 from lib.record.seeds import recordable
 from lib.record.tables import Table
-from lib.worlds import cutouts
+from lib.worlds import batches, cutouts
 
 CHANCE = 1 / cutouts.CLASSES
 MARGIN = 0.02  # a classifier that alone is this close to chance does not count (claim C8)
@@ -69,10 +69,16 @@ def noisy(images: np.ndarray, level: float, seed: int) -> torch.Tensor:
     return interface.to_tensor(images) + level * patterns(images, seed)
 
 
-def trained_with() -> dict[str, float]:
+def trained_with(families) -> dict[str, float]:
     """The largest noise level in the training of A_S and of its variant, {name: e}: half of the pictures had some."""
-    names = ("pretrained", "pretrained-clean")
+    first = readers.first(families[0])
+    names = (first, "pretrained-clean") if first == "pretrained" else (first,)
     return {name: weights.info(f"autoencoders/{name}")["made_by"]["recipe"]["noise"] for name in names}
+
+
+def test(world: str, n: int) -> cutouts.Batch:
+    """Test pictures: as many of each label of the cutouts world (`balanced`), or the first n photographs."""
+    return balanced(n) if world == "cutouts" else batches.test(world, n)
 
 
 def balanced(n: int, world: cutouts.World | None = None) -> cutouts.Batch:

@@ -32,9 +32,15 @@ def of_photographs(families, seeds) -> tuple[list[str], str]:
     return names, PHOTOS.how
 
 
-def chosen(tuning: str, families, seeds, retrain: bool = False) -> tuple[list[str], str]:
+def chosen(tuning: str, families, seeds, retrain: bool = False, world: str = "cutouts") -> tuple[list[str], str]:
     """The families that a notebook's parameter names (["all"]: all that were tuned so), and what the names of their
-    decoders end with. ValueError for a tuning, family or seed without decoders, unless they are trained first."""
+    decoders end with. ValueError for a tuning, family or seed without decoders, unless they are trained first, and for
+    what the world of photographs has not (`of_photographs`)."""
+    if world == "photos":
+        if retrain or tuning != "default":
+            asked = "retrain is true" if retrain else f"tuning is {tuning!r}"
+            raise ValueError(f"{asked} and world is photos, expected the default tuning, which is committed")
+        return of_photographs(families, seeds)
     if tuning not in TUNINGS:
         raise ValueError(f"tuning is {tuning!r}, expected {' or '.join(TUNINGS)}")
     how, known, trained = TUNINGS[tuning]
