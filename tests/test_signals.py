@@ -84,7 +84,7 @@ def test_every_picture_is_reconstructed_once_per_autoencoder(pictures, monkeypat
 
 def test_who_asks_about_fewer_pictures_reads_what_is_there(pictures, monkeypatch):
     monkeypatch.setattr(through_autoencoders, "CHUNK", 25)
-    made, nets = through_autoencoders.tuned("lenet", 1), [zoo.network("lenet", 1)]
+    made, nets = through_autoencoders.tuned("lenet", 0), [zoo.network("lenet", 1)]
     whole = through_autoencoders.answers(made, nets, pictures)[0]
     monkeypatch.setattr(segnet, "reconstruct", None)
     fewer = cutouts.Batch(*(part[:50] for part in pictures))
