@@ -82,6 +82,15 @@ def test_every_picture_is_reconstructed_once_per_autoencoder(pictures, monkeypat
     assert len(seen) == 2
 
 
+def test_who_asks_about_fewer_pictures_reads_what_is_there(pictures, monkeypatch):
+    monkeypatch.setattr(through_autoencoders, "CHUNK", 25)
+    made, nets = through_autoencoders.tuned("lenet", 0), [zoo.network("lenet", 1)]
+    whole = through_autoencoders.answers(made, nets, pictures)[0]
+    monkeypatch.setattr(segnet, "reconstruct", None)
+    fewer = cutouts.Batch(*(part[:50] for part in pictures))
+    assert np.array_equal(through_autoencoders.answers(made, nets, fewer)[0], whole[:50]) and len(whole) == 60
+
+
 def test_the_cache_tells_networks_and_autoencoders_apart(pictures):
     nets = [zoo.network("lenet", 0), zoo.network("lenet", 1)]
     one, other = through_autoencoders.answers(through_autoencoders.tuned("lenet", 0), nets, pictures)

@@ -13,6 +13,8 @@ from lib.experiments.shared import answers as shared_answers
 from lib.networks import interface, readers, segnet, trained_autoencoders
 from lib.worlds import cutouts
 
+CHUNK = 500  # pictures whose answers are kept together: who asks about more of them reads the first ones again
+
 
 def answers(autoencoder: segnet.Autoencoder | None, nets: list[interface.Network], pictures: cutouts.Batch) -> list:
     """Class probabilities (n, classes), float32, of each network on the reconstructions of all pictures; on the
@@ -24,18 +26,22 @@ def answers(autoencoder: segnet.Autoencoder | None, nets: list[interface.Network
             raise ValueError(f"{net.name} has {len(net.classes)} classes, expected the {expected} of {what}")
     if autoencoder is None:
         return [shared_answers.probabilities(net, pictures) for net in nets]
+    said = [_answers(autoencoder, nets, pictures.images[k : k + CHUNK]) for k in range(0, len(pictures.images), CHUNK)]
+    return [np.concatenate(parts) for parts in zip(*said, strict=True)]
+
+
+def _answers(autoencoder: segnet.Autoencoder, nets: list[interface.Network], pictures: np.ndarray) -> list[np.ndarray]:
     images = None
 
     def read(net: interface.Network) -> dict[str, np.ndarray]:
         nonlocal images
         if images is None:
-            images = segnet.reconstruct(autoencoder, interface.to_tensor(pictures.images))
+            images = segnet.reconstruct(autoencoder, interface.to_tensor(pictures))
         return {"probabilities": interface.scores(net, images).softmax(1).numpy()}
 
     # the parts that all networks share are read once
-    about = {"autoencoder": identity.of(autoencoder), "pictures": identity.of(pictures.images)}
-    found = [cache.cached("signals", about | {"network": net}, partial(read, net)) for net in nets]
-    return [one["probabilities"] for one in found]
+    about = {"autoencoder": identity.of(autoencoder), "pictures": identity.of(pictures)}
+    return [cache.cached("signals", about | {"network": net}, partial(read, net))["probabilities"] for net in nets]
 
 
 def hits(autoencoder: segnet.Autoencoder | None, nets: list[interface.Network], pictures: cutouts.Batch) -> np.ndarray:
