@@ -1,7 +1,9 @@
 """The networks, the crops and the trainings of the photos profile, and what of a claim is asked of photographs."""
 
 import importlib.util
+import json
 import os
+import re
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -12,9 +14,10 @@ import torch
 from PIL import Image
 
 from lib.base import weights
-from lib.experiments.shared import through_autoencoders
+from lib.experiments.shared import through_autoencoders, tunings
 from lib.networks import catalogue, imagenet, photo_networks, readers, segnet, trained_autoencoders
-from lib.record import claims
+from lib.record import captions, claims
+from lib.running import params, runner
 from lib.training import autoencoders, make_photos
 from lib.worlds import batches, cutouts, photo_crops
 
@@ -146,7 +149,7 @@ def test_test_pictures_of_both_worlds_have_one_form():
     assert np.array_equal(rendered.images, cutouts.batch(cutouts.World(), "test", 3).images)
     with pytest.raises(ValueError, match="world is 'photo', expected cutouts or photos"):
         batches.test("photo", 3)
-    assert batches.owed("cutouts", 3) == []
+    assert batches.credits("cutouts", [3]) == ""
 
 
 # ------------------------------------------------------------------------------------------------------ trainings
@@ -196,6 +199,59 @@ def test_the_command_line_names_what_it_trains():
 def test_the_boldest_rate_within_a_point_of_the_best_is_taken():
     assert make_photos.boldest({0.003: 0.70, 0.01: 0.695, 0.03: 0.66}) == 0.01
     assert make_photos.boldest({0.003: 0.60, 0.01: 0.695, 0.03: 0.69}) == 0.03
+
+
+# ------------------------------------------------------------------------------------------------- the profile
+
+
+def test_the_profile_runs_the_notebooks_that_have_photographs():
+    plan = runner.plan("photos")
+    asked = {name[:2] for name, job in plan.notebooks.items() if job.entry["photos"]}
+    assert asked == {"02", "03", "04", "05"}
+    for name in ("02_reconstruction_comparison", "03_total_order", "04_nmi", "05_noise_and_literature"):
+        assert plan.notebooks[name].values["world"] == "photos" and plan.notebooks[name].values["seeds"] == [0]
+
+
+@pytest.mark.parametrize("number", ["02", "03", "04", "05"])
+def test_what_the_profile_leaves_out_is_all_that_needs_cutouts(number):
+    path = next(Path(__file__).resolve().parents[1].joinpath("notebooks").glob(f"{number}_*.ipynb"))
+    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    kept = [cell for cell in cells if "not-photos" not in cell["metadata"].get("tags", [])]
+    text = "".join(line for cell in kept for line in cell["source"])
+    assert "zoo.network(" not in text and "cutouts.batch(" not in text and "cutouts.World(" not in text
+    entry = params.index()[path.stem]
+    saved = re.findall(rf'figures.save\(fig, "({number}_[a-z_]+)"', text)
+    assert sorted(saved) == sorted(entry["photos"])
+    recorded = set(re.findall(r'claims.record\("(C\w+)"', text))
+    asked = claims.load(profile="photos")
+    parts = {part: one for name in entry["claims"] for part, one in asked[name]["parts"].items()}
+    assert recorded == {part for part, one in parts.items() if "untestable" not in one}
+
+
+def test_captions_say_what_photographs_show():
+    facts = {"credits": "a: b, c"}
+    here = captions.of("02_reconstructions", "02_reconstruction_comparison", facts)
+    there = captions.of("02_reconstructions", "02_reconstruction_comparison", facts, "photos")
+    assert "test pictures" in here[0] and "photographs" in there[0] and "a: b, c" in there[0]
+    assert captions.of("03_paper", "03_total_order", {}) == captions.of("03_paper", "03_total_order", {}, "photos")
+
+
+def test_every_network_has_a_stride_and_a_size():
+    assert {name: readers.stride(name) for name in photo_networks.NETWORKS} == dict.fromkeys(photo_networks.NETWORKS, 2)
+    assert readers.parameters("squeezenet1_1") == 1_235_496  # torchvision's count
+
+
+def test_there_is_one_way_to_tune_on_photographs():
+    families, how = tunings.chosen("default", ["all"], [0], world="photos")
+    assert families == list(photo_networks.NETWORKS) and how == f"rate{photo_networks.RATE:g}"
+    for given, sentence in (
+        (("gentle", ["all"], [0]), "tuning is 'gentle' and world is photos"),
+        (("default", ["all"], [0], True), "retrain is true and world is photos"),
+        (("default", ["vgg"], [0]), "families: found vgg, expected of squeezenet1_1"),
+        (("default", ["all"], [1]), "seeds: found 1, expected of 0"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            tunings.chosen(*given, world="photos")
 
 
 # --------------------------------------------------------------------------------------------------------- claims

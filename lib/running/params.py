@@ -43,19 +43,26 @@ def index(folder: Path | None = None) -> dict[str, dict]:
 
 
 def _with_families(rule: dict) -> dict:
-    """`choices: families` as the names of the zoo's families; a list of them may also be ["all"]."""
-    if rule.get("choices") == "families":
-        return rule | {"choices": families()}
-    if rule.get("items", {}).get("choices") == "families":
-        return rule | {"items": rule["items"] | {"choices": ["all", *families()]}}
+    """`choices: families` as the names of the zoo's families, `choices: readers` as these and the networks of the
+    photos profile; a list of them may also be ["all"]."""
+    known = {"families": families, "readers": readers}
+    if (kind := rule.get("choices")) in ("families", "readers"):
+        return rule | {"choices": known[kind]()}
+    if (kind := rule.get("items", {}).get("choices")) in ("families", "readers"):
+        return rule | {"items": rule["items"] | {"choices": ["all", *known[kind]()]}}
     return rule
 
 
 @functools.cache
 def families() -> list[str]:
-    """The zoo's families and the networks of the photos profile, from the one list of each, in lib/networks: read and
-    not imported, since parameters are checked before anything loads torch."""
-    return [*_keys("lib/networks/zoo.py", "LETTERS"), *_keys("lib/networks/photo_networks.py", "NETWORKS")]
+    """The zoo's families, from the one list of them, lib/networks/zoo.py: read and not imported, since parameters are
+    checked before anything loads torch."""
+    return _keys("lib/networks/zoo.py", "LETTERS")
+
+
+def readers() -> list[str]:
+    """The families and the networks of the photos profile, of which there is one list in lib/networks as well."""
+    return [*families(), *_keys("lib/networks/photo_networks.py", "NETWORKS")]
 
 
 def _keys(file: str, name: str) -> list[str]:
