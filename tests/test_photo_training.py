@@ -16,7 +16,7 @@ from PIL import Image
 from lib.base import weights
 from lib.experiments.shared import through_autoencoders, tunings
 from lib.networks import catalogue, imagenet, photo_networks, readers, segnet, trained_autoencoders
-from lib.record import captions, claims
+from lib.record import captions, claims, seeds
 from lib.running import params, runner
 from lib.training import autoencoders, make_photos
 from lib.worlds import batches, cutouts, photo_crops
@@ -226,6 +226,13 @@ def test_what_the_profile_leaves_out_is_all_that_needs_cutouts(number):
     asked = claims.load(profile="photos")
     parts = {part: one for name in entry["claims"] for part, one in asked[name]["parts"].items()}
     assert recorded == {part for part, one in parts.items() if "untestable" not in one}
+
+
+def test_what_prototypes_had_not_seen_is_named_beside_all():
+    values = np.r_[np.zeros(250), np.ones(450)][None]
+    found = seeds.shares(values, float, [0], np.random.default_rng(0), beyond=batches.seen("photos"))
+    assert found["value"] == pytest.approx(450 / 700) and found["named"] == {"the same on the last 450": (1, 1, 1)}
+    assert "named" not in seeds.shares(values, float, [0], np.random.default_rng(0), beyond=batches.seen("cutouts"))
 
 
 def test_captions_say_what_photographs_show():

@@ -72,11 +72,13 @@ def shares(
     seeds,
     generator: np.random.Generator,
     named: dict[str, Callable] | None = None,
+    beyond: int = 0,
 ) -> dict:
     """A statistic of shares: of their averages over seeds, of each seed's own, and others, `named`, of the averages.
 
     values: (S, ..., n), what n units (pictures) add to each share; statistic: shares (...) -> number. Intervals are
-    over units, all shares drawn together.
+    over units, all shares drawn together. beyond: so many of the units had been seen before the rule was written; the
+    statistic of the others is named beside that of all.
     """
     values = np.asarray(values)
 
@@ -85,4 +87,7 @@ def shares(
 
     whole, each = shared(values.mean(0), statistic), [shared(one, statistic) for one in values]
     others = None if named is None else {name: shared(values.mean(0), other) for name, other in named.items()}
+    if 0 < beyond < (n := values.shape[-1]):
+        part = shared(values.mean(0)[..., beyond:], statistic)
+        others = (others or {}) | {f"the same on the last {n - beyond}": part}
     return recordable(whole, dict(zip(seeds, each, strict=True)), others)

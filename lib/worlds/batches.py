@@ -30,6 +30,11 @@ def test(world: str, n: int) -> cutouts.Batch:
     return cutouts.Batch(np.ascontiguousarray(images), labels, np.zeros((n, 1, 1), bool), np.zeros((n, 3), int), pose)
 
 
+def seen(world: str) -> int:
+    """How many test pictures prototypes had read before any rule was written."""
+    return SEEN if world == "photos" else 0
+
+
 def credits(world: str, shown) -> str:
     """Authors and licences of the pictures of these numbers; empty for cutouts, which nobody else made."""
     if world != "photos":

@@ -66,14 +66,21 @@ def median_surplus(accuracy: np.ndarray) -> float:
     return np.median(accuracy[2] - accuracy[0])
 
 
-def measured(hits: np.ndarray, seeds, statistic: Callable, generator, named: dict[str, Callable] | None = None) -> dict:
+def measured(
+    hits: np.ndarray,
+    seeds,
+    statistic: Callable,
+    generator,
+    named: dict[str, Callable] | None = None,
+    beyond: int = 0,
+) -> dict:
     """What `claims.record` takes: `statistic` of the accuracies averaged over seeds, and of each seed's own.
 
     hits: (seeds, ..., n) bool; statistic and those in `named`: accuracy (...) -> number. Intervals: bootstrap over
-    pictures, all shares drawn together.
+    pictures, all shares drawn together. beyond: as for `seeds.shares`.
     """
 
-    found = shares(hits, statistic, seeds, generator, named or {})
+    found = shares(hits, statistic, seeds, generator, named or {}, beyond)
     for seed in found["seeds"]:
         del seed["n"]  # the same pictures for every seed
     return found

@@ -67,13 +67,13 @@ def denominators(table, alone) -> dict[str, np.ndarray]:
     return {"accuracies with the own autoencoder": rrc(table), "original accuracies": rrc(table, alone)}
 
 
-def over_seeds(values, statistic, seeds, generator: np.random.Generator) -> dict:
+def over_seeds(values, statistic, seeds, generator: np.random.Generator, beyond: int = 0) -> dict:
     """A statistic of accuracies for `claims.record`: of the accuracies averaged over seeds, and of each seed's own.
 
     values: (S, ..., n), what n pictures add to each accuracy; statistic: accuracies (...) -> number. Intervals are over
-    pictures, which all accuracies share.
+    pictures, which all accuracies share. beyond: as for `seeds.shares`.
     """
-    return shares(values, statistic, seeds, generator)
+    return shares(values, statistic, seeds, generator, beyond=beyond)
 
 
 def smallest_lead(table) -> float:
