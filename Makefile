@@ -16,7 +16,7 @@ INSTALLED := .venv/.installed-$(KEY)
 RUN = $(PY) -m lib.running.runner run $(1) --profile $(PROFILE) $(if $(CORES),--cores $(CORES)) $(foreach p,$(P),-p '$(p)')
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce status test test-strict lab retrain bench clean
+.PHONY: help data install reproduce status test test-strict lab retrain bench clean
 .DELETE_ON_ERROR:
 
 reproduce: $(INSTALLED) ## run what is stale, redraw the figures, print the verdicts; PROFILE=smoke, ONLY="01 09", P="window=8"
@@ -49,6 +49,9 @@ retrain: $(INSTALLED) ## train all networks, autoencoders and generators again f
 
 bench: $(INSTALLED) ## measure the speed claims, one thread
 	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) -m bench
+
+data: $(INSTALLED) ## fetch the photographs that have a public address into COMPANION_DATA (or data), and say what has none
+	@$(PY) -m lib.networks.fetch
 
 install: $(INSTALLED) ## make .venv with the pinned packages; every other command does it when needed
 

@@ -262,8 +262,8 @@ def _open_zip(name: str) -> zipfile.ZipFile:
                 raise ValueError(f"{candidate} is damaged ({error}): get it again") from error
     (repository, content), data = COLLECTIONS[name], paths.user_data()
     raise FileNotFoundError(
-        f"{name} is neither in {data / 'photos'} nor in {data}: zip {content} of the public GitHub "
-        f"repository {repository} under this name, or set COMPANION_DATA to the folder that has it (see data/README.md)"
+        f"{name} is neither in {data / 'photos'} nor in {data}: run `make data`, or zip {content} of the public GitHub "
+        f"repository {repository} under this name, or set COMPANION_DATA to the folder that has it (data/README.md)"
     )
 
 
