@@ -148,8 +148,8 @@ def test_tau_of_perfect_orders_and_what_few_units_can_show():
 
 @pytest.mark.parametrize(
     "x, y, sentence",
-    [([1, 2], [2, 1], "3 to 7"), (range(8), range(8), "3 to 7")]
-    + [([1, 2, np.nan], [1, 2, 3], "finite"), ([1, 2, 3], [1, 2], "3 to 7")],
+    [([1, 2], [2, 1], "3 to 8"), (range(9), range(9), "3 to 8")]
+    + [([1, 2, np.nan], [1, 2, 3], "finite"), ([1, 2, 3], [1, 2], "3 to 8")],
 )
 def test_tau_refuses_with_a_sentence(x, y, sentence):
     with pytest.raises(ValueError, match=sentence):
