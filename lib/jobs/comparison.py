@@ -10,12 +10,12 @@ def compute(chosen: dict) -> None:
     """Fill the cache with what the notebook reads. chosen: its parameters in a profile."""
     seeds = chosen["seeds"]
     families, how = tunings.chosen(chosen["tuning"], chosen["families"], seeds, world=chosen["world"])
-    pictures = {n: batches.test(chosen["world"], chosen[n]) for n in ("n_test", "n_variants")}
-    costs.table_one(families, seeds, pictures["n_test"], how)
+    pictures = batches.test(chosen["world"], chosen["n_test"])
+    costs.table_one(families, seeds, pictures, how)
     if chosen["world"] == "photos":  # where there is one A_S, and one way to tune
         return
-    costs.halves(tunings.TUNINGS["gentle"].seeds, pictures["n_test"])
-    costs.variants(families, seeds, pictures["n_variants"])
+    costs.halves(tunings.TUNINGS["gentle"].seeds, pictures)
+    costs.variants(families, seeds, batches.test(chosen["world"], chosen["n_variants"]))
 
 
 main = job.of("02_reconstruction_comparison", compute)
