@@ -189,9 +189,13 @@ def test_the_command_line_names_what_it_trains():
         return [[getattr(task.args[0], "name", task.args[0]) for task in group] for group in groups]
 
     assert names("a_s") == [["photos-three", "photos-four", "photos-wide", "photos"], []]
-    some = ["--networks", "googlenet", "squeezenet1_1", "--rates", "0.01"]
-    assert names("rates", *some) == [[], ["photos-googlenet-0-rate0.01", "photos-squeezenet1_1-0-rate0.01"]]
-    rate = f"rate{photo_networks.RATE:g}"
+    some = ["--networks", "googlenet", "squeezenet1_1", "--rate", "0.01"]
+    assert names("signals", *some) == [[], ["photos-googlenet-0-rate0.01", "photos-squeezenet1_1-0-rate0.01"]]
+    assert names("trials", "--networks", "googlenet") == [
+        [],
+        [f"photos-googlenet-3-rate{rate:g}-times0.25" for rate in make_photos.RATES],
+    ]
+    rate = "rate0.01"
     longer, again = f"photos-squeezenet1_1-0-{rate}-times3", [f"photos-squeezenet1_1-{s}-{rate}" for s in (1, 2)]
     assert names("more", *some) == [[], [longer, *again]]
 
