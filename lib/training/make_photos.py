@@ -1,11 +1,11 @@
 """`python -m lib.training.make_photos`: the autoencoders of the photos profile, for ImageNet's photographs.
 
 A_S learns to copy crops of 64 and 96 pixels; being fully convolutional, it then reads 224. Three shapes are trained,
-and the one is taken through whose copies the seven networks read best. Then trials: its decoder is tuned on one network
-of each family, with a seed of their own and a quarter as long, at three rates, from which a rule chooses one for all by
-own readings alone (`boldest`). At that rate the decoder is tuned on each of the seven, for 3,000 steps of 8 crops of
-160 pixels. All choices are made on the 200 photographs of ImageNet's sample that judge (lib/worlds/photo_crops.py); what
-is reported comes from others.
+and the one is taken through whose copies the seven networks read best. Then trials: its decoder is tuned on one
+network of each family, with a seed of their own and a quarter as long, at three rates, from which a rule chooses one
+for all by own readings alone (`boldest`). At that rate the decoder is tuned on each of the seven, for 3,000 steps of
+8 crops of 160 pixels. All choices are made on the 200 photographs of ImageNet's sample that judge
+(lib/worlds/photo_crops.py); what is reported comes from others.
 
 lib/training/store.py says what becomes of a killed run.
 """
