@@ -105,11 +105,11 @@ def test_every_profile_is_valid_and_complete(profile):
     ("values", "sentence"),
     [
         ({"windw": 3}, "here: unknown parameter 'windw'; the nearest known name is 'window'; known: family, fast, "),
-        ({"window": True}, "here: window is True (bool), expected int from 1 up to 64"),
-        ({"window": 3.0}, "here: window is 3.0 (float), expected int from 1 up to 64"),
+        ({"window": True}, "here: window is True (bool), expected int from 1 up to 224"),
+        ({"window": 3.0}, "here: window is 3.0 (float), expected int from 1 up to 224"),
         ({"window": "3"}, "here: window is '3' (str), expected int"),
-        ({"window": 0}, "here: window is 0 (int), expected int from 1 up to 64"),
-        ({"window": 65}, "here: window is 65 (int), expected int from 1 up to 64"),
+        ({"window": 0}, "here: window is 0 (int), expected int from 1 up to 224"),
+        ({"window": 65}, "here: window is 65 (int), expected int from 1 up to 224"),
         ({"share": float("nan")}, "here: share is nan (float), expected float from 0 up to 1"),
         ({"share": False}, "here: share is False (bool), expected float"),
         ({"family": "vg"}, "here: family is 'vg' (str), expected one of vgg, resnet"),
@@ -235,7 +235,7 @@ def test_start_refuses_with_a_sentence():
         run.start("09_oclusion", values)
     with pytest.raises(ValueError, match="09_occlusion: parameter 'window' is missing from the parameters cell"):
         run.start("09_occlusion", {name: value for name, value in values.items() if name != "window"})
-    with pytest.raises(ValueError, match=r"09_occlusion: window is 0 \(int\), expected int from 1 up to 64"):
+    with pytest.raises(ValueError, match=r"09_occlusion: window is 0 \(int\), expected int from 1 up to 224"):
         run.start("09_occlusion", values | {"window": 0})
     for device, sentence in (("gpu", "expected cpu, cuda"), ("cuda:99", "torch finds [0-9]+ CUDA devices here")):
         with pytest.raises(ValueError, match=f"device is '{device}'.*{sentence}"):

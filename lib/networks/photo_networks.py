@@ -30,10 +30,11 @@ TITLES = {
 FAMILIES = {name: name.split("_")[0] for name in NETWORKS}  # three are EfficientNets, two MobileNets
 
 
-def load(name: str, device: str = "cpu", weights: bool = True) -> interface.Network:
+def load(name: str, device: str = "cpu", weights: bool = True, seed: int = 0) -> interface.Network:
     """A network that reads pictures of 224 pixels whatever side it was made for: they are resized (bilinear) to its own
-    size first, as a part of its preprocessing. Any name of the catalogue will do."""
-    net = catalogue.load(name, device=device, weights=weights)
+    size first, as a part of its preprocessing. Any name of the catalogue will do. seed: draws the weights if not
+    `weights`."""
+    net = catalogue.load(name, device=device, weights=weights, seed=seed)
     if net.size == SIZE:
         return net
     preprocess = partial(_resized, before=net.preprocess, factor=net.size / SIZE)

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lib.base import files, paths
-from lib.record import captions, ledger
+from lib.record import captions, credits, ledger
 
 STYLE = paths.ROOT / "lib/drawing/companion.mplstyle"
 RESOLUTIONS = (150, 110, 90, 72)  # dots per inch, tried downwards until the PNG is small enough
@@ -73,13 +73,16 @@ def save(
     publish: bool = True,
     weights=(),
     sources=(),
+    photographs=(),
     colours: int | None = None,
 ) -> Shown:
     """Write `fig` as <name>.png and .svg, the numbers behind it as .csv, its origin as .json; close it and show it.
 
-    data: dict of columns of equal length, or a list of dicts, one a row. caption, alt (what a reader who cannot see it
-    must know): by default those of the notebook's table of captions (lib/record/captions.py), where {words} stand for
-    the notebook's parameters and for `facts`. weights, sources: digests of what it was computed from. publish=False
+    data: dict of columns of equal length, or a list of dicts, one a row. caption, alt (what a reader who cannot see
+    it must know): by default those of the notebook's table of captions (lib/record/captions.py), where {words}
+    stand for the notebook's parameters and for `facts`. weights, sources: digests of what it was computed from.
+    photographs: those that it shows, as the photographs' own module lists them (dicts with title, name, author,
+    licence, source); they are kept in the sidecar, and {credits} stands for them in the caption. publish=False
     keeps everything in build/ (pictures that are not ours). colours: as many, 2 to 256, in the PNG, which makes
     drawings of many small marks two or three times smaller; pictures want all. ValueError on a name without the
     notebook's number, no caption or alt text, or ragged data.
@@ -89,7 +92,8 @@ def save(
             f"figure name {name!r}: expected {run.notebook[:2]}_ and lower-case words, as in notebook {run.notebook}"
         )
     if caption is None and alt is None:
-        caption, alt = captions.of(name, run.notebook, run.parameters | (facts or {}), run.profile)
+        facts = run.parameters | {"credits": credits.line(photographs)} | (facts or {})
+        caption, alt = captions.of(name, run.notebook, facts, run.profile)
     for key, text in (("caption", caption), ("alt", alt)):
         if not isinstance(text, str) or len(text.split()) < 3:
             raise ValueError(f"figure {name}: {key} is {text!r}, expected a sentence")
@@ -113,6 +117,7 @@ def save(
         "dpi": dpi,
         "rows": len(rows),
     }
+    sidecar |= {"photographs": [dict(one) for one in photographs]} if photographs else {}
     place = folder(run.profile, publish)
     try:
         for kind, content in contents.items():

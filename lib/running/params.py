@@ -7,6 +7,7 @@ are checked before any cell runs, and `lib.running.run.start` checks again insid
 import ast
 import functools
 import math
+import re
 from pathlib import Path
 
 import yaml
@@ -16,7 +17,7 @@ from lib.base import nearest, paths, strict_yaml
 COMMON = "every_notebook"  # the entry of the index and of a profile that stands for all notebooks
 TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list}
 FIELDS = {"title", "reproduces", "claims", "figures", "inputs", "jobs", "after", "planned", "parameters", "photos"}
-RULES = {"type", "meaning", "min", "max", "choices", "items", "min_items", "max_items", "unique"}
+RULES = {"type", "meaning", "min", "max", "choices", "pattern", "items", "min_items", "max_items", "unique"}
 
 
 def index(folder: Path | None = None) -> dict[str, dict]:
@@ -167,6 +168,8 @@ def allowed(rule: dict) -> str:
     """What a rule allows, in words: 'int from 1 to 64'."""
     if "choices" in rule:
         return f"one of {', '.join(map(str, rule['choices']))}"
+    if "pattern" in rule:
+        return f"a name that fits {rule['pattern']}"
     text = rule.get("type", "value")
     if "min" in rule:
         text += f" from {rule['min']}"
@@ -187,6 +190,8 @@ def _check_value(name: str, value, rule: dict) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise wrong
     if "choices" in rule and value not in rule["choices"]:
+        raise wrong
+    if "pattern" in rule and not re.fullmatch(rule["pattern"], value):
         raise wrong
     if ("min" in rule and value < rule["min"]) or ("max" in rule and value > rule["max"]):
         raise wrong

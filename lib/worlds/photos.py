@@ -7,10 +7,12 @@ what is transparent is blended with black; of a moving picture the first frame i
 """
 
 import csv
+import html
 import io
 import re
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +28,8 @@ from lib.worlds import imagenet_classes
 CROP = 0.875  # the share that ImageNet networks are usually tested on: 224 of 256 pixels
 ENDINGS = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
 OTHERS = (".heic", ".heif", ".avif", ".raw", ".cr2", ".nef", ".arw", ".dng", ".psd", ".svg")  # pictures, not read here
-CC0, PUBLIC = "CC0 1.0", "public domain"
+CC0, PUBLIC, BY = "CC0 1.0", "public domain", "CC BY 2.0"
+LICENCES = {"https://creativecommons.org/licenses/by/2.0/": BY}  # what images.csv says: what it is called
 SHIPPED = {  # name: class names that count as right (ImageNet lacks the last two), author, licence (skimage.data)
     "chelsea": (("tabby", "tiger cat", "Egyptian cat"), "Stefan van der Walt", CC0),
     "coffee": (("espresso", "cup", "coffee mug"), "Rachel Michetti, courtesy of Pikolo Espresso Bar", CC0),
@@ -68,12 +71,44 @@ def shipped(size: int, names: Iterable[str] = tuple(SHIPPED), crop: float = CROP
     return photos
 
 
-def nips2017(size: int, limit: int | None = None, crop: float = 1.0) -> Iterator[Photo]:
+def named(names: Iterable[str], size: int, crop: float | None = None) -> list[Photo]:
+    """Photographs that may be shown, by name: scikit-image's (`shipped`), and those of `nips2017` by their ImageId;
+    ["nips2017"] is all of these.
+
+    crop: by default CROP for the former, and 1 for the latter. ValueError for a name that neither has; errors of
+    `nips2017` where one of its own is asked for.
+    """
+    wanted, found = list(names), {}
+    if wanted == ["nips2017"]:
+        return list(nips2017(size, crop=crop or 1.0))
+    others = [name for name in wanted if name not in SHIPPED]
+    for name in others:
+        if not re.fullmatch(r"[0-9a-f]{16}", name):
+            near = nearest.ranked(name, SHIPPED)
+            raise ValueError(
+                f"no photograph is called {name!r}; nearest: {near}; or an ImageId of images.csv, 16 digits"
+            )
+    found |= {one.name: one for one in shipped(size, [name for name in wanted if name in SHIPPED], crop or CROP)}
+    if others:
+        found |= {one.name: one for one in nips2017(size, crop=crop or 1.0, only=set(others))}
+    for name in wanted:
+        if name not in found:
+            raise ValueError(f"no photograph of nips2017-photos.zip has the ImageId {name!r}: see its images.csv")
+    return [found[name] for name in wanted]
+
+
+def titled(photo: Photo) -> str:
+    """What to call a photograph in a figure: its name, or its class where the name is a number."""
+    known = photo.labels and re.fullmatch(r"[0-9a-f]{16}", photo.name)
+    return imagenet_classes.imagenet_classes()[photo.labels[0]] if known else photo.name
+
+
+def nips2017(size: int, limit: int | None = None, crop: float = 1.0, only: set[str] | None = None) -> Iterator[Photo]:
     """Photographs of the NIPS-2017 adversarial competition (CC BY 2.0): for evaluation and, with attribution, figures.
 
     They are cropped to squares already, hence the default of `crop`. images.csv counts classes from 1 (TrueLabel),
-    labels count from 0. `limit`: that many, evenly spaced over the list. FileNotFoundError that says how to get them;
-    ValueError for a file that does not hold what is expected.
+    labels count from 0. `limit`: that many, evenly spaced over the list; `only`: of these ImageIds. FileNotFoundError
+    that says how to get them; ValueError for a file that does not hold what is expected.
     """
     with _open_zip("nips2017-photos.zip") as archive:
         members = {Path(name).stem: name for name in archive.namelist() if name.lower().endswith(ENDINGS)}
@@ -82,10 +117,15 @@ def nips2017(size: int, limit: int | None = None, crop: float = 1.0) -> Iterator
             raise ValueError(f"{archive.filename} has no images.csv; expected the folder dataset of yuyang-long/SSA")
         rows = csv.DictReader(io.StringIO(archive.read(table).decode("utf-8-sig")))
         rows = [(_nips_label(row, archive.filename), row) for row in rows if row.get("ImageId") in members]
+        rows = rows if only is None else [one for one in rows if one[1]["ImageId"] in only]
         for label, row in _spread(rows, limit):
             member = members[row["ImageId"]]
             image = _fitted(archive.read, member, f"{archive.filename}: {member}", size, crop)
-            yield Photo(row["ImageId"], image, (label,), row["Author"], row["License"], row["OriginalLandingURL"], True)
+            author, licence = (
+                html.unescape(" ".join(row["Author"].split())),
+                LICENCES.get(row["License"], row["License"]),
+            )
+            yield Photo(row["ImageId"], image, (label,), author, licence, row["OriginalLandingURL"], True)
 
 
 def _nips_label(row: dict, file: str) -> int:
@@ -122,14 +162,65 @@ def sample_pictures(limit: int | None = None) -> Iterator[tuple[str, Image.Image
             yield Path(member).stem, _decoded(archive.read, member, f"{archive.filename}: {member}"), label
 
 
+def tiny_validation() -> Iterator[tuple[int, Image.Image, tuple[int, int, int, int]]]:
+    """Class (ImageNet's index), picture of 64 pixels and bounding box (left, top, right, bottom; the last two belong to
+    it) of every validation photograph of Tiny-ImageNet: for tables only, never shown. Errors as `nips2017`."""
+    with _open_zip("tiny-imagenet-50.zip") as archive:
+        classes, root = _tiny_classes(archive), _tiny_root(archive)
+        for line in archive.read(f"{root}val/val_annotations.txt").decode().splitlines():
+            name, wnid, *box = line.split("\t")
+            if wnid in classes and (member := f"{root}val/images/{name}") in archive.NameToInfo:
+                picture = _decoded(archive.read, member, f"{archive.filename}: {member}")
+                yield classes[wnid], picture, tuple(int(edge) for edge in box)
+
+
+def tiny_training(limit: int | None = None) -> Iterator[tuple[int, Image.Image]]:
+    """Class (ImageNet's index) and picture of 64 pixels of Tiny-ImageNet's training photographs, the first of every
+    class, then the second of every class, `limit` in all: for training and tables only, never shown. Errors as
+    `nips2017`."""
+    with _open_zip("tiny-imagenet-50.zip") as archive:
+        classes, turn, ranked = _tiny_classes(archive), Counter(), []
+        for member in _tiny_members(archive):
+            wnid = Path(member).parts[-3]
+            turn[wnid] += 1
+            ranked.append((turn[wnid], wnid, member))
+        for _, wnid, member in sorted(ranked)[:limit]:
+            yield classes[wnid], _decoded(archive.read, member, f"{archive.filename}: {member}")
+
+
+def _tiny_root(archive: zipfile.ZipFile) -> str:
+    """The folder in which wnids.txt lies, with its slash; ValueError where there is none."""
+    found = next((name for name in archive.namelist() if Path(name).name == "wnids.txt"), None)
+    if found is None:
+        raise ValueError(f"{archive.filename} has no wnids.txt; expected Tiny-ImageNet's layout")
+    return found.removesuffix("wnids.txt")
+
+
+def _tiny_classes(archive: zipfile.ZipFile) -> dict[str, int]:
+    """{WordNet id: ImageNet's index} of the classes that the archive holds, by their first word in words.txt."""
+    root = _tiny_root(archive)
+    places = {name.lower(): place for place, name in enumerate(imagenet_classes.imagenet_classes())}
+    words = dict(line.split("\t") for line in archive.read(f"{root}words.txt").decode().splitlines() if line)
+    found = {}
+    for wnid in archive.read(f"{root}wnids.txt").decode().split():
+        names = [name.strip().lower() for name in words.get(wnid, "").split(",")]
+        if (place := next((places[name] for name in names if name in places), None)) is not None:
+            found[wnid] = place
+    return found
+
+
+def _tiny_members(archive: zipfile.ZipFile) -> list[str]:
+    members = sorted(name for name in archive.namelist() if re.search(r"/train/n\d{8}/images/[^/]+\.JPEG$", name))
+    if not members:
+        raise ValueError(f"{archive.filename} has no train/<class>/images/*.JPEG; expected Tiny-ImageNet's layout")
+    return members
+
+
 def tiny_pictures() -> Iterator[tuple[str, Image.Image]]:
     """Class (WordNet id) and picture of every training photograph of Tiny-ImageNet, 64 pixels: for training only, never
     shown. Errors as `nips2017`."""
     with _open_zip("tiny-imagenet-50.zip") as archive:
-        members = sorted(name for name in archive.namelist() if re.search(r"/train/n\d{8}/images/[^/]+\.JPEG$", name))
-        if not members:
-            raise ValueError(f"{archive.filename} has no train/<class>/images/*.JPEG; expected Tiny-ImageNet's layout")
-        for member in members:
+        for member in _tiny_members(archive):
             yield Path(member).parts[-3], _decoded(archive.read, member, f"{archive.filename}: {member}")
 
 
@@ -218,9 +309,17 @@ def stack(photos: Iterable[Photo]) -> torch.Tensor:
     return torch.stack([photo.image for photo in photos])
 
 
-def credits(photos: Iterable[Photo]) -> str:
-    """Name, author and licence of each photo, for a caption."""
-    return "; ".join(f"{photo.name}: {photo.author}, {photo.licence}" for photo in photos)
+def owed(photos: Iterable[Photo]) -> list[dict]:
+    """What each photograph is called and to whom it is owed, for `figures.save(photographs=...)`. ValueError for one
+    that must not be shown."""
+    found = list(photos)
+    for photo in found:
+        if not photo.publish:
+            raise ValueError(
+                f"photograph {photo.name} must not be shown, expected one of scikit-image's or NIPS-2017's"
+            )
+    keys = ("title", "name", "author", "licence", "source")
+    return [dict(zip(keys, (titled(photo), photo.name, *photo[3:6]), strict=True)) for photo in found]
 
 
 def right(logits: torch.Tensor, photos: Iterable[Photo]) -> torch.Tensor:

@@ -10,7 +10,7 @@ from sklearn.preprocessing import OneHotEncoder
 from lib.methods.receptive import fields as receptive_fields
 from lib.methods.receptive import strongest_patches
 from lib.methods.receptive.strongest_patches import TOP, Peaks, strongest
-from lib.networks import interface, zoo
+from lib.networks import interface, readers, zoo
 from lib.record import uncertainty
 from lib.record.seeds import recordable
 from lib.worlds import cutouts
@@ -74,7 +74,7 @@ def purity_rows(found: dict[tuple, Peaks], cues: np.ndarray, group: str, generat
     rows = []
     for (family, seed), one in found.items():
         best = purity(cues, strongest(one.values, k)[active(one.values)])[0].max(1)
-        row = {"name": zoo.TITLES[family], "seed": seed, "group": group}
+        row = {"name": readers.TITLES[family], "seed": seed, "group": group}
         rows.append(row | uncertainty.bootstrap_mean(best, generator=generator)._asdict())
     return rows
 
@@ -89,7 +89,7 @@ def aspect_rows(
         each = [one for (name, _), one in found.items() if name == family]
         shares = np.concatenate([purity(marks, strongest(one.values, k)[active(one.values)])[0] for one in each])
         for group, column in zip(aspects, shares.T, strict=True):
-            row = {"panel": panel, "name": zoo.TITLES[family], "group": group}
+            row = {"panel": panel, "name": readers.TITLES[family], "group": group}
             rows.append(row | uncertainty.bootstrap_mean(column, generator=generator)._asdict() | {"chance": chance})
     return rows
 
@@ -147,7 +147,7 @@ def fields(families: list[str], seed: int, images: torch.Tensor, draw: int) -> t
     rows, last = [], {}
     for state, stage in (("effective, trained", ""), ("effective, untrained", "step0")):
         for net, title in (
-            (zoo.network(name, seed, images.device, stage=stage), zoo.TITLES[name]) for name in families
+            (zoo.network(name, seed, images.device, stage=stage), readers.TITLES[name]) for name in families
         ):
             for layer in (name for name in ("conv1", "conv2", "conv3", "conv4", "conv5") if name in net.layers):
                 field = receptive_fields.field(net, layer)

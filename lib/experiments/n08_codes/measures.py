@@ -10,10 +10,12 @@ from torch.nn import functional
 
 from lib.methods.layers import codes as layer_codes
 from lib.methods.layers import plane
-from lib.networks import interface, zoo
+from lib.networks import interface, readers
 from lib.record import uncertainty
 from lib.record.seeds import recordable
-from lib.worlds import cutouts, photos
+from lib.worlds import cutouts, imagenet_classes, photos
+
+SIDE = 64  # of pictures that are read as pixels
 
 
 def spaces(net: interface.Network) -> list[str]:
@@ -21,6 +23,12 @@ def spaces(net: interface.Network) -> list[str]:
     without fc7 those that can serve in its place (interface.hidden)."""
     wanted = [layer for layer in ("pool5", layer_codes.BEFORE, layer_codes.AFTER) if layer in net.layers]
     return wanted if {layer_codes.BEFORE, layer_codes.AFTER} <= {*wanted} else interface.hidden(net)[::-1]
+
+
+def pixels(images: torch.Tensor) -> np.ndarray:
+    """The pictures themselves as codes; large ones are averaged to 64 pixels a side first."""
+    large = images.shape[-1] > SIDE
+    return layer_codes.pixels(functional.interpolate(images, (SIDE, SIDE), mode="area") if large else images)
 
 
 def having(nets: dict[tuple, interface.Network], *layers: str) -> dict[tuple, interface.Network]:
@@ -80,17 +88,20 @@ def pooled(values: list[np.ndarray], generator) -> uncertainty.Estimate:
 
 
 def purity_rows(found: dict[tuple, Spaces], batch: cutouts.Batch, titles: dict[str, str], generator) -> list[dict]:
-    """Purity by class, by hue, and by hue if class alone chose the neighbours, for each network and space, as rows for
-    a figure, named by family and space (`titles`: space -> what it is called, where that differs)."""
-    rows, hue = {}, batch.cues[:, cutouts.CUES.index("hue")]
+    """Purity by class, and where it is known by hue, and by hue if class alone chose the neighbours, for each network
+    and space, as rows for a figure, named by family and space (`titles`: space -> what it is called, if otherwise)."""
+    rows, known = {}, batch.cues.shape[1] == len(cutouts.CUES)
+    hue = batch.cues[:, cutouts.CUES.index("hue")] if known else None
     for (family, seed), one in found.items():
         for space, near in one.near.items():
             if space == layer_codes.PIXELS and rows:
                 continue  # pixels are the same for every network
-            line = space if space == layer_codes.PIXELS else f"{zoo.TITLES[family]}, {titles.get(space, space)}"
+            line = space if space == layer_codes.PIXELS else f"{readers.TITLES[family]}, {titles.get(space, space)}"
             own = layer_codes.shared(near, batch.labels)
-            groups = {"class": own, "hue": layer_codes.shared(near, hue), "hue, if class alone chose": None}
-            groups["hue, if class alone chose"] = by_class_alone(own, batch.labels, hue)
+            groups = {"class": own}
+            if known:
+                groups["hue"] = layer_codes.shared(near, hue)
+                groups["hue, if class alone chose"] = by_class_alone(own, batch.labels, hue)
             for group, values in groups.items():
                 row = {"name": line, "seed": seed, "group": group} | pooled([values], generator)._asdict()
                 rows.setdefault((line, seed), []).append(row)
@@ -118,7 +129,7 @@ def probe_rows(found: dict[tuple, dict[str, np.ndarray]]) -> list[dict]:
     rows = []
     for (family, seed), hits in found.items():
         for place, (layer, hit) in enumerate(hits.items()):
-            row = {"name": zoo.TITLES[family], "seed": seed, "depth": place, "layer": layer}
+            row = {"name": readers.TITLES[family], "seed": seed, "depth": place, "layer": layer}
             rows.append(row | uncertainty.wilson(int(hit.sum()), len(hit))._asdict())
     return rows
 
@@ -167,17 +178,29 @@ def table(points: dict[str, np.ndarray]) -> list[dict]:
     return [{"space": s, "image": k, "x": x, "y": y} for s, part in points.items() for k, (x, y) in enumerate(part)]
 
 
-def photographs(net: interface.Network, grid: int, device="cpu", side: int = 32) -> tuple:
-    """The photographs that scikit-image ships, cut into grid x grid tiles of the network's size, and their codes.
+class Tiles(NamedTuple):
+    """Photographs, or tiles of them, and their codes."""
 
-    Returns tiles (N, size, size, 3) uint8, the number of each tile's photograph (N,), a line of credits, and two spaces
-    {name: (N, features)}: pixels averaged to side x side, and the layer that serves as the last hidden one
-    (interface.hidden), averaged to one number a channel.
+    images: np.ndarray  # (N, size, size, 3) uint8
+    values: np.ndarray  # (N,) which photograph a tile is from; of what kind, where a tile is the whole photograph
+    names: list[str]  # of the values
+    shown: list[photos.Photo]
+    codes: dict[str, np.ndarray]  # (N, features): of pixels averaged to a small side, and of the last hidden layer
+
+
+def photographs(net: interface.Network, names, grid: int, device="cpu", side: int = 32) -> Tiles:
+    """The photographs of these names (photos.named), cut into grid x grid tiles of the network's size, and their codes.
+
+    The layer is the one that serves as the last hidden one (interface.hidden), averaged to one number a channel.
     """
-    shipped = photos.shipped(net.size * grid, crop=1.0)
-    parts, origin = photos.tiles(photos.stack(shipped).numpy(), grid)
-    credits = photos.credits(shipped)
+    shown = photos.named(names, net.size * grid, crop=1.0)
+    parts, values = photos.tiles(photos.stack(shown).numpy(), grid)
+    titles = [photos.titled(photo) for photo in shown]
+    if grid == 1:
+        values = np.array(imagenet_classes.kinds([photo.labels[0] for photo in shown]))
+        titles = list(imagenet_classes.KINDS)
     images, last = torch.from_numpy(parts), interface.hidden(net)[0]
     read = {layer_codes.PIXELS: layer_codes.pixels(functional.interpolate(images, (side, side), mode="area"))}
     read |= layer_codes.read(net, images.to(device), [last], most=1)
-    return np.round(255 * parts.transpose(0, 2, 3, 1)).clip(0, 255).astype(np.uint8), origin, credits, read
+    pictures = np.round(255 * parts.transpose(0, 2, 3, 1)).clip(0, 255).astype(np.uint8)
+    return Tiles(pictures, values, titles, shown, read)

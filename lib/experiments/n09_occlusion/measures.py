@@ -13,7 +13,7 @@ from lib.experiments.n09_occlusion import object_masks
 from lib.experiments.shared import per_network
 from lib.methods.backward import three_rules
 from lib.methods.occlusion import same_part, sweeps
-from lib.networks import interface, zoo
+from lib.networks import interface, readers
 from lib.record import uncertainty
 from lib.record.seeds import recordable
 from lib.worlds import cutouts
@@ -28,11 +28,18 @@ class Reading(NamedTuple):
     probability: np.ndarray  # (N, P) of the true class, for every square
 
 
+def marked(batch: cutouts.Batch, window: int, stride: int) -> cutouts.Batch:
+    """Those pictures whose object holds the centre of some square, and not of all."""
+    boxes, _ = sweeps.squares(batch.images.shape[1], window, stride)
+    inside = object_masks.on_masks(boxes, batch.masks).mean(1)
+    return cutouts.Batch(*(part[(inside > 0) & (inside < 1)] for part in batch))
+
+
 def read(families, seeds, batch: cutouts.Batch, window: int, stride: int, device="cpu") -> dict[tuple, Reading]:
     """Slide a grey square over every picture of `batch`, for every trained network: {(family, seed): Reading}."""
     images, found = interface.to_tensor(batch.images).to(device), {}
     for family, seed in ((family, seed) for family in families for seed in seeds):
-        net = zoo.network(family, seed, device)
+        net = readers.network(family, seed, device)
         sweep = sweeps.sweep(net, images, window, stride, layer=interface.last_conv(net))
         right = np.flatnonzero(sweep.clean.argmax(1) == batch.labels)
         found[family, seed] = Reading(net, sweep, right, sweeps.probability(sweep.logits, batch.labels))
@@ -80,7 +87,11 @@ class Silenced(NamedTuple):
 def silence(reading: Reading, images: torch.Tensor, objects: np.ndarray, rule: str = "deconvnet") -> Silenced:
     """Project each picture's strongest map to the input and compare what covering the projection costs the map."""
     k, layer = reading.right, interface.last_conv(reading.net)
-    shown = three_rules.project(reading.net, images[k], layer, reading.sweep.channel[k], start="activation", rule=rule)
+    some = max(1, 2**18 // images.shape[-1] ** 2)  # pictures at a time: maps of large ones fill the memory
+    parts = [k[start : start + some] for start in range(0, len(k), some)]
+    how = {"start": "activation", "rule": rule}
+    shown = [three_rules.project(reading.net, images[one], layer, reading.sweep.channel[one], **how) for one in parts]
+    shown = torch.cat(shown)
     lost = object_masks.lost(reading.sweep.activity, reading.sweep.clean_activity)[k]
     places = object_masks.lost_where_projected(lost, shown.cpu().numpy(), reading.sweep.boxes, objects[k])
     return Silenced(*places, k)
@@ -92,7 +103,7 @@ def rules(found: dict[tuple, Reading], images: torch.Tensor, objects: np.ndarray
     for rule in ("deconvnet", "gradient", "guided"):
         for family in dict.fromkeys(family for family, _ in found):
             each = [silence(one, images, objects, rule) for (name, _), one in found.items() if name == family]
-            result.append(per_network.row(zoo.TITLES[family], "all", rule, difference(each, generator)))
+            result.append(per_network.row(readers.TITLES[family], "all", rule, difference(each, generator)))
     return result
 
 
@@ -113,7 +124,7 @@ def shares(silenced: dict[tuple, Silenced], generator: np.random.Generator) -> l
     for (family, seed), one in silenced.items():
         for group, field in kinds.items():
             value = _mean((getattr(one, field)[usable := np.isfinite(one.elsewhere)], one.pictures[usable]), generator)
-            found.append({"name": zoo.TITLES[family], "seed": seed, "group": group} | value._asdict())
+            found.append({"name": readers.TITLES[family], "seed": seed, "group": group} | value._asdict())
     return found
 
 

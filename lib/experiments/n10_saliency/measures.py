@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lib.experiments.shared.per_network import row
 from lib.methods.backward import random_weights, saliency_maps, three_rules
-from lib.networks import interface, zoo
+from lib.networks import interface, readers, zoo
 from lib.record import uncertainty
 from lib.record.seeds import recordable
 from lib.worlds import cutouts, photos
@@ -40,7 +40,7 @@ def read(families, seeds, batch: cutouts.Batch, size: float, steps: int, generat
     noise = torch.from_numpy(generator.standard_normal(images.shape, dtype=np.float32)).to(device)
     chance = generator.random(images[:, 0].shape)
     return {
-        (family, seed): _read(zoo.network(family, seed, device), images, batch.labels, size, steps, noise, chance)
+        (family, seed): _read(readers.network(family, seed, device), images, batch.labels, size, steps, noise, chance)
         for family in families
         for seed in seeds
     }
@@ -112,14 +112,20 @@ def rows(measure, found: dict[tuple, Reading], names: tuple, generator) -> list[
     result = []
     for (family, seed), one in found.items():
         for name in (name for name in names if name in one.raised or name in one.curves):
-            result.append(row(zoo.TITLES[family], seed, name, measure([one], generator, name)))
+            result.append(row(readers.TITLES[family], seed, name, measure([one], generator, name)))
     return result
 
 
 def curve_rows(found: dict[tuple, Reading]) -> list[dict]:
     """Mean deletion curves, one row a network, an order and a step."""
     return [
-        {"name": zoo.TITLES[f], "seed": seed, "order": order, "share": k / (curves.shape[1] - 1), "probability": value}
+        {
+            "name": readers.TITLES[f],
+            "seed": seed,
+            "order": order,
+            "share": k / (curves.shape[1] - 1),
+            "probability": value,
+        }
         for (f, seed), one in found.items()
         for order, curves in one.curves.items()
         for k, value in enumerate(curves.mean(0).tolist())
@@ -148,7 +154,7 @@ def mask_rows(found: dict[tuple, Reading], masks: np.ndarray, blur: float, gener
                 own, matched = np.diagonal(table), uncertainty.matched(table)
                 value = _estimate([own], [one.right], generator)
                 more = _estimate([matched], [one.right], generator)
-                line = {"name": zoo.TITLES[family], "seed": seed, "group": rule} | value._asdict()
+                line = {"name": readers.TITLES[family], "seed": seed, "group": rule} | value._asdict()
                 line |= {"measure": measure, "others": value.value - more.value}
                 result.append(
                     line | {"difference": more.value, "difference_low": more.low, "difference_high": more.high}
@@ -182,7 +188,7 @@ def random_rows(families, seeds, batch: cutouts.Batch, steps: int, generator, de
                     units = [np.arange(len(images))] * len(seeds)
                     for k in range(steps):
                         found = _estimate(list(values[:, k]), units, generator)
-                        line = {"name": zoo.TITLES[family], "seed": "all", "group": rule} | found._asdict()
+                        line = {"name": readers.TITLES[family], "seed": "all", "group": rule} | found._asdict()
                         result.append(line | {"how": how, "measure": measure, "share": (k + 1) / steps, "null": null})
     return result
 
@@ -203,5 +209,5 @@ def photograph(net: interface.Network, photo: photos.Photo, period: int, device=
     grids = {
         rule: None if each is None else float(saliency_maps.grid(each[None], period)[0]) for rule, each in maps.items()
     }
-    found = {"network": net.name, "photo": photo.name, "class": net.classes[label]}
+    found = {"network": net.name, "photo": photos.titled(photo), "class": net.classes[label]}
     return found | {"picture": picture, "maps": maps, "grids": grids}

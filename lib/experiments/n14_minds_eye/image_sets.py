@@ -184,7 +184,7 @@ class Photographs(NamedTuple):
     origin: np.ndarray  # (m,) number of each tile's photograph
     seen: dict[str, Seen]  # by title, one for each rate
     near: dict[str, np.ndarray]  # (k,) bool: nearest to its own facet for a network that took no part; "tiles": (m,)
-    credits: str
+    shown: list[photos.Photo]
 
 
 def witness(net: interface.Network, device="cpu") -> interface.Network:
@@ -192,14 +192,14 @@ def witness(net: interface.Network, device="cpu") -> interface.Network:
     return next(one for one in (catalogue.load(name, device=device) for name in WITNESSES) if one.digest != net.digest)
 
 
-def photographs(setting: Setting, grid: int, weight: float, rates=RATES) -> Photographs:
-    """Facets of the tiles (grid x grid each) of the photographs that scikit-image ships, and an image for each at each
-    of `rates` (Recipe.rate at the first step, a fifth of it at the last). ValueError if the network judges itself."""
+def photographs(setting: Setting, names, grid: int, weight: float, rates=RATES) -> Photographs:
+    """Facets of the tiles (grid x grid each) of the photographs of these names (photos.named), and an image for each at
+    each of `rates` (Recipe.rate at the first step, a fifth at the last). ValueError if the network judges itself."""
     net, judge = setting.net, setting.judge
     if judge.digest == net.digest:
         raise ValueError(f"the judge is {judge.name}, the network looked into; expected one that takes no part")
-    shipped = photos.shipped(net.size * grid, crop=1.0)
-    tiles, origin = photos.tiles(photos.stack(shipped).numpy(), grid)
+    shown = photos.named(names, net.size * grid, crop=1.0)
+    tiles, origin = photos.tiles(photos.stack(shown).numpy(), grid)
     images = torch.from_numpy(tiles)
     rows = facets.pooled(net, images, setting.layer)
     found = facets.find(rows, setting.n_facets)
@@ -212,7 +212,7 @@ def photographs(setting: Setting, grid: int, weight: float, rates=RATES) -> Phot
     made = {"start": next(iter(seen.values())).strip[0]} | {name: one.pictures for name, one in seen.items()}
     near = {name: own(distances(judgement(judge, _resized(one, judge.size)), centres)) for name, one in made.items()}
     near["tiles"] = distances(judged, centres).argmin(1) == found.labels
-    return Photographs(tiles, found, origin, seen, near, photos.credits(shipped))
+    return Photographs(tiles, found, origin, seen, near, shown)
 
 
 def _resized(images, side: int) -> torch.Tensor:

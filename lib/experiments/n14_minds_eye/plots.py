@@ -118,8 +118,10 @@ def photographs(found: Photographs) -> tuple[Figure, list[dict]]:
         real = [_small(one) for one in to_pictures(torch.from_numpy(found.tiles[picked]))]
         made = [start[facet], *(one.pictures[facet] for one in found.seen.values())]
         shown.append([*real, *[None] * (2 - len(real)), *map(_small, made)])
-        counts = np.bincount(found.origin[found.found.labels == facet], minlength=len(photos.SHIPPED))
-        named = dict(zip(photos.SHIPPED, counts.tolist(), strict=True))
+        counts = np.bincount(found.origin[found.found.labels == facet], minlength=len(found.shown))
+        named = dict.fromkeys(map(photos.titled, found.shown), 0)
+        for photo, count in zip(found.shown, counts.tolist(), strict=True):
+            named[photos.titled(photo)] += count
         titles.append("\n".join(f"{count} {name}" for name, count in named.items() if count))
         for name, one in found.seen.items():
             terms = {"activation": float(one.curves.activation[-1, facet])}
