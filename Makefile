@@ -4,6 +4,7 @@ PROFILE ?= embedded
 ONLY ?=
 P ?=
 CORES ?=
+SNAKEMAKE ?=
 PROCESSES ?= 2
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
   $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -13,7 +14,7 @@ PY := .venv/bin/python
 # pins or a moved clone are installed again, and an interrupted installation has no such file.
 KEY := $(shell cat pyproject.toml constraints.txt | cksum | tr -d ' ')-$(shell pwd | cksum | tr -d ' ')
 INSTALLED := .venv/.installed-$(KEY)
-RUN = $(PY) -m lib.running.runner run $(1) --profile $(PROFILE) $(if $(CORES),--cores $(CORES)) $(foreach p,$(P),-p '$(p)')
+RUN = $(PY) -m lib.running.runner run $(1) --profile $(PROFILE) $(if $(CORES),--cores $(CORES)) $(if $(SNAKEMAKE),--snakemake='$(SNAKEMAKE)') $(foreach p,$(P),-p '$(p)')
 
 .DEFAULT_GOAL := help
 .PHONY: help data install reproduce status test test-strict lab retrain bench clean

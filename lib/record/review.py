@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lib.base import files, paths
-from lib.record import claims, figures, ledger
+from lib.record import claims, credits, figures, ledger
 from lib.record.tables import Table
 
 PENDING = "not yet computed"
 MARKS = "<!-- verdicts:start -->", "<!-- verdicts:end -->"
-HEAD = ("claim", "statement", "measured", "verdict", "notebook")
+HEAD = ("claim", "statement", "measured", "verdict", "on photographs", "notebook")
+OTHER = "photos"  # the profile that stands beside every other
 
 
 class Gallery(NamedTuple):
@@ -54,17 +55,37 @@ def _verdict(row: dict | None, entry: dict) -> str:
 
 
 def table(profile: str) -> Table:
-    """One row a claim, below it one for each of its parts; what is not recorded names the notebook that will do it."""
+    """One row a claim, below it one for each of its parts; what is not recorded names the notebook that will do it.
+    Beside the verdict stands that of the photos profile."""
     rows, total, lines = ledger.recorded(profile), verdicts(profile), []
+    there, others = verdicts(OTHER), _parts(OTHER)
     for name, claim in claims.load(profile=profile).items():
         parts, home = claim["parts"], claim["notebook"]
         alone = rows.get(name) if name in parts else None
-        lines.append((name, claim["statement"], claims.measured(alone) if alone else "", total[name], home))
+        lines.append(
+            (name, claim["statement"], claims.measured(alone) if alone else "", total[name], there[name], home)
+        )
         for part in parts if name not in parts else ():
             row = rows.get(part)
             text = claims.measured(row) if row else parts[part].get("untestable", "")
-            lines.append((part, "", text, _verdict(row, parts[part]), home))
+            lines.append((part, "", text, _verdict(row, parts[part]), others[part], home))
     return Table(HEAD, lines)
+
+
+def _parts(profile: str) -> dict[str, str]:
+    """The verdict of every part of a claim."""
+    rows, known = ledger.recorded(profile), claims.load(profile=profile)
+    return {part: _verdict(rows.get(part), one) for claim in known.values() for part, one in claim["parts"].items()}
+
+
+def unasked(profile: str = OTHER) -> Table:
+    """Which parts of claims cannot be tested in a profile, by the reason."""
+    reasons = {}
+    for claim in claims.load(profile=profile).values():
+        for part, entry in claim["parts"].items():
+            if "untestable" in entry:
+                reasons.setdefault(entry["untestable"], []).append(part)
+    return Table(("claims", "why not"), [(", ".join(parts), reason) for reason, parts in reasons.items()])
 
 
 def summary(profile: str) -> str:
@@ -77,19 +98,21 @@ def summary(profile: str) -> str:
 
 def markdown(profile: str) -> str:
     """The verdict table for README.md: one row a claim, its parts' measurements side by side, notebooks as links."""
-    rows, total, lines = ledger.recorded(profile), verdicts(profile), []
+    rows, total, there, lines = ledger.recorded(profile), verdicts(profile), verdicts(OTHER), []
+    others = ledger.recorded(OTHER)
     for name, claim in claims.load().items():
-        texts = []
+        texts, found = [], []
         for part in claim["parts"]:
-            if part in rows:
-                label = "" if part == name else f"{part}: "
-                ending = "" if part == name else f" ({rows[part]['verdict']})"
-                texts.append(label + claims.measured(rows[part]) + ending)
+            for known, cells in ((rows, texts), (others, found)):
+                if part in known:
+                    label = "" if part == name else f"{part}: "
+                    ending = "" if part == name else f" ({known[part]['verdict']})"
+                    cells.append(label + claims.measured(known[part]) + ending)
+        beside = "<br>".join([f"**{there[name]}**" if found else there[name], *found])
         verdict = f"**{total[name]}**" if total[name] != PENDING else PENDING
         link = f"[{claim['notebook']}](notebooks/{claim['notebook']}.ipynb)"
-        there = (paths.notebooks() / f"{claim['notebook']}.ipynb").exists()
-        lines.append((name, claim["statement"], "<br>".join(texts), verdict, link if there else claim["notebook"]))
-    return summary(profile) + ".\n\n" + Table(HEAD, lines).markdown()
+        lines.append((name, claim["statement"], "<br>".join(texts), verdict, beside, link))
+    return f"{summary(profile)}.\n\n{summary(OTHER)}.\n\n" + Table(HEAD, lines).markdown()
 
 
 def readme(profile: str, path: str | Path | None = None) -> Path:
@@ -196,6 +219,7 @@ def main(arguments: list[str] | None = None) -> int:
     print("\n".join(lines))  # noqa: T201 - this is the command's output
     if options.readme:
         readme(options.profile)
+    credits.write()
     return 1 if problems else 0
 
 

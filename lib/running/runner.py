@@ -54,6 +54,9 @@ def plan(profile: str, given: list[str] | None = None, chosen: list[str] | None 
     given = [f"{name}.{key}={json.dumps(value)}" for name in changed for key, value in changed[name].items()]
     folder = paths.build() / (f"{profile}-custom" if given else profile)
     figures = (folder / "figures" if given else paths.figures()) / profile
+    for name, entry in written.items():  # what only cutouts ask for
+        more = entry["cutouts_jobs"] if values[name].get("world") == "cutouts" else []
+        written[name] = entry | {"jobs": entry["jobs"] + more}
     users = {}
     for name, entry in written.items():
         for job in entry["jobs"]:
@@ -97,8 +100,9 @@ def status(plan: Plan) -> dict[str, list[str]]:
     return found
 
 
-def run(plan: Plan, chosen: list[str], cores: int) -> int:
-    """Run what is stale among `chosen` (all if empty); 0 if all of it is there at the end."""
+def run(plan: Plan, chosen: list[str], cores: int, extra: str = "") -> int:
+    """Run what is stale among `chosen` (all if empty); 0 if all of it is there at the end. extra: further options of
+    Snakemake's, for a cluster."""
     # Snakemake shares the first lock, so that none of a killed run is left when it is free; the second is ours alone.
     alive = plan.folder / "alive.lock"
     with locks.lock(plan.folder / "run.lock", seconds=5) as held, locks.lock(alive, seconds=5) as own:
@@ -114,7 +118,7 @@ def run(plan: Plan, chosen: list[str], cores: int) -> int:
                 say(f"{name}: to run, since {'; '.join(why)}")
         left = waiting(plan, [job.notebook for job in jobs if found[job.notebook]])
         write_keys(plan)
-        command = snakemake(plan, cores) + [f"done/{job.number}.json" for job in jobs]
+        command = snakemake(plan, cores, extra) + [f"done/{job.number}.json" for job in jobs]
         environment = os.environ | child_environment() | {"COMPANION_RUN": str(alive)}
         log = _log_file(plan, "snakemake")
         code = _supervise(command, environment, held, log, _Progress(plan, left, cores))
@@ -209,8 +213,9 @@ def _supervise(command: list[str], environment: dict, held, log: Path, count: _P
             time.sleep(0.1)
 
 
-def snakemake(plan: Plan, cores: int) -> list[str]:
-    """The command that runs what is stale. Its own lock is off: ours goes with the process, even a killed one."""
+def snakemake(plan: Plan, cores: int, extra: str = "") -> list[str]:
+    """The command that runs what is stale, with `extra` options as in a shell. Its own lock is off: ours goes with the
+    process, even a killed one."""
     # Outputs appear whole or not at all, so a file that Snakemake marks as incomplete after a kill is complete.
     return [
         *(
@@ -224,6 +229,7 @@ def snakemake(plan: Plan, cores: int) -> list[str]:
         ),
         *("--cores", str(cores), "--scheduler", "greedy", "--rerun-triggers", "mtime", "--keep-going"),
         *("--nolock", "--ignore-incomplete", "--quiet", "progress", "rules", "reason", "host"),
+        *shlex.split(extra),
         *("--config", f"profile={plan.profile}", f"given={json.dumps(plan.given)}", "--"),
     ]
 
@@ -321,6 +327,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", help="numbers or names of notebooks; all if none is given")
     parser.add_argument("--profile", default="embedded", help="smoke, embedded, ... (notebooks/profiles)")
     parser.add_argument("--cores", type=int, default=min(os.cpu_count() or 1, 4), help="notebooks at the same time")
+    parser.add_argument("--snakemake", default="", metavar="OPTIONS", help="more of Snakemake's, such as an executor")
     parser.add_argument("-p", dest="given", action="append", default=[], metavar="NAME=VALUE", help="another value")
     parser.add_argument("--if-stale", action="store_true", help="execute: not if nothing changed since its last run")
     options = parser.parse_intermixed_args(arguments)
@@ -333,7 +340,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         made = plan(options.profile, options.given, options.names if options.verb in ("run", "status") else None)
         if options.verb == "run":
-            return run(made, options.names, options.cores)
+            return run(made, options.names, options.cores, options.snakemake)
         if options.verb == "status":
             for name, why in status(made).items():
                 say(f"{name}: {'to run, since ' + '; '.join(why) if why else 'fresh'}")

@@ -1,0 +1,49 @@
+"""The photos profile beside the embedded one: what was measured on real networks, read from committed figures and
+ledgers, so that a fresh clone without photographs shows it too."""
+
+import json
+
+from lib.base import paths
+from lib.record import claims, figures, ledger
+from lib.record.tables import Table
+
+HERE, THERE = "embedded", "photos"
+HEAD = ("claim", "cutouts, the zoo", "", "photographs, ImageNet networks", "")
+
+
+def figure(name: str, profile: str = THERE) -> figures.Shown:
+    """A committed figure of the photos profile, as `figures.save` shows one; FileNotFoundError that says what to run
+    where there is none."""
+    folder = paths.figures() / profile
+    try:
+        sidecar = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        content = (folder / f"{name}.png").read_bytes()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"figures/{profile} has no {name}: run `git checkout figures`, or `make reproduce PROFILE={profile}`"
+        ) from error
+    return figures.Shown(f"{name}, on photographs", content, sidecar["caption"], sidecar["alt"])
+
+
+def table(notebook: str) -> Table:
+    """One row for each part of the notebook's claims: measured and judged on cutouts, and on photographs."""
+    sides = [(claims.load(profile=profile), ledger.recorded(profile)) for profile in (HERE, THERE)]
+    mine = [name for name, claim in sides[0][0].items() if claim["notebook"][:2] == notebook[:2]]
+    rows = []
+    for part in (part for name in mine for part in sides[0][0][name]["parts"]):
+        cells = [said(claims.part(part, known)[1], recorded.get(part)) for known, recorded in sides]
+        rows.append((part, *cells[0], *cells[1]))
+    return Table(HEAD, rows)
+
+
+def said(entry: dict, row: dict | None) -> tuple[str, str]:
+    """What was measured of a part of a claim and its verdict; or why it cannot be tested."""
+    if "untestable" in entry:
+        return entry["untestable"], claims.UNTESTABLE
+    return (claims.measured(row), row["verdict"]) if row else ("", "not yet computed")
+
+
+def disagreeing() -> list[str]:
+    """The parts of claims with one verdict on cutouts and another on photographs, of those that both were asked."""
+    sides = [ledger.recorded(profile) for profile in (HERE, THERE)]
+    return [part for part, row in sides[0].items() if part in sides[1] and sides[1][part]["verdict"] != row["verdict"]]
