@@ -11,7 +11,7 @@ from lib.worlds import cutouts
 
 def compute(chosen: dict) -> None:
     """Fill the cache with what the notebook reads. chosen: its parameters in a profile."""
-    if chosen["world"] == "photos":  # where nothing was tuned in other ways
+    if chosen["world"] != "cutouts":  # where nothing was tuned in other ways
         return
     seeds, first = chosen["seeds"], regime.SEED
     families, how = tunings.chosen(chosen["tuning"], chosen["families"], [*seeds, first])

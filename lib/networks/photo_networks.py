@@ -34,11 +34,17 @@ def load(name: str, device: str = "cpu", weights: bool = True, seed: int = 0) ->
     """A network that reads pictures of 224 pixels whatever side it was made for: they are resized (bilinear) to its own
     size first, as a part of its preprocessing. Any name of the catalogue will do. seed: draws the weights if not
     `weights`."""
-    net = catalogue.load(name, device=device, weights=weights, seed=seed)
-    if net.size == SIZE:
+    return resized(catalogue.load(name, device=device, weights=weights, seed=seed), device=device)
+
+
+def resized(net: interface.Network, name: str = "", device: str = "cpu") -> interface.Network:
+    """The same network, reading pictures of 224 pixels; name: another one, if any."""
+    if net.size == SIZE and name in ("", net.name):
         return net
-    preprocess = partial(_resized, before=net.preprocess, factor=net.size / SIZE)
-    parts = {"name": net.name, "size": SIZE, "classes": net.classes, "layers": net.layers, "device": device}
+    preprocess = (
+        partial(_resized, before=net.preprocess, factor=net.size / SIZE) if net.size != SIZE else net.preprocess
+    )
+    parts = {"name": name or net.name, "size": SIZE, "classes": net.classes, "layers": net.layers, "device": device}
     return interface.wrap(net.model, preprocess=preprocess, **parts)
 
 

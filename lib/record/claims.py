@@ -18,7 +18,7 @@ from lib.record.tables import Table, number, span
 
 VERDICTS = REPRODUCED, NOT, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
 UNTESTABLE = "not testable here"
-OTHER = "photos"  # the profile for which a claim may be asked in another way, or not at all
+OTHERS = {"photos": "photos", "paper": "full_size"}  # profiles in which a claim may be asked otherwise: the entry
 TOLERANCE = 0.01  # by how much a number may move between processors, unless its claim says otherwise
 
 
@@ -79,6 +79,7 @@ class Part(_Strict):
     rule: Rule
     examples: dict[Literal["reproduced", "not reproduced", "inconclusive"], Example]
     photos: Variant | None = None
+    full_size: Variant | None = None
 
 
 class Claim(_Strict):
@@ -110,9 +111,9 @@ def load(path: str | Path | None = None, profile: str = "embedded") -> dict[str,
             raise ValueError(f"{path.name}, claim {name}, {place}: {first['msg']}, found {first['input']!r}") from error
     for claim in claims.values():
         for entry in claim["parts"].values():
-            other = entry.pop("photos", None)
-            if profile == OTHER:
-                entry |= other or {"untestable": "nobody asked this of photographs"}
+            others = {other: entry.pop(field, None) for other, field in OTHERS.items()}
+            if profile in OTHERS:
+                entry |= others[profile] or {"untestable": "nobody asked this of photographs"}
     return claims
 
 

@@ -61,7 +61,8 @@ def _papermill(job: Job, staging: Path, log):
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     source = notebook_bytes.cleared(nbformat.read(paths.notebooks() / f"{job.notebook}.ipynb", as_version=4))
-    source.cells = [cell for cell in source.cells if f"not-{job.profile}" not in cell.metadata.get("tags", [])]
+    if results.photographs(job):
+        source.cells = [cell for cell in source.cells if "not-photos" not in cell.metadata.get("tags", [])]
     begin, end = staging / "source.ipynb", staging / "executed.ipynb"
     files.atomic_write(begin, notebook_bytes.text(source))
     patient = job.values.get("retrain") or job.profile not in ("smoke", "embedded")

@@ -63,8 +63,9 @@ def families() -> list[str]:
 
 
 def readers() -> list[str]:
-    """The families and the networks of the photos profile, of which there is one list in lib/networks as well."""
-    return [*families(), *_keys("lib/networks/photo_networks.py", "NETWORKS")]
+    """The families and the networks of the other worlds, of which there is one list each in lib/networks as well."""
+    others = (_keys(f"lib/networks/{world}_networks.py", "NETWORKS") for world in ("photo", "paper"))
+    return [*families(), *(name for names in others for name in names)]
 
 
 def _keys(file: str, name: str) -> list[str]:

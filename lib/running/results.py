@@ -113,7 +113,12 @@ def missing(job: Job) -> str:
 
 def figures(job: Job) -> list[str]:
     """The figures that a run of the notebook in its profile must save."""
-    return job.entry["photos" if job.profile == "photos" else "figures"]
+    return job.entry["photos" if photographs(job) else "figures"]
+
+
+def photographs(job: Job) -> bool:
+    """Whether the notebook reads photographs and not cutouts: its cells tagged not-photos are left out then."""
+    return job.values.get("world", "cutouts") != "cutouts"
 
 
 def _absent_figures(job: Job, folder: Path) -> list[str]:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from lib.base import files, locks, nearest, paths, processor
 from lib.running import params, progress, results, staleness
 
+OTHERS = ("photos", "paper")  # profiles of those notebooks alone that read photographs in them
 OURS = "\x1f"  # begins the lines that notebooks write, among those of Snakemake
 
 
@@ -110,7 +111,7 @@ def run(plan: Plan, chosen: list[str], cores: int, extra: str = "") -> int:
             raise ValueError(
                 f"another run of {plan.folder.name} is at work (its lock: {plan.folder / 'run.lock'}); wait for it"
             )
-        mine = [name for name, job in plan.notebooks.items() if plan.profile != "photos" or job.entry["photos"]]
+        mine = [n for n, job in plan.notebooks.items() if plan.profile not in OTHERS or results.photographs(job)]
         jobs = [plan.notebooks[params.resolve(name, plan.notebooks)] for name in chosen or mine]
         found = status(plan)
         for name, why in found.items():

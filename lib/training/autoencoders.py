@@ -193,19 +193,26 @@ def descend(
     keep: tuple[int, ...] = (),
     checkpoint: Path | None = None,
     device: str = "cpu",
+    devices: int = 1,
     progress: bool = False,
 ) -> tuple[dict[str, Tensor], dict]:
     """Train `model` (changed in place) until `finished`; returns a state dict and the history.
 
-    step: augmented pictures, their labels (None where `data` gives none), Fabric and optimiser -> the loss it stepped
-    down. measure: called after every epoch. frozen: a part that only has to be on the same device. best: the measure
-    whose lowest value chooses the state; "" keeps the last. keep: epochs (1 is the first) whose states are returned as
-    history["kept"] {epoch: state}; history["epochs"] and ["steps"] say when the rule ended it. checkpoint: file to
-    resume from, written after every epoch. FloatingPointError names the step at which the loss was no longer finite.
+    step: augmented pictures, their labels (None where `data` gives none), Fabric and optimiser -> the loss it
+    stepped down. measure: called after every epoch. frozen: a part that only has to be on the same device. best:
+    the measure whose lowest value chooses the state; "" keeps the last. keep: epochs (1 is the first) whose states
+    are returned as history["kept"] {epoch: state}; history["epochs"] and ["steps"] say when the rule ended it.
+    checkpoint: file to resume from, written after every epoch. devices: of them each reads its part of every batch,
+    and all take the mean of their gradients (batch statistics are each one's own; those of the first are kept).
+    FloatingPointError names the step at which the loss was no longer finite.
     """
-    fabric = loop.fabric(device, recipe.precision)
+    fabric = loop.fabric(device, recipe.precision, devices)
+    fabric.launch()
+    if recipe.batch % fabric.world_size:
+        raise ValueError(f"batch is {recipe.batch}, expected a multiple of the {fabric.world_size} devices")
     optimizer = torch.optim.AdamW(model.parameters(), recipe.rate, weight_decay=0.0)
     model.to(fabric.device)
+    loop.share(fabric, model)
     if frozen is not None:
         frozen.to(fabric.device)
     optimizer = fabric.setup_optimizers(optimizer)
@@ -213,7 +220,13 @@ def descend(
     def stepped(batch: list[np.ndarray], generator: torch.Generator, _) -> dict[str, float]:
         x = augment(to_tensor(batch[0]).to(fabric.device), recipe, generator)
         y = torch.from_numpy(batch[1]).to(fabric.device) if len(batch) > 1 else None
-        return {"train_loss": step(x.contiguous(memory_format=torch.channels_last), y, fabric, optimizer).item()}
+        loss = step(x.contiguous(memory_format=torch.channels_last), y, fabric, optimizer).detach()
+        return {"train_loss": fabric.all_reduce(loss, reduce_op="mean").item()}
+
+    def measured(_) -> dict[str, float]:
+        for buffer in model.buffers():
+            buffer.copy_(fabric.broadcast(buffer))
+        return fabric.broadcast(measure())  # all devices decide alike
 
     def rule(course: loop.Course) -> bool:
         state, judged = course.state, course.history[best or "train_loss"]
@@ -226,9 +239,10 @@ def descend(
         return state["ended"] and state["epoch"] >= recipe.beyond
 
     options = {"state": {"ended": False}, "checkpoint": checkpoint, "progress": progress}
+    options["mine"] = slice(fabric.global_rank, None, fabric.world_size)
     state, history, kept = loop.train(
         fabric, recipe, {"model": model}, [optimizer], data, stepped,
-        lambda state: _rate(state["step"], recipe), lambda _: measure(), rule, **options,
+        lambda state: _rate(state["step"], recipe), measured, rule, **options,
     )  # fmt: skip
     chosen = kept.pop("best")
     return chosen, history | {"kept": kept, "epochs": state["epochs"], "steps": state["steps"]}

@@ -44,6 +44,17 @@ def fabric(device: str, precision: str, devices: int = 1) -> Fabric:
     return Fabric(accelerator=kind, devices=[int(number)] if number else devices, precision=precision)
 
 
+def share(fabric: Fabric, model: nn.Module) -> None:
+    """From here on every process steps along the mean of all processes' gradients; nothing where there is one."""
+
+    def mean(parameter: nn.Parameter) -> None:
+        parameter.grad.copy_(fabric.all_reduce(parameter.grad, reduce_op="mean"))
+
+    if fabric.world_size > 1:
+        for parameter in (one for one in model.parameters() if one.requires_grad):
+            parameter.register_post_accumulate_grad_hook(mean)
+
+
 def sliced(size: int, *arrays: np.ndarray) -> Callable[[int], tuple[np.ndarray, ...]]:
     """epoch -> so many rows of each array: slice after slice, then the first again; all where there are fewer."""
     n = max(1, len(arrays[0]) // size)
@@ -67,6 +78,7 @@ def train(
     rule: Callable[[Course], bool],
     *,
     state: dict | None = None,
+    mine: slice = slice(None),
     checkpoint: Path | None = None,
     progress: bool = False,
 ) -> Course:
@@ -74,10 +86,11 @@ def train(
 
     recipe: has `seed`, `batch` and `epochs`; another one's checkpoint is refused. data: epoch -> arrays whose rows
     belong together; they are read in a drawn order, the last rows left out where they do not fill a batch. step: a
-    batch of them, the generator that everything is drawn from, the course so far -> its losses by name; it moves the
-    weights. rate: state -> learning rate of the next step. measure: state -> what is measured after an epoch, by name.
-    rule: called then; it may keep states and change the state, and says whether the training is over. state: what the
-    rule remembers at the start. checkpoint: file to resume from, written after every epoch.
+    batch of them, the generator that everything is drawn from, the course so far -> its losses by name; it moves
+    the weights. rate: state -> learning rate of the next step. measure: state -> what is measured after an epoch,
+    by name. rule: called then; it may keep states and change the state, and says whether the training is over.
+    state: what the rule remembers at the start. mine: which rows of a batch this process reads, where there are
+    several. checkpoint: file to resume from, written after every epoch.
 
     ValueError for a recipe or a checkpoint that cannot be used; FloatingPointError in one sentence where something is
     no longer finite.
@@ -101,7 +114,7 @@ def train(
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
                     group["lr"] = rate(state)
-            losses.append(step([array[rows.numpy()] for array in arrays], generator, course))
+            losses.append(step([array[rows[mine].numpy()] for array in arrays], generator, course))
             _finite(losses[-1], state, rate(state), checkpoint)
             state["step"] += 1
         means = np.mean([list(each.values()) for each in losses], 0).tolist()

@@ -6,9 +6,9 @@ from itertools import islice
 import numpy as np
 from PIL import Image
 
-from lib.worlds import cutouts, photos
+from lib.worlds import cutouts, folders, photos
 
-WORLDS = ("cutouts", "photos")
+WORLDS = ("cutouts", "photos", "paper")
 SIZE = 224  # pixels of photographs
 TINY = 64  # pixels of Tiny-ImageNet
 SEEN = 250  # photographs that prototypes had read before any rule was written: the first in the list
@@ -16,18 +16,24 @@ SEEN = 250  # photographs that prototypes had read before any rule was written: 
 
 def test(world: str, n: int) -> cutouts.Batch:
     """The first `n` test pictures: of the cutouts world, or the NIPS-2017 photographs, of which there are 700, with
-    ImageNet's classes. Photographs have no masks, cues or poses: masks and cues are zeros, the pose says the middle.
+    ImageNet's classes, or ("paper") so many of ImageNet's validation pictures, evenly spaced over the classes, from a
+    folder of the user's (folders.imagenet). Photographs have no masks, cues or poses: masks and cues are zeros, the
+    pose says the middle.
 
     ValueError for another world, or where there are fewer photographs.
     """
     if world == "cutouts":
         return cutouts.batch(cutouts.World(), "test", n)
     _known(world)
-    found = list(islice(photos.nips2017(SIZE), n))
+    found = folders.imagenet("val") if world == "paper" else list(islice(photos.nips2017(SIZE), n))
     if n > len(found):
         raise ValueError(f"{n} photographs are asked for, expected at most the {len(found)} that there are")
-    images = photos.stack(found[:n]).mul(255).round().byte().permute(0, 2, 3, 1).numpy()
-    labels = np.array([photo.labels[0] for photo in found[:n]])
+    if world == "paper":
+        files, labels = zip(*(found[k * len(found) // n] for k in range(n)), strict=True)
+        images, labels = folders.centred(list(files), SIZE), np.array(labels)
+    else:
+        images = photos.stack(found).mul(255).round().byte().permute(0, 2, 3, 1).numpy()
+        labels = np.array([photo.labels[0] for photo in found])
     pose = np.tile(np.array([SIZE / 2, SIZE / 2, 0, 0], np.float32), (n, 1))
     return cutouts.Batch(np.ascontiguousarray(images), labels, np.zeros((n, 1, 1), bool), np.zeros((n, 3), int), pose)
 
@@ -82,6 +88,11 @@ def _known(world: str) -> None:
 def seen(world: str) -> int:
     """How many test pictures prototypes had read before any rule was written."""
     return SEEN if world == "photos" else 0
+
+
+def may_show(world: str) -> bool:
+    """Whether figures with pictures of this world may be published: ImageNet's may not."""
+    return world != "paper"
 
 
 def owed(world: str, shown) -> list[dict]:

@@ -1,4 +1,6 @@
-"""ImageNet's class names, and their kinds."""
+"""ImageNet's class names, their WordNet ids and their kinds."""
+
+from pathlib import Path
 
 KINDS = {  # name: first and last index of what WordNet, whose order the classes keep, files under it
     "bird": ((7, 24), (80, 100), (127, 146)),
@@ -19,6 +21,11 @@ def kinds(labels) -> list[int]:
             raise ValueError(f"{label} is no class of ImageNet, expected 0 to 999")
         found += fitting
     return found
+
+
+def wnids() -> tuple[str, ...]:
+    """The WordNet ids of the 1000 classes, in their order, which is that of the ids themselves."""
+    return tuple(Path(__file__).with_name("imagenet_wnids.txt").read_text().split())
 
 
 def imagenet_classes() -> tuple[str, ...]:

@@ -322,6 +322,11 @@ def owed(photos: Iterable[Photo]) -> list[dict]:
     return [dict(zip(keys, (titled(photo), photo.name, *photo[3:6]), strict=True)) for photo in found]
 
 
+def opened(file: Path) -> Image.Image:
+    """A picture of a file, turned as its camera says, 8-bit sRGB. ValueError naming the file if it cannot be read."""
+    return _decoded(Path.read_bytes, file, str(file))
+
+
 def right(logits: torch.Tensor, photos: Iterable[Photo]) -> torch.Tensor:
     """Boolean (N,): is the most probable class one of the photo's labels? Photos without labels are never right."""
     return torch.tensor([int(best) in photo.labels for best, photo in zip(logits.argmax(1), photos, strict=True)])

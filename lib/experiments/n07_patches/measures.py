@@ -6,6 +6,7 @@ Cue values and labels are known for every picture, so that agreement is counted 
 import numpy as np
 import torch
 from sklearn.preprocessing import OneHotEncoder
+from torch import nn
 
 from lib.methods.receptive import fields as receptive_fields
 from lib.methods.receptive import strongest_patches
@@ -37,7 +38,14 @@ def active(values: np.ndarray) -> np.ndarray:
 
 def read(nets: dict[tuple, interface.Network], images: torch.Tensor) -> dict[tuple, Peaks]:
     """`peaks` of the last convolution of each network."""
-    return {key: strongest_patches.peaks(net, interface.last_conv(net), images) for key, net in nets.items()}
+    return {key: strongest_patches.peaks(net, last(net), images) for key, net in nets.items()}
+
+
+def last(net: interface.Network) -> str:
+    """The last convolution after its ReLU; before it where that is capped, since a cap makes many pictures equal."""
+    layer = interface.last_conv(net)
+    capped = any(isinstance(part, nn.Hardtanh) for part in net.model.modules())  # ReLU6 among them
+    return f"{layer}_pre" if capped else layer
 
 
 def alike(found: list[Peaks], cues: np.ndarray, generator: np.random.Generator, k: int = TOP, draws: int = 1000):

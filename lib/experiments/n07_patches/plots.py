@@ -13,21 +13,23 @@ GAP = 0.06  # between patches, in patch widths
 
 
 def cells(
-    found: list[list[strongest_patches.Patch]], pictures: np.ndarray, most: int = 36, fill: float = 0.5
+    found: list[list[strongest_patches.Patch]], pictures: np.ndarray, most: int = 36, fill: float = 0.5, steps: int = 10
 ) -> list[list]:
-    """Each patch cut from pictures (N, H, W, 3) in [0, 1], averaged down to at most `most` pixels a side."""
+    """Each patch cut from pictures (N, H, W, 3) in [0, 1], averaged down to at most `most` pixels a side, in so many
+    steps of each colour."""
     return [
-        [_smaller(strongest_patches.cut(pictures[one.image], one.window, fill), most) for one in row] for row in found
+        [_smaller(strongest_patches.cut(pictures[one.image], one.window, fill), most, steps) for one in row]
+        for row in found
     ]
 
 
-def _smaller(picture: np.ndarray, most: int) -> np.ndarray:
-    """Means of blocks of pixels, in eleven steps of each colour so that files stay small; rows and columns that fill
+def _smaller(picture: np.ndarray, most: int, steps: int = 10) -> np.ndarray:
+    """Means of blocks of pixels, in few steps of each colour so that files stay small; rows and columns that fill
     no block are cropped, half on either side."""
     step = -(-max(picture.shape[:2]) // most)
     (top, rows), (left, columns) = ((n % step // 2, n // step) for n in picture.shape[:2])
     picture = picture[top : top + rows * step, left : left + columns * step]
-    return np.round(picture.reshape(rows, step, columns, step, 3).mean((1, 3)) * 10) / 10
+    return np.round(picture.reshape(rows, step, columns, step, 3).mean((1, 3)) * steps) / steps
 
 
 def rows(
@@ -35,9 +37,12 @@ def rows(
     pictures: np.ndarray,
     titles: list[str],
     width: float = style.WIDTH - 0.4,
+    most: int = 36,
+    steps: int = 10,
 ) -> Figure:
-    """Girshick et al. 2014, Figure 4: a row a unit, its patches from the strongest on, the answer printed in white."""
-    figure, axes = grids.grid(cells(found, pictures), titles, width=width, gap=0.025, font=8)
+    """Girshick et al. 2014, Figure 4: a row a unit, its patches from the strongest on, the answer printed in white.
+    most: pixels of a patch's side; steps: of each colour."""
+    figure, axes = grids.grid(cells(found, pictures, most, steps=steps), titles, width=width, gap=0.025, font=8)
     for (r, c), axis in axes.items():
         answer = found[r][c].value
         shown = f"{answer:.3g}" if abs(answer) < 100 else f"{answer:.0f}"

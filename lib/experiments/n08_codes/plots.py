@@ -46,12 +46,16 @@ def mosaics(panels: list[dict], key: dict[str, str], width: float = WIDTH) -> Fi
     return figure
 
 
-def panel(images, values, points, title: str, key: dict[str, str], grid=(15, 12), side: int = 40) -> dict:
+def panel(images, values, points, title: str, key: dict[str, str], grid=(15, 12), side: int = 40, colours=24) -> dict:
     """A panel for `mosaics`: pictures (N, H, W, 3) uint8 at their points (N, 2), framed by the colour of their value
-    (N,), a place in `key`."""
+    (N,), a place in `key`, in so many `colours` (None: all)."""
     kept, cells = mosaic.snap(points, *grid)
     frames = bytes_of(key.values())[values[kept]]
-    return {"canvas": mosaic.mosaic(images[kept], cells, grid, frames, side), "title": title, "shown": len(kept)}
+    return {
+        "canvas": mosaic.mosaic(images[kept], cells, grid, frames, side, colours),
+        "title": title,
+        "shown": len(kept),
+    }
 
 
 def scatters(rows: list[list[dict]], keys: list[dict[str, str]], width: float = WIDTH) -> Figure:

@@ -35,6 +35,14 @@ def marked(batch: cutouts.Batch, window: int, stride: int) -> cutouts.Batch:
     return cutouts.Batch(*(part[(inside > 0) & (inside < 1)] for part in batch))
 
 
+def named(batch: cutouts.Batch, families, device="cpu") -> cutouts.Batch:
+    """Those pictures that some of the networks classifies correctly: nothing else is asked of the others."""
+    images = interface.to_tensor(batch.images).to(device)
+    right = [interface.scores(readers.network(one, 0, device), images).argmax(1).cpu().numpy() for one in families]
+    kept = (np.array(right) == batch.labels).any(0)
+    return cutouts.Batch(*(part[kept] for part in batch))
+
+
 def read(families, seeds, batch: cutouts.Batch, window: int, stride: int, device="cpu") -> dict[tuple, Reading]:
     """Slide a grey square over every picture of `batch`, for every trained network: {(family, seed): Reading}."""
     images, found = interface.to_tensor(batch.images).to(device), {}

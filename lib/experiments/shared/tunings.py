@@ -7,7 +7,7 @@ until the loss stood.
 
 from typing import NamedTuple
 
-from lib.networks import photo_networks, trained_autoencoders, zoo
+from lib.networks import paper_networks, photo_networks, trained_autoencoders, zoo
 
 
 class Tuning(NamedTuple):
@@ -20,27 +20,31 @@ TUNINGS = {
     "default": Tuning(f"rate{trained_autoencoders.RATE:g}", zoo.EVERY, (0, 1, 2, 3)),
     "gentle": Tuning("", zoo.FAMILIES, (0, 1, 2)),
 }
-PHOTOS = Tuning(f"rate{photo_networks.RATE:g}", tuple(photo_networks.NETWORKS), (0,))
+ELSEWHERE = {  # the other worlds, where there is one way to tune and one training of each network
+    "photos": Tuning(f"rate{photo_networks.RATE:g}", tuple(photo_networks.NETWORKS), (0,)),
+    "paper": Tuning(f"rate{paper_networks.RATE:g}", tuple(paper_networks.NETWORKS), (0,)),
+}
 
 
-def of_photographs(families, seeds) -> tuple[list[str], str]:
-    """As `chosen` for the world of photographs, where there is one way to tune and one training of each network."""
-    names = list(PHOTOS.families) if list(families) == ["all"] else list(families)
-    for kind, asked, there in (("families", names, PHOTOS.families), ("seeds", list(seeds), PHOTOS.seeds)):
+def elsewhere(world: str, families, seeds) -> tuple[list[str], str]:
+    """As `chosen` for a world of photographs."""
+    how, known, trained = ELSEWHERE[world]
+    names = list(known) if list(families) == ["all"] else list(families)
+    for kind, asked, there in (("families", names, known), ("seeds", list(seeds), trained)):
         if lacking := [str(one) for one in asked if one not in there]:
             raise ValueError(f"{kind}: found {', '.join(lacking)}, expected of {', '.join(map(str, there))}")
-    return names, PHOTOS.how
+    return names, how
 
 
 def chosen(tuning: str, families, seeds, retrain: bool = False, world: str = "cutouts") -> tuple[list[str], str]:
     """The families that a notebook's parameter names (["all"]: all that were tuned so), and what the names of their
     decoders end with. ValueError for a tuning, family or seed without decoders, unless they are trained first, and for
-    what the world of photographs has not (`of_photographs`)."""
-    if world == "photos":
+    what the worlds of photographs have not (`elsewhere`)."""
+    if world in ELSEWHERE:
         if retrain or tuning != "default":
             asked = "retrain is true" if retrain else f"tuning is {tuning!r}"
-            raise ValueError(f"{asked} and world is photos, expected the default tuning, which is committed")
-        return of_photographs(families, seeds)
+            raise ValueError(f"{asked} and world is {world}, expected the default tuning of its own script")
+        return elsewhere(world, families, seeds)
     if tuning not in TUNINGS:
         raise ValueError(f"tuning is {tuning!r}, expected {' or '.join(TUNINGS)}")
     how, known, trained = TUNINGS[tuning]
