@@ -3,12 +3,14 @@ CPU, and notebooks 02 to 05."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from lib.base import paths, weights
@@ -76,8 +78,9 @@ def test_crops_are_the_same_whatever_rows_are_asked_for(imagenet):
     assert whole.shape == (12, 32, 32, 3) and len(crops) == 12
     assert np.array_equal(crops[np.array([7, 2])], whole[[7, 2]])
     assert not np.array_equal(folders.Crops(files, 12, 32, [0, 2])[np.arange(12)], whole)
-    pictures, labels = folders.epochs(files, range(len(files)), 12, 32, 0)(1)
-    assert np.array_equal(labels, pictures.chosen)
+    recipe = autoencoders.Recipe(epoch=12, seed=0)
+    pictures, labels = make_paper.labelled([(file, 5 * k) for k, file in enumerate(files)], recipe)(1)
+    assert np.array_equal(labels, 5 * pictures.chosen) and np.array_equal(pictures.draws, crops.draws)
 
 
 @pytest.mark.parametrize("name", paper_networks.NETWORKS)
@@ -112,7 +115,7 @@ from lib.training import autoencoders
 devices, target = int(sys.argv[1]), sys.argv[2]
 torch.manual_seed(0)
 model = nn.ModuleDict({"one": nn.Conv2d(3, 2, 3)})
-recipe = autoencoders.Recipe(epoch=8, batch=4, rate=0.1, warmup=1, shift=0, epochs=2, improvement=0.0)
+recipe = autoencoders.Recipe(epoch=8, batch=4, rate=0.1, warmup=1, shift=1, light=0.2, noise=0.1, epochs=2)
 pictures = np.random.default_rng(0).integers(0, 255, (8, 6, 6, 3), dtype=np.uint8)
 
 
@@ -162,7 +165,7 @@ def test_a_s_and_a_decoder_are_trained_on_two_processes(here):
 # ------------------------------------------------------------------------------------------------------- notebooks
 
 
-def test_notebooks_run_at_the_papers_size(here):
+def test_notebooks_run_at_the_papers_size(here, monkeypatch):
     names = ["lenet_224", "alexnet_224", "resnet50"]
     checkpoints = here / "torch" / "hub" / "checkpoints"
     checkpoints.mkdir(parents=True)
@@ -173,16 +176,19 @@ def test_notebooks_run_at_the_papers_size(here):
     make_paper.base(small, shape=segnet.Shape((4, 6), (1, 1)))
     for name in names:
         make_paper.tuned(name, paper_networks.RATE, small)
-    values = {"n_test": 100, "n_look": 48, "n_across": 100, "n_few": 50, "n_growth": 16, "n_pictures": 50}
-    values |= {"n_adjusted": 4, "bins": 32, "families": names, "levels": [0.0, 0.2, 0.4, 0.6]}
-    given = [text for name, value in values.items() for text in ("-p", f"{name}={json.dumps(value)}")]
-    given += ["-p", "04_nmi.n_test=16"]
-    os.environ |= {"COMPANION_BUILD": str(here / "build"), "COMPANION_FIGURES": str(here / "figures")}
-    try:
-        run([sys.executable, "-m", "lib.running.runner", "run", "02", "03", "04", "05", "--profile", "paper", *given])
-    finally:
-        del os.environ["COMPANION_BUILD"], os.environ["COMPANION_FIGURES"]
-    figures = here / "build" / "paper-custom" / "figures" / "paper"
+    sizes = {"02": {"n_test": 100, "n_look": 48}, "03": {"n_test": 100, "n_few": 50}, "04": {"n_test": 16}}
+    sizes["04"] |= {"n_growth": 16, "n_adjusted": 4, "bins": 32}
+    sizes["05"] = {"n_pictures": 50, "n_few": 50, "levels": [0.0, 0.2, 0.4, 0.6]}
+    shutil.copytree(paths.notebooks(), here / "notebooks")
+    profile = here / "notebooks" / "profiles" / "paper.yaml"
+    values = yaml.safe_load(profile.read_text())
+    for name in values:
+        values[name] |= sizes.get(name[:2], {}) | ({"families": names} if name[:2] in sizes else {})
+    profile.write_text(yaml.safe_dump(values))
+    for part in ("build", "figures", "notebooks"):
+        monkeypatch.setenv(f"COMPANION_{part.upper()}", str(here / part))
+    run([sys.executable, "-m", "lib.running.runner", "run", "02", "03", "04", "05", "--profile", "paper"])
+    figures = here / "figures" / "paper"
     assert {"02_table_one.png", "03_rrc.png", "04_levels.png", "05_curves.png"} <= {p.name for p in figures.glob("*")}
     assert not list(figures.glob("02_reconstructions*"))  # pictures of ImageNet are not published
     assert json.loads((figures / "02_ledger.json").read_text())["claims"]["C1"]["n"] == 100

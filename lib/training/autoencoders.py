@@ -50,20 +50,23 @@ class Recipe(NamedTuple):
 PRETRAIN = Recipe(epoch=2_000, validation=1_000, batch=32, rate=3e-3, light=0.2, noise=0.1, epochs=90, improvement=0.0)
 
 
-def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """Pictures (N, 3, H, W) moved, with other brightness and contrast, some with noise, as the recipe says."""
-    n = len(images)
-    images = classifiers.shifted(
-        images, recipe.shift, torch.randint(0, 2 * recipe.shift + 1, (2, n), generator=generator)
-    )
-    draws = torch.rand(4, n, 1, 1, 1, generator=generator).to(images.device)
+def augment(images: Tensor, recipe: Recipe, generator: torch.Generator, mine: slice = slice(None)) -> Tensor:
+    """Pictures (N, 3, H, W) moved, with other brightness and contrast, some with noise, as the recipe says.
+
+    mine: which of a batch's pictures they are, where several devices share one: all of them draw for the whole batch.
+    """
+    n = len(images) * (mine.step or 1)
+    offsets = torch.randint(0, 2 * recipe.shift + 1, (2, n), generator=generator)
+    images = classifiers.shifted(images, recipe.shift, offsets[:, mine])
+    draws = torch.rand(4, n, 1, 1, 1, generator=generator)[:, mine].to(images.device)
     if recipe.light:
         bright, contrast = recipe.light * (2 * draws[:2] - 1)
         mean = images.mean((2, 3), keepdim=True)
         images = ((images - mean) * (1 + contrast) + mean * (1 + bright)).clamp(0, 1)
     if recipe.noise:
         most = recipe.noise * draws[2] * (draws[3] < 0.5)
-        images = images + most * (2 * torch.rand(images.shape, generator=generator).to(images.device) - 1)
+        noise = torch.rand(n, *images.shape[1:], generator=generator)[mine]
+        images = images + most * (2 * noise.to(images.device) - 1)
     return images
 
 
@@ -213,12 +216,13 @@ def descend(
     optimizer = torch.optim.AdamW(model.parameters(), recipe.rate, weight_decay=0.0)
     model.to(fabric.device)
     loop.share(fabric, model)
+    mine = slice(fabric.global_rank, None, fabric.world_size)
     if frozen is not None:
         frozen.to(fabric.device)
     optimizer = fabric.setup_optimizers(optimizer)
 
     def stepped(batch: list[np.ndarray], generator: torch.Generator, _) -> dict[str, float]:
-        x = augment(to_tensor(batch[0]).to(fabric.device), recipe, generator)
+        x = augment(to_tensor(batch[0]).to(fabric.device), recipe, generator, mine)
         y = torch.from_numpy(batch[1]).to(fabric.device) if len(batch) > 1 else None
         loss = step(x.contiguous(memory_format=torch.channels_last), y, fabric, optimizer).detach()
         return {"train_loss": fabric.all_reduce(loss, reduce_op="mean").item()}
@@ -238,8 +242,7 @@ def descend(
             course.kept[state["epoch"]] = loop.copied(model)
         return state["ended"] and state["epoch"] >= recipe.beyond
 
-    options = {"state": {"ended": False}, "checkpoint": checkpoint, "progress": progress}
-    options["mine"] = slice(fabric.global_rank, None, fabric.world_size)
+    options = {"state": {"ended": False}, "mine": mine, "checkpoint": checkpoint, "progress": progress}
     state, history, kept = loop.train(
         fabric, recipe, {"model": model}, [optimizer], data, stepped,
         lambda state: _rate(state["step"], recipe), measured, rule, **options,

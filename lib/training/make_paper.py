@@ -11,9 +11,12 @@ every batch. It has been tried on a handful of pictures, with random weights, on
 
 import argparse
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from lib.base import weights
 from lib.networks import paper_networks, segnet, trained_autoencoders
@@ -40,7 +43,7 @@ def lenet(recipe: classifiers.Recipe, **options) -> dict:
     made_by = {"recipe": recipe._asdict(), "data": "ImageNet"}
 
     def fit(checkpoint) -> dict:
-        data = folders.epochs(*zip(*train, strict=True), recipe.epoch, SIZE, recipe.seed)
+        data = labelled(train, recipe)
         validation = spread(held, recipe.validation)
         state, history = classifiers.fit(
             network.model.requires_grad_(True), data, validation, network.preprocess, recipe, checkpoint=checkpoint,
@@ -63,7 +66,7 @@ def base(recipe: autoencoders.Recipe, pictures: Path | None = None, shape: segne
             segnet.build(shape, recipe.seed, "paper"),
             spread(folders.imagenet("val"), recipe.validation),
         )
-        data = folders.epochs(files, None, recipe.epoch, SIZE, recipe.seed)
+        data = partial(folders.epoch, files, recipe.epoch, SIZE, recipe.seed)
         held = {"photographs": validation}
         state, history = autoencoders.pretrain(made, data, recipe, held, checkpoint=checkpoint, **options)
         history.pop("kept")
@@ -81,13 +84,24 @@ def tuned(name: str, rate: float, recipe: autoencoders.Recipe, random: bool = Fa
     made_by |= {"recipe": recipe._asdict(), "network": network.digest}
 
     def train(checkpoint) -> dict:
-        data = folders.epochs(*zip(*folders.imagenet("train"), strict=True), recipe.epoch, SIZE, recipe.seed)
+        data = labelled(folders.imagenet("train"), recipe)
         held = spread(folders.imagenet("val"), recipe.validation)
         state, history = autoencoders.tune(made, network, data, recipe, held, checkpoint=checkpoint, best="", **options)
         history.pop("kept")
         return saved(f"autoencoders/paper-{name}-0-rate{rate:g}", state, {"made_by": made_by, "history": history})
 
     return store.once(f"autoencoders/paper-{name}-0-rate{rate:g}", made_by, train)
+
+
+def labelled(found: list[tuple[Path, int]], recipe) -> Callable[[int], tuple[folders.Crops, np.ndarray]]:
+    """epoch -> random crops of these pictures, and their classes."""
+    files, labels = zip(*found, strict=True)
+
+    def epoch(number: int) -> tuple[folders.Crops, np.ndarray]:
+        crops = folders.epoch(list(files), recipe.epoch, SIZE, recipe.seed, number)
+        return crops, np.array(labels)[crops.chosen]
+
+    return epoch
 
 
 def spread(found: list[tuple[Path, int]], n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -98,10 +112,14 @@ def spread(found: list[tuple[Path, int]], n: int) -> tuple[np.ndarray, np.ndarra
 
 
 def saved(name: str, state: dict, info: dict) -> dict:
-    """Write weights, by the first of several processes alone; returns their info."""
-    if int(os.environ.get("LOCAL_RANK", 0)) or int(os.environ.get("NODE_RANK", 0)):
-        return info | {"name": name}
-    return weights.save(name, state, info)
+    """Write weights, by the first of several processes alone, while the others wait; returns their info."""
+    several = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if not several:
+        return weights.save(name, state, info)
+    if torch.distributed.get_rank() == 0:
+        weights.save(name, state, info)
+    torch.distributed.barrier()
+    return weights.info(name)
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -139,7 +157,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def report(info: dict) -> None:
     """A line for the reader, from the first process alone."""
-    if not int(os.environ.get("LOCAL_RANK", 0)):
+    if not int(os.environ.get("LOCAL_RANK", 0)) and not int(os.environ.get("NODE_RANK", 0)):
         print(store.said(info), flush=True)  # noqa: T201 - what a person at the terminal waits for
 
 

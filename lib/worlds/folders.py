@@ -3,7 +3,6 @@
 What is trained on and tested in the paper profile. Pictures are decoded when they are asked for, and never shown.
 """
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -80,11 +79,6 @@ class Crops:
         return crop[:, ::-1] if mirrored < 0.5 else crop
 
 
-def epochs(files: list[Path], labels, n: int, size: int, seed: int) -> Callable[[int], tuple]:
-    """A function epoch -> (crops, labels) of `n` random pictures, or (crops,) where `labels` is None."""
-
-    def epoch(number: int) -> tuple:
-        crops = Crops(files, n, size, [seed, number])
-        return (crops,) if labels is None else (crops, np.asarray(labels)[crops.chosen])
-
-    return epoch
+def epoch(files: list[Path], n: int, size: int, seed: int, number: int) -> Crops:
+    """The `n` crops of an epoch: others in every epoch, and with every seed."""
+    return Crops(files, n, size, [seed, number])

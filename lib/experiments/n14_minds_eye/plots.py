@@ -14,6 +14,7 @@ from lib.networks import interface
 from lib.networks.interface import to_pictures
 from lib.worlds import cutouts, photos
 
+MOST = 4  # photographs, or classes of them, that a facet is described by
 LEVELS = 12  # levels of a picture's colours, so that files stay small
 
 
@@ -122,7 +123,8 @@ def photographs(found: Photographs) -> tuple[Figure, list[dict]]:
         named = dict.fromkeys(map(photos.titled, found.shown), 0)
         for photo, count in zip(found.shown, counts.tolist(), strict=True):
             named[photos.titled(photo)] += count
-        titles.append("\n".join(f"{count} {name}" for name, count in named.items() if count))
+        most = sorted(named, key=lambda name: -named[name])[:MOST]
+        titles.append("\n".join(f"{named[name]} {name}" for name in named if named[name] and name in most))
         for name, one in found.seen.items():
             terms = {"activation": float(one.curves.activation[-1, facet])}
             terms |= {"distance": float(one.curves.distance[-1, facet])}
