@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from lib.base import paths, weights
-from lib.networks import paper_networks, readers, segnet
+from lib.networks import interface, paper_networks, readers, segnet, trained_autoencoders
 from lib.training import autoencoders, make_paper
 from lib.worlds import batches, folders, imagenet_classes
 
@@ -165,7 +165,25 @@ def test_a_s_and_a_decoder_are_trained_on_two_processes(here):
 # ------------------------------------------------------------------------------------------------------- notebooks
 
 
-def test_notebooks_run_at_the_papers_size(here, monkeypatch):
+def relabel(here, imagenet, names: list[str], monkeypatch) -> None:
+    """Put the validation pictures into folders of classes that the random networks name, a third for each: RRC divides
+    by accuracies, which must not be zero."""
+    signals = [None, trained_autoencoders.autoencoder("paper")]
+    signals += [trained_autoencoders.autoencoder(f"paper-{n}-0-rate{paper_networks.RATE:g}") for n in names]
+    files = [file for file, _ in folders.imagenet("val")]
+    images = interface.to_tensor(folders.centred(files[:12], 224))
+    shown = [images if one is None else segnet.reconstruct(one, images) for one in signals]
+    for k, name in enumerate(names):
+        net = readers.network(name)
+        said = torch.cat([interface.scores(net, one).argmax(1) for one in shown])
+        part = here / "data" / "imagenet" / "val" / WNIDS[int(said.mode().values)]
+        part.mkdir(parents=True, exist_ok=True)
+        for number, file in enumerate(files[k :: len(names)]):
+            shutil.copy(file, part / f"{k}-{number}.JPEG")
+    monkeypatch.setenv("COMPANION_DATA", str(here / "data"))
+
+
+def test_notebooks_run_at_the_papers_size(here, imagenet, monkeypatch):
     names = ["lenet_224", "alexnet_224", "resnet50"]
     checkpoints = here / "torch" / "hub" / "checkpoints"
     checkpoints.mkdir(parents=True)
@@ -176,6 +194,7 @@ def test_notebooks_run_at_the_papers_size(here, monkeypatch):
     make_paper.base(small, shape=segnet.Shape((4, 6), (1, 1)))
     for name in names:
         make_paper.tuned(name, paper_networks.RATE, small)
+    relabel(here, imagenet, names, monkeypatch)
     sizes = {"02": {"n_test": 100, "n_look": 48}, "03": {"n_test": 100, "n_few": 50}, "04": {"n_test": 16}}
     sizes["04"] |= {"n_growth": 16, "n_adjusted": 4, "bins": 32}
     sizes["05"] = {"n_pictures": 50, "n_few": 50, "levels": [0.0, 0.2, 0.4, 0.6]}
