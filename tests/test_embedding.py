@@ -160,12 +160,10 @@ def test_figures_can_be_drawn_and_saved():
 
 def test_photographs_are_read_by_the_layer_that_serves():
     net = catalogue.load("squeezenet1_1")
-    tiles, origin, credits, read = measures.photographs(net, 2)
-    assert (
-        tiles.shape == (16, 224, 224, 3)
-        and np.bincount(origin).tolist() == [4] * 4
-        and "Stefan van der Walt" in credits
-    )
+    found = measures.photographs(net, photos.SHIPPED, 2)
+    tiles, read = found.images, found.codes
+    assert tiles.shape == (16, 224, 224, 3) and np.bincount(found.values).tolist() == [4] * 4
+    assert found.names == list(photos.SHIPPED) and found.shown[0].author == "Stefan van der Walt"
     assert list(read) == ["pixels", "pool5"] and read["pool5"].shape == (16, 512)
     small = tiles.reshape(16, 32, 7, 32, 7, 3).mean((2, 4)).transpose(0, 3, 1, 2).reshape(16, -1) / 255
     np.testing.assert_allclose(read["pixels"], small, atol=0.003)

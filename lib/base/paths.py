@@ -20,6 +20,11 @@ def figures() -> Path:
     return _folder("COMPANION_FIGURES", "figures")
 
 
+def committed_figures() -> Path:
+    """Folder of the figures and ledgers that are in the repository, wherever others are written."""
+    return ROOT / "figures"
+
+
 def build() -> Path:
     """Folder of everything that can be made again: caches, executed notebooks, logs, checkpoints."""
     return _folder("COMPANION_BUILD", "build")

@@ -14,7 +14,7 @@ HEAD = ("claim", "cutouts, the zoo", "", "photographs, ImageNet networks", "")
 def figure(name: str, profile: str = THERE) -> figures.Shown:
     """A committed figure of the photos profile, as `figures.save` shows one; FileNotFoundError that says what to run
     where there is none."""
-    folder = paths.figures() / profile
+    folder = paths.committed_figures() / profile
     try:
         sidecar = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         content = (folder / f"{name}.png").read_bytes()
@@ -27,7 +27,7 @@ def figure(name: str, profile: str = THERE) -> figures.Shown:
 
 def table(notebook: str) -> Table:
     """One row for each part of the notebook's claims: measured and judged on cutouts, and on photographs."""
-    sides = [(claims.load(profile=profile), ledger.recorded(profile)) for profile in (HERE, THERE)]
+    sides = [(claims.load(profile=profile), rows) for profile, rows in zip((HERE, THERE), _recorded(), strict=True)]
     mine = [name for name, claim in sides[0][0].items() if claim["notebook"][:2] == notebook[:2]]
     rows = []
     for part in (part for name in mine for part in sides[0][0][name]["parts"]):
@@ -43,7 +43,13 @@ def said(entry: dict, row: dict | None) -> tuple[str, str]:
     return (claims.measured(row), row["verdict"]) if row else ("", "not yet computed")
 
 
+def _recorded() -> tuple[dict, dict]:
+    """What was recorded of claims in this run, or what is committed, and what is committed of photographs."""
+    committed = paths.committed_figures()
+    return ledger.recorded(HERE, committed) | ledger.recorded(HERE), ledger.recorded(THERE, committed)
+
+
 def disagreeing() -> list[str]:
     """The parts of claims with one verdict on cutouts and another on photographs, of those that both were asked."""
-    sides = [ledger.recorded(profile) for profile in (HERE, THERE)]
+    sides = _recorded()
     return [part for part, row in sides[0].items() if part in sides[1] and sides[1][part]["verdict"] != row["verdict"]]

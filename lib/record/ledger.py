@@ -41,9 +41,10 @@ def path_of(notebook: str, profile: str) -> Path:
     return paths.figures() / profile / f"{notebook[:2]}_ledger.json"
 
 
-def read(notebook: str, profile: str) -> dict:
-    """A notebook's ledger: {'claims': {id: row}, 'figures': {name: row}, ...}; empty ones if nothing is there yet."""
-    path = path_of(notebook, profile)
+def read(notebook: str, profile: str, folder: Path | None = None) -> dict:
+    """A notebook's ledger: {'claims': {id: row}, 'figures': {name: row}, ...}; empty ones if nothing is there yet.
+    folder: of all figures, by default the one that is written into."""
+    path = (folder or paths.figures()) / profile / f"{notebook[:2]}_ledger.json"
     if not path.exists():
         return {"claims": {}, "figures": {}}
     try:
@@ -63,15 +64,15 @@ def enter(run, kind: str, key: str, row: dict) -> None:
     files.write_json(path_of(run.notebook, run.profile), book)
 
 
-def read_all(profile: str) -> dict[str, dict]:
-    """Every ledger of a profile, by the number of its notebook ('09')."""
-    found = sorted((paths.figures() / profile).glob("[0-9][0-9]_ledger.json"))
-    return {path.name[:2]: read(path.name, profile) for path in found}
+def read_all(profile: str, folder: Path | None = None) -> dict[str, dict]:
+    """Every ledger of a profile, by the number of its notebook ('09'); folder: as for `read`."""
+    found = sorted(((folder or paths.figures()) / profile).glob("[0-9][0-9]_ledger.json"))
+    return {path.name[:2]: read(path.name, profile, folder) for path in found}
 
 
-def recorded(profile: str) -> dict[str, dict]:
-    """Every recorded row of a profile by its id ('E5', 'C4a')."""
-    return {name: row for book in read_all(profile).values() for name, row in book["claims"].items()}
+def recorded(profile: str, folder: Path | None = None) -> dict[str, dict]:
+    """Every recorded row of a profile by its id ('E5', 'C4a'); folder: as for `read`."""
+    return {name: row for book in read_all(profile, folder).values() for name, row in book["claims"].items()}
 
 
 def far(before, after, tolerance: float) -> bool:

@@ -43,11 +43,17 @@ class Gallery(NamedTuple):
 
 def verdicts(profile: str) -> dict[str, str]:
     """Every claim's verdict by id; a claim with parts has one when all its parts are recorded."""
-    rows, found = ledger.recorded(profile), {}
+    rows, found = _recorded(profile), {}
     for name, claim in claims.load(profile=profile).items():
         parts = [_verdict(rows.get(part), entry) for part, entry in claim["parts"].items()]
         found[name] = PENDING if PENDING in parts else claims.together(parts)
     return found
+
+
+def _recorded(profile: str) -> dict[str, dict]:
+    """The rows of a profile; of the photos profile, which may not have been run here, those that are committed too."""
+    committed = ledger.recorded(profile, paths.committed_figures()) if profile == OTHER else {}
+    return committed | ledger.recorded(profile)
 
 
 def _verdict(row: dict | None, entry: dict) -> str:
@@ -74,7 +80,7 @@ def table(profile: str) -> Table:
 
 def _parts(profile: str) -> dict[str, str]:
     """The verdict of every part of a claim."""
-    rows, known = ledger.recorded(profile), claims.load(profile=profile)
+    rows, known = _recorded(profile), claims.load(profile=profile)
     return {part: _verdict(rows.get(part), one) for claim in known.values() for part, one in claim["parts"].items()}
 
 
@@ -99,7 +105,7 @@ def summary(profile: str) -> str:
 def markdown(profile: str) -> str:
     """The verdict table for README.md: one row a claim, its parts' measurements side by side, notebooks as links."""
     rows, total, there, lines = ledger.recorded(profile), verdicts(profile), verdicts(OTHER), []
-    others = ledger.recorded(OTHER)
+    others = _recorded(OTHER)
     for name, claim in claims.load().items():
         texts, found = [], []
         for part in claim["parts"]:

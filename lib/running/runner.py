@@ -56,8 +56,8 @@ def plan(profile: str, given: list[str] | None = None, chosen: list[str] | None 
     folder = paths.build() / (f"{profile}-custom" if given else profile)
     figures = (folder / "figures" if given else paths.figures()) / profile
     for name, entry in written.items():  # what only cutouts ask for
-        more = entry["cutouts_jobs"] if values[name].get("world") == "cutouts" else []
-        written[name] = entry | {"jobs": entry["jobs"] + more}
+        if values[name].get("world", "cutouts") == "cutouts":
+            written[name] = entry | {field: entry[field] + entry[f"cutouts_{field}"] for field in ("jobs", "inputs")}
     users = {}
     for name, entry in written.items():
         for job in entry["jobs"]:

@@ -55,6 +55,7 @@ def panel(images, values, points, title: str, key: dict[str, str], grid=(15, 12)
         "canvas": mosaic.mosaic(images[kept], cells, grid, frames, side, colours),
         "title": title,
         "shown": len(kept),
+        "kept": kept.tolist(),
     }
 
 

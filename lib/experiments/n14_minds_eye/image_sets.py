@@ -185,6 +185,7 @@ class Photographs(NamedTuple):
     seen: dict[str, Seen]  # by title, one for each rate
     near: dict[str, np.ndarray]  # (k,) bool: nearest to its own facet for a network that took no part; "tiles": (m,)
     shown: list[photos.Photo]
+    used: list[int]  # numbers of the photographs of which tiles are shown, or started from
 
 
 def witness(net: interface.Network, device="cpu") -> interface.Network:
@@ -212,7 +213,9 @@ def photographs(setting: Setting, names, grid: int, weight: float, rates=RATES) 
     made = {"start": next(iter(seen.values())).strip[0]} | {name: one.pictures for name, one in seen.items()}
     near = {name: own(distances(judgement(judge, _resized(one, judge.size)), centres)) for name, one in made.items()}
     near["tiles"] = distances(judged, centres).argmin(1) == found.labels
-    return Photographs(tiles, found, origin, seen, near, shown)
+    picked = [*aim.picked, *(facets.pick(found, facet, 2) for facet in range(setting.n_facets))]
+    used = sorted({int(origin[tile]) for one in picked for tile in one})
+    return Photographs(tiles, found, origin, seen, near, shown, used)
 
 
 def _resized(images, side: int) -> torch.Tensor:
