@@ -134,7 +134,7 @@ def test_patterns_compare_with_a_s_and_name_family_and_seed(monkeypatch):
         family, seed = autoencoder
         return images + common + {"A_S": 0, "lenet": (seed or 0) * grid + noise, "alexnet": noise}[family]
 
-    monkeypatch.setattr(patterns_and_colours.trained_autoencoders, "autoencoder", lambda device: ("A_S", None))
+    monkeypatch.setattr(patterns_and_colours.trained_autoencoders, "autoencoder", lambda name, device: ("A_S", None))
     monkeypatch.setattr(
         patterns_and_colours.through_autoencoders, "tuned", lambda family, seed, how, device: (family, seed)
     )
@@ -165,7 +165,7 @@ def test_the_stride_is_tried_on_vgg_alone(monkeypatch):
     def reconstruct(autoencoder, images):
         return images + {"A_S": 0, "vgg": 0.1, "vgg_stride2": 0.2, "vgg_stride4": 0.4}[autoencoder[0]] * grid
 
-    monkeypatch.setattr(patterns_and_colours.trained_autoencoders, "autoencoder", lambda device: ("A_S", None))
+    monkeypatch.setattr(patterns_and_colours.trained_autoencoders, "autoencoder", lambda name, device: ("A_S", None))
     monkeypatch.setattr(patterns_and_colours.through_autoencoders, "tuned", tuned)
     monkeypatch.setattr(patterns_and_colours.segnet, "reconstruct", reconstruct)
     rows = patterns_and_colours.strided([0, 1], torch.zeros(8, 3, 64, 64), RNG(0), "rate1").rows
