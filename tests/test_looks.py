@@ -165,7 +165,7 @@ def test_the_stride_is_tried_on_vgg_alone(monkeypatch):
     def reconstruct(autoencoder, images):
         return images + {"A_S": 0, "vgg": 0.1, "vgg_stride2": 0.2, "vgg_stride4": 0.4}[autoencoder[0]] * grid
 
-    monkeypatch.setattr(patterns_and_colours.trained_autoencoders, "autoencoder", lambda name, device: ("A_S", None))
+    monkeypatch.setattr(patterns_and_colours.trained_autoencoders, "autoencoder", lambda device: ("A_S", None))
     monkeypatch.setattr(patterns_and_colours.through_autoencoders, "tuned", tuned)
     monkeypatch.setattr(patterns_and_colours.segnet, "reconstruct", reconstruct)
     rows = patterns_and_colours.strided([0, 1], torch.zeros(8, 3, 64, 64), RNG(0), "rate1").rows
@@ -216,7 +216,7 @@ def test_shots_zoom_on_the_object(monkeypatch):
     assert first["box"] == (43, 3, 15) and second["box"] == (0, 0, 15) and third["box"] == (23, 49, 15)
     np.testing.assert_allclose(first["images"]["original"][5, 7], images[0, :, 5, 7].clamp(0, 1))
     np.testing.assert_allclose(third["images"]["A_S"][5, 7], (1 - images[2, :, 5, 7]).clamp(0, 1))
-    monkeypatch.setattr(patterns_and_colours.trained_autoencoders, "autoencoder", lambda device: 0.1)
+    monkeypatch.setattr(patterns_and_colours.trained_autoencoders, "autoencoder", lambda name, device: 0.1)
     monkeypatch.setattr(
         patterns_and_colours.through_autoencoders,
         "tuned",
