@@ -21,6 +21,7 @@ RUN = $(PY) -m lib.running.runner run $(1) --profile $(PROFILE) $(if $(CORES),--
 .DELETE_ON_ERROR:
 
 reproduce: $(INSTALLED) ## run what is stale, redraw the figures, print the verdicts; PROFILE=smoke, ONLY="01 09", P="window=8"
+	@$(if $(filter photos paper,$(PROFILE)),$(PY) -m lib.networks.fetch --check $(PROFILE))
 	@$(call RUN,$(ONLY))
 	@$(PY) -m lib.record.review --profile $(PROFILE)
 

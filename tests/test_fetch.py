@@ -96,3 +96,20 @@ def test_every_file_gets_a_line(server, tmp_path):
     (tmp_path / "photos" / "a.zip").write_bytes(b"changed")
     (line, whole), *_ = fetch.lines(tmp_path, {"photos/a.zip": server.url + "a.zip"})
     assert not whole and "its digest is" in line
+
+
+def test_what_a_profile_lacks_is_said_at_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COMPANION_DATA", str(tmp_path))
+    monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setattr(fetch.importlib.util, "find_spec", lambda name: None)
+    assert fetch.main(["--check", "photos"]) == 1
+    told = capsys.readouterr().err
+    for part in ("the photos profile cannot run yet", "nips2017-photos.zip is neither in", "`make data` fetches it"):
+        assert part in told
+    assert told.count("\n") == 1 + 2 + len(imagenet.SUPPLIED) + 2 and "EfficientNet-Lite2 is not installed" in told
+    assert len(fetch.lacking("paper")) == 2 and fetch.lacking("embedded") == []
+    monkeypatch.setattr(fetch.importlib.util, "find_spec", lambda name: object())
+    for name in ("photos/nips2017-photos.zip", "tiny-imagenet-50.zip", *(f"nets/{name}" for name in imagenet.SUPPLIED)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert fetch.main(["--check", "photos"]) == 0

