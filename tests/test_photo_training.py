@@ -18,7 +18,7 @@ from lib.experiments.n07_patches import measures as patches
 from lib.experiments.n09_occlusion import measures as occlusion
 from lib.experiments.shared import through_autoencoders, tunings
 from lib.networks import catalogue, imagenet, photo_networks, readers, segnet, trained_autoencoders
-from lib.record import both_worlds, captions, claims, credits, review, seeds
+from lib.record import both_worlds, captions, claims, credits, ledger, review, seeds
 from lib.running import params, runner
 from lib.training import autoencoders, make_photos
 from lib.worlds import batches, cutouts, imagenet_classes, photo_crops, photos
@@ -407,5 +407,6 @@ def test_both_worlds_stand_side_by_side(tmp_path, monkeypatch):
     assert table.rows[2][3:] == ("no landmarks are known on the photographs", claims.UNTESTABLE)
     with pytest.raises(FileNotFoundError, match="figures/photos has no 09_nothing: run `git checkout figures`"):
         both_worlds.figure("09_nothing")
+    assert {row[0] for row in both_worlds.differing().rows} <= set(ledger.recorded("photos", paths.committed_figures()))
     reasons = review.unasked()
     assert any(row[0] == "E10a, E10b" for row in reasons.rows)

@@ -27,11 +27,14 @@ def figure(name: str, profile: str = THERE) -> figures.Shown:
 
 def table(notebook: str) -> Table:
     """One row for each part of the notebook's claims: measured and judged on cutouts, and on photographs."""
-    sides = [(claims.load(profile=profile), rows) for profile, rows in zip((HERE, THERE), _recorded(), strict=True)]
-    mine = [name for name, claim in sides[0][0].items() if claim["notebook"][:2] == notebook[:2]]
-    rows = []
-    for part in (part for name in mine for part in sides[0][0][name]["parts"]):
-        cells = [said(claims.part(part, known)[1], recorded.get(part)) for known, recorded in sides]
+    mine = [claim for claim in claims.load(profile=HERE).values() if claim["notebook"][:2] == notebook[:2]]
+    return _table([part for claim in mine for part in claim["parts"]])
+
+
+def _table(parts: list[str]) -> Table:
+    known, rows = [claims.load(profile=profile) for profile in (HERE, THERE)], []
+    for part in parts:
+        cells = [said(claims.part(part, k)[1], r.get(part)) for k, r in zip(known, _recorded(), strict=True)]
         rows.append((part, *cells[0], *cells[1]))
     return Table(HEAD, rows)
 
@@ -49,7 +52,8 @@ def _recorded() -> tuple[dict, dict]:
     return ledger.recorded(HERE, committed) | ledger.recorded(HERE), ledger.recorded(THERE, committed)
 
 
-def disagreeing() -> list[str]:
-    """The parts of claims with one verdict on cutouts and another on photographs, of those that both were asked."""
-    sides = _recorded()
-    return [part for part, row in sides[0].items() if part in sides[1] and sides[1][part]["verdict"] != row["verdict"]]
+def differing() -> Table:
+    """`table` for the parts of claims that have one verdict on cutouts and another on photographs."""
+    here, there = _recorded()
+    apart = [part for part, row in here.items() if part in there and there[part]["verdict"] != row["verdict"]]
+    return _table(apart)
