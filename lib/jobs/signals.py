@@ -22,7 +22,7 @@ def compute(chosen: dict) -> None:
             signals.answers(made, nets[seed], pictures["n_test"])
             signals.answers(made, others, pictures["n_across"])
     for one in tunings.again(chosen["world"]):
-        signals.answers(trained_autoencoders.autoencoder(one.name), nets[seeds[0]], pictures["n_test"])
+        signals.answers(trained_autoencoders.autoencoder(one.name), nets[seeds[0]], pictures["n_few"])
     if chosen["world"] == "cutouts":
         signals.table(families, regime.SEED, pictures["n_few"], how)
 
