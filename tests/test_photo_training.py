@@ -410,3 +410,7 @@ def test_both_worlds_stand_side_by_side(tmp_path, monkeypatch):
     assert {row[0] for row in both_worlds.differing().rows} <= set(ledger.recorded("photos", paths.committed_figures()))
     reasons = review.unasked()
     assert any(row[0] == "E10a, E10b" for row in reasons.rows)
+
+
+def test_the_rule_chooses_the_rate_again_from_the_trials():
+    assert make_photos.boldest(make_photos.tried()) == photo_networks.RATE

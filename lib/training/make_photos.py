@@ -143,6 +143,17 @@ def boldest(own: dict[float, float]) -> float:
     return max(rate for rate, accuracy in own.items() if accuracy >= max(own.values()) - MARGIN)
 
 
+def tried() -> dict[float, float]:
+    """{rate: mean own accuracy of the trials}, from what is kept beside their weights. FileNotFoundError for a trial
+    that was not run."""
+    own = {}
+    for job in trials():
+        info = weights.info(f"autoencoders/{job.name}")
+        packed = np.frombuffer(bytes.fromhex(info["own"]), np.uint8)
+        own.setdefault(job.rate, []).append(np.unpackbits(packed)[: info["made_by"]["recipe"]["validation"]].mean())
+    return {rate: float(np.mean(values)) for rate, values in own.items()}
+
+
 def readable(name: str, n: int | None = None) -> dict[str, tuple[float, float]]:
     """{network: (accuracy on the judging photographs, and on what the autoencoder `name` makes of them)}."""
     images, labels = photo_crops.judging(SIZE, n)
