@@ -230,13 +230,14 @@ def test_the_profile_runs_the_notebooks_that_have_photographs():
 def test_what_the_profile_leaves_out_is_all_that_needs_cutouts(number):
     path = next(Path(__file__).resolve().parents[1].joinpath("notebooks").glob(f"{number}_*.ipynb"))
     cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
-    kept = [cell for cell in cells if "not-photos" not in cell["metadata"].get("tags", [])]
+    away = {"not-photos", "not-profile-photos"}
+    kept = [cell for cell in cells if not away & set(cell["metadata"].get("tags", []))]
     text = "".join(line for cell in kept for line in cell["source"])
     if number < "06":
         assert "zoo.network(" not in text and "cutouts.batch(" not in text and "cutouts.World(" not in text
     entry = params.index()[path.stem]
     saved = re.findall(rf'figures.save\(fig, "({number}_[a-z_]+)"', text)
-    assert sorted(saved) == sorted(entry["photos"])
+    assert sorted(saved) == sorted(entry["photos"] + entry["only_photos"])
     recorded = set(re.findall(r'claims.record\(\s*"([CE]\w+)"', text))
     asked = claims.load(profile="photos")
     parts = {part: one for name in entry["claims"] for part, one in asked[name]["parts"].items()}

@@ -61,8 +61,8 @@ def _papermill(job: Job, staging: Path, log):
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     source = notebook_bytes.cleared(nbformat.read(paths.notebooks() / f"{job.notebook}.ipynb", as_version=4))
-    if results.photographs(job):
-        source.cells = [cell for cell in source.cells if "not-photos" not in cell.metadata.get("tags", [])]
+    away = {f"not-profile-{job.profile}"} | ({"not-photos"} if results.photographs(job) else set())
+    source.cells = [cell for cell in source.cells if not away & set(cell.metadata.get("tags", []))]
     begin, end = staging / "source.ipynb", staging / "executed.ipynb"
     files.atomic_write(begin, notebook_bytes.text(source))
     patient = job.values.get("retrain") or job.profile not in ("smoke", "embedded")

@@ -17,7 +17,7 @@ from lib.base import nearest, paths, strict_yaml
 COMMON = "every_notebook"  # the entry of the index and of a profile that stands for all notebooks
 TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list}
 FIELDS = {"title", "reproduces", "claims", "figures", "inputs", "jobs", "after", "planned"}
-FIELDS |= {"parameters", "photos", "cutouts_jobs", "cutouts_inputs"}
+FIELDS |= {"parameters", "photos", "only_photos", "cutouts_jobs", "cutouts_inputs"}
 RULES = {"type", "meaning", "min", "max", "choices", "pattern", "items", "min_items", "max_items", "unique"}
 
 
@@ -34,7 +34,7 @@ def index(folder: Path | None = None) -> dict[str, dict]:
         for field in set(entry) - FIELDS:
             raise ValueError(f"{path.name}, {name}: unknown field {field!r}{nearest.nearest(field, FIELDS)}")
         entry = {"claims": [], "figures": [], "inputs": [], "jobs": [], "after": [], "planned": False} | entry
-        entry = {"photos": [], "cutouts_jobs": [], "cutouts_inputs": []} | entry
+        entry = {"photos": [], "only_photos": [], "cutouts_jobs": [], "cutouts_inputs": []} | entry
         entry["own"] = list(entry.get("parameters") or {})
         entry["parameters"] = common | (entry.get("parameters") or {})
         for parameter, rule in entry["parameters"].items():

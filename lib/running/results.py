@@ -113,7 +113,9 @@ def missing(job: Job) -> str:
 
 def figures(job: Job) -> list[str]:
     """The figures that a run of the notebook in its profile must save."""
-    return job.entry["photos" if photographs(job) else "figures"]
+    if not photographs(job):
+        return job.entry["figures"]
+    return job.entry["photos"] + (job.entry["only_photos"] if job.profile == "photos" else [])
 
 
 def photographs(job: Job) -> bool:

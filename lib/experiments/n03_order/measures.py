@@ -22,11 +22,14 @@ from lib.methods.signals.total_order import (
     rrc,
     summed_range,
 )
-from lib.networks import readers, trained_autoencoders
+from lib.networks import paper_networks, readers, trained_autoencoders
 from lib.record import uncertainty
 from lib.record.seeds import recordable, shares
 from lib.record.tables import Table, span
 from lib.worlds import cutouts
+
+
+OF_PAPER = dict(zip(paper_networks.NETWORKS, ("lenet", "alexnet", "vgg", "resnet", "inception"), strict=True))
 
 
 class Measured(NamedTuple):
@@ -130,7 +133,8 @@ def with_the_paper(families, hits, seeds, generator: np.random.Generator) -> dic
     """Claim C4b for `claims.record`: tau-b between our order of the signals and the paper's, over the common families,
     both beyond what equal losses give (lib/experiments/shared/orders.py). named: as there, and tau-b of readability
     with the paper's chain at t = 0.8."""
-    ours, theirs = np.array([(families.index(f), k) for k, f in enumerate(PAPER) if f in families]).T
+    known = [OF_PAPER.get(family, family) for family in families]
+    ours, theirs = np.array([(known.index(f), k) for k, f in enumerate(PAPER) if f in known]).T
     paper, mean = rrc(PAPER_TABLE), rrc(np.mean(hits, -1)).mean(0)
     found = orders.beyond_equal_loss(hits, orders.paper_surplus()[theirs], seeds, generator, ours)
     found["named"]["tau-b of readability with the paper's"] = uncertainty.tau_exact(
