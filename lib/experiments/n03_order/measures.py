@@ -28,7 +28,6 @@ from lib.record.seeds import recordable, shares
 from lib.record.tables import Table, span
 from lib.worlds import cutouts
 
-
 OF_PAPER = dict(zip(paper_networks.NETWORKS, ("lenet", "alexnet", "vgg", "resnet", "inception"), strict=True))
 
 
