@@ -18,7 +18,7 @@ from lib.methods.minds_eye import facets, synthesis
 from lib.methods.minds_eye.robust_loss import adaptive, log_partition, robust
 from lib.methods.minds_eye.synthesis import Recipe
 from lib.networks import catalogue, interface, zoo
-from lib.worlds import cutouts
+from lib.worlds import cutouts, photos
 
 
 def double(*values):
@@ -408,7 +408,7 @@ def test_photographs_are_judged_by_a_network_that_took_no_part():
     witness = image_sets.witness(reader)
     assert witness.name == "efficientnet_lite0" and image_sets.witness(witness).name == "squeezenet1_1"
     setting = image_sets.Setting(reader, interface.last_conv(reader), witness, 2, 2, 0.25, 2)
-    found = image_sets.photographs(setting, 2, 3.0, (0.001, 0.02))
+    found = image_sets.photographs(setting, photos.SHIPPED, 2, 3.0, (0.001, 0.02))
     assert list(found.near) == ["start", "rate 0.001", "rate 0.02", "tiles"]
     assert [len(part) for part in found.near.values()] == [2, 2, 2, 16] and found.near["tiles"].mean() > 0.5
     slow, fast = (one.pictures.astype(float) for one in found.seen.values())
@@ -420,4 +420,4 @@ def test_photographs_are_judged_by_a_network_that_took_no_part():
     assert len(numbers) == 4 and sum(row["own"] for row in numbers[::2]) == found.near["rate 0.001"].sum()
     plt.close(figure)
     with pytest.raises(ValueError, match="the judge is squeezenet1_1, the network looked into; expected one that"):
-        image_sets.photographs(setting._replace(judge=reader), 2, 3.0, (0.001,))
+        image_sets.photographs(setting._replace(judge=reader), photos.SHIPPED, 2, 3.0, (0.001,))

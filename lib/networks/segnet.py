@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lib.base.identity import state_digest
-from lib.networks import zoo
+from lib.networks import interface, zoo
 
 
 class Shape(NamedTuple):
@@ -160,7 +160,9 @@ def reconstruct(autoencoder: Autoencoder, images: Tensor, batch: int = 32) -> Te
     device = autoencoder.decoder.final.weight.device
     with torch.inference_mode():
         encoder, made = state_digest(autoencoder.encoder), torch.empty_like(images)
-        for part, place in zip(images.split(batch), made.split(batch), strict=True):
+        first = 0
+        for part in interface.split(images, batch):
+            place = made[first : (first := first + len(part))]
             place.copy_(autoencoder.restore(autoencoder.decoder(*_encoded(autoencoder, encoder, part.to(device)))))
     return made
 

@@ -34,8 +34,11 @@ def signals(net: interface.Network, images: Tensor, labels, rule: str = "gradien
     [0, 1]; labels (N,) class numbers."""
     labels = torch.as_tensor(labels, device=images.device).expand(len(images))
     images = images.contiguous(memory_format=torch.channels_last)
-    parts = zip(images.split(batch), labels.split(batch), strict=True)
-    return torch.cat([three_rules.project(net, part, None, chosen, rule=rule) for part, chosen in parts])
+    found, first = [], 0
+    for part in interface.split(images, batch):
+        found.append(three_rules.project(net, part, None, labels[first : first + len(part)], rule=rule))
+        first += len(part)
+    return torch.cat(found)
 
 
 def saliency(signal: Tensor) -> np.ndarray:

@@ -31,7 +31,7 @@ def read(net: interface.Network, images: torch.Tensor, layers: list[str], most: 
         interface.module(net, layer)
     if len(images) == 0:
         raise ValueError("images: found none, expected at least one picture")
-    parts, batch = [], 32 if net.size <= 96 else 8
+    parts, batch = [], 32
     for some in images.split(128):  # the maps of all pictures would be large
         maps = interface.features(net, some, layers, batch)
         parts.append({layer: _row(maps[layer], most) for layer in layers})

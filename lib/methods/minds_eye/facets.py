@@ -45,7 +45,7 @@ def pooled(net: interface.Network, images: Tensor, layer: str, batch: int = 32) 
     device = next((p.device for p in net.model.parameters()), images.device)
     rows = [np.empty((0, width), np.float32)]
     with torch.no_grad():
-        for part in images.split(batch):
+        for part in interface.split(images, batch):
             rows.append(interface.forward_to(net, part.to(device), [layer])[layer].mean((2, 3)).cpu().numpy())
     return np.concatenate(rows)
 

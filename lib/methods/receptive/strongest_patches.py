@@ -41,7 +41,7 @@ def peaks(net: interface.Network, layer: str, images: torch.Tensor, batch: int =
         raise ValueError(f"layer {layer!r} of {net.name} gives shape {shape}, expected (N, C) or (N, C, rows, columns)")
     device, found = next(net.model.parameters()).device, []
     with torch.inference_mode():
-        for part in images.split(batch):
+        for part in interface.split(images, batch):
             maps = interface.forward_to(net, part.to(device), [layer])[layer]
             found.append(maps.reshape(*maps.shape[:2], -1).max(2))
     values, places = (torch.cat([one[k] for one in found]).cpu().numpy() for k in (0, 1))
