@@ -266,3 +266,12 @@ def test_features_refuse_a_module_that_runs_twice():
     net = interface.wrap(Twice(), name="twice", size=2, preprocess=lambda x: x)
     with pytest.raises(ValueError, match="more than once"):
         interface.features(net, torch.rand(3, 3, 2, 2), ["relu"])
+
+
+def test_large_pictures_are_read_two_at_a_time_and_nothing_else_changes():
+    small, large = torch.rand(5, 3, 64, 64), torch.rand(5, 3, 160, 160)
+    assert [len(part) for part in interface.split(small, 64)] == [5]
+    parts = interface.split(large, 64)
+    assert [len(part) for part in parts] == [2, 2, 1] and torch.equal(torch.cat(parts), large)
+    assert all(part.is_contiguous(memory_format=torch.channels_last) for part in parts)
+    assert [len(part) for part in interface.split(large, 1)] == [1] * 5
