@@ -359,16 +359,19 @@ def test_the_job_reads_what_the_notebook_reads(monkeypatch):
         "seed": 4,
         "tuning": "gentle",
     }
-    monkeypatch.setattr(params, "profile", lambda name: {"05_noise_and_literature": values | {"name": name}})
+    notebook = "05_noise_and_literature"
+    monkeypatch.setattr(params, "profile", lambda name: {notebook: values | {"name": name}})
     monkeypatch.setattr(noise, "balanced", lambda n: n)
     monkeypatch.setattr(noise, "read", lambda *arguments: asked.append(arguments) or "found")
     monkeypatch.setattr(noise, "only", lambda found, seed: (found, seed))
     monkeypatch.setattr(noise, "through", lambda *arguments: asked.append(arguments))
     jobs_noise.main(["--profile", "smoke"])
     assert asked == [(["lenet", "vgg"], [0, 1], 50, [0.0], 4, ""), ("pretrained-clean", ("found", 0), 50, 4)]
+    jobs_noise.main(["--profile", "smoke", "-p", f"{notebook}.n_pictures=60", "-p", "04_nmi.n_test=32"])
+    assert asked[2][2] == 60  # of this notebook's values, those that the command line gives
     values["retrain"] = True
     jobs_noise.main(["--profile", "smoke"])
-    assert len(asked) == 2
+    assert len(asked) == 4
 
 
 def test_the_notebook_tells_what_noise_a_s_saw(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from lib.running import params
 
 
 def of(notebook: str, compute: Callable[[dict], None]) -> Callable[..., None]:
-    """The `main` of a job: `compute` with the parameters that a profile gives to `notebook`.
+    """The `main` of a job: `compute` with the parameters that a profile, or the command line, gives to `notebook`.
 
     Nothing is computed where the notebook is to train networks of its own, since the job would read the committed ones.
     """
@@ -16,9 +16,11 @@ def of(notebook: str, compute: Callable[[dict], None]) -> Callable[..., None]:
     def main(arguments: list[str] | None = None) -> None:
         parser = argparse.ArgumentParser(description=compute.__doc__)
         parser.add_argument("--profile", default="embedded", help="smoke, embedded, ... (notebooks/profiles)")
-        profile = parser.parse_args(arguments).profile
+        parser.add_argument("-p", dest="given", action="append", default=[], metavar="NOTEBOOK.NAME=VALUE")
+        options = parser.parse_args(arguments)
         repeatable(0)
-        chosen = params.profile(profile)[notebook]
+        given = params.overrides(options.given, [notebook], params.index())
+        chosen = params.profile(options.profile)[notebook] | given.get(notebook, {})
         if not chosen["retrain"]:
             compute(chosen)
 

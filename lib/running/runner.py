@@ -297,12 +297,13 @@ def execute(plan: Plan, name: str, if_stale: bool = False) -> None:
 
 
 def job(plan: Plan, name: str) -> None:
-    """Compute a shared artefact: lib.jobs.<name> with the profile as its argument, then its marker."""
+    """Compute a shared artefact: lib.jobs.<name> with the profile and the values given, then its marker."""
     if name not in plan.jobs:
         raise ValueError(f"unknown job {name!r}{nearest.nearest(name, plan.jobs)}")
     say(f"{name}: begins")
     started = time.monotonic()
-    sys.argv = [f"lib.jobs.{name}", "--profile", plan.profile]
+    given = [part for one in plan.given for part in ("-p", one)]
+    sys.argv = [f"lib.jobs.{name}", "--profile", plan.profile, *given]
     runpy.run_module(f"lib.jobs.{name}", run_name="__main__")
     files.write_json(plan.folder / "done" / f"{name}.json", {"key": plan.jobs[name]})
     progress.keep(plan.folder, name, time.monotonic() - started)
