@@ -312,8 +312,11 @@ def test_learning_counts_the_pictures_seen(written):
     plots.learning(rows)
 
 
+WAYS = ("", "-encoder", "-both", "-fresh")
+
+
 def test_histories_and_digests_are_of_the_right_weights(written):
-    for k, how in enumerate(("", "-encoder", "-both", "-fresh")):
+    for k, how in enumerate(WAYS):
         written(f"autoencoders/resnet-1{how}", history={"validation_accuracy": [k, k + 0.5, 9], "epochs": 2})
     assert costs.half_history(1) == {
         "decoder": [0, 0.5],
@@ -323,8 +326,8 @@ def test_histories_and_digests_are_of_the_right_weights(written):
     }
     written("autoencoders/pretrained")
     written("cutouts/resnet-1")
-    names = ["autoencoders/pretrained", "cutouts/resnet-1"]
-    names += [f"autoencoders/resnet-1{how}" for how in ("", "-encoder", "-both", "-fresh")]
+    names = [f"autoencoders/{name}" for name in ("pretrained", *(f"resnet-1{how}" for how in WAYS))]
+    names += ["cutouts/resnet-1"]
     assert costs.digests(["resnet"], [1], costs.HALVES.values()) == [f"digest of {name}" for name in names]
     assert len(costs.digests(["resnet"], [1])) == 3
     written("autoencoders/pretrained-small")
@@ -343,15 +346,16 @@ def test_half_rows_hold_wilson_intervals():
 
 def test_the_job_computes_what_the_notebook_asks_for_and_nothing_if_it_retrains(monkeypatch):
     chosen = {"retrain": False, "n_test": 100, "n_variants": 50, "families": ["lenet"], "seeds": [1]}
-    chosen["tuning"] = "gentle"
+    chosen |= {"tuning": "gentle", "world": "cutouts"}
     done = []
     monkeypatch.setattr(params, "profile", lambda name: {"02_reconstruction_comparison": chosen})
-    monkeypatch.setattr(costs.cutouts, "batch", lambda world, split, n: (split, n))
+    monkeypatch.setattr(comparison.batches, "test", lambda world, n: (world, n))
     for name in ("table_one", "halves"):
         monkeypatch.setattr(costs, name, lambda *arguments: done.append(arguments))
     monkeypatch.setattr(costs, "variants", lambda *arguments: done.append(arguments))
     comparison.main(["--profile", "smoke"])
-    expected = [(["lenet"], [1], ("test", 100), ""), ((0, 1, 2), ("test", 100)), (["lenet"], [1], ("test", 50))]
+    test, few = ("cutouts", 100), ("cutouts", 50)
+    expected = [(["lenet"], [1], test, ""), ((0, 1, 2), test), (["lenet"], [1], few)]
     assert done == expected
     chosen["retrain"] = True
     comparison.main(["--profile", "smoke"])

@@ -126,7 +126,7 @@ def test_what_is_kept_belongs_to_one_autoencoder_some_pictures_and_some_bins(pic
 
 def test_collect_asks_for_every_autoencoder_and_reconstructs_the_first_once(pictures, monkeypatch):
     base = made_up("A_S", lambda x: x)
-    monkeypatch.setattr(counted.trained_autoencoders, "autoencoder", lambda name, device: {"pretrained": base}[name])
+    monkeypatch.setattr(counted.through_autoencoders, "first", lambda families, device: base)
 
     def tuned(family, seed, how="", device="cpu"):
         return made_up(f"{family}-{seed} {how}", lambda x: stamp(x) if how else x)
@@ -326,9 +326,8 @@ def test_growth_follows_each_decoder_from_a_s_on(monkeypatch, pictures):
     assert grids[0]["amplitude"] == pytest.approx(0.103) and grids[0]["value"] == pytest.approx(0.103)
 
 
-def test_a_checkerboard_that_is_strong_enough_raises_inter_nmi(pictures, monkeypatch):
-    monkeypatch.setattr(measures.trained_autoencoders, "autoencoder", lambda name, device: made_up("A_S", lambda x: x))
-    rows = measures.stamped(pictures.images, (0, 4, 64), 32)
+def test_a_checkerboard_that_is_strong_enough_raises_inter_nmi(pictures):
+    rows = measures.stamped(made_up("A_S", lambda x: x), pictures.images, (0, 4, 64), 32)
     expected = measures.mean(mutual_information.inter(originals(pictures)))
     assert rows[0]["value"] == pytest.approx(expected) and rows[2]["value"] > expected + 0.05
     assert [row["amplitude"] for row in rows] == [0, 4, 64] and abs(rows[1]["value"] - expected) < 0.02

@@ -358,10 +358,11 @@ def test_the_job_reads_what_the_notebook_reads(monkeypatch):
         "levels": [0.0],
         "seed": 4,
         "tuning": "gentle",
+        "world": "cutouts",
     }
     notebook = "05_noise_and_literature"
     monkeypatch.setattr(params, "profile", lambda name: {notebook: values | {"name": name}})
-    monkeypatch.setattr(noise, "balanced", lambda n: n)
+    monkeypatch.setattr(noise, "test", lambda world, n: n)
     monkeypatch.setattr(noise, "read", lambda *arguments: asked.append(arguments) or "found")
     monkeypatch.setattr(noise, "only", lambda found, seed: (found, seed))
     monkeypatch.setattr(noise, "through", lambda *arguments: asked.append(arguments))
