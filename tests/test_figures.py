@@ -133,6 +133,22 @@ def test_a_large_picture_is_saved_at_a_lower_resolution(run, monkeypatch):
     assert json.loads((paths.figures() / "smoke/09_line.json").read_text())["dpi"] == figures.RESOLUTIONS[0]
 
 
+def test_pictures_keep_their_resolution_and_are_shown_as_jpeg(run, monkeypatch):
+    monkeypatch.setattr(figures, "LARGEST", 40_000)
+    figure, axes = plt.subplots(figsize=(3, 3))
+    axes.imshow(np.random.default_rng(0).random((300, 300, 3)))
+    shown = figures.save(figure, "09_noise", {"x": [1]}, run=run, caption=CAPTION, alt=ALT, pictures=True)
+    png, sidecar = (paths.figures() / "smoke/09_noise.png"), (paths.figures() / "smoke/09_noise.json")
+    assert json.loads(sidecar.read_text())["dpi"] == figures.RESOLUTIONS[0] and png.stat().st_size > 40_000
+    with Image.open(png) as stored, Image.open(io.BytesIO(shown.content)) as seen:
+        assert seen.format == "JPEG" and seen.size == stored.size
+        assert np.abs(np.asarray(seen, float) - np.asarray(stored.convert("RGB"), float)).mean() < 8
+    calls = []
+    monkeypatch.setattr("IPython.display.display", lambda *a, **k: calls.append((a, k)))
+    shown._ipython_display_()
+    assert calls[0][1]["metadata"] == {"image/jpeg": {"alt": ALT}}
+
+
 def test_the_figure_is_closed_and_shown_once_with_its_alt_text(run, monkeypatch):
     shown = save(run)
     assert plt.get_fignums() == []
@@ -142,7 +158,7 @@ def test_the_figure_is_closed_and_shown_once_with_its_alt_text(run, monkeypatch)
     assert len(calls) == 2 and calls[0][1]["metadata"] == {"image/png": {"alt": ALT}}
     assert calls[0][0][0]["text/plain"] == f"[09_line: {ALT}]" == repr(shown)
     assert CAPTION in calls[1][0][0].data
-    assert shown.png == (paths.figures() / "smoke/09_line.png").read_bytes()
+    assert shown.content == (paths.figures() / "smoke/09_line.png").read_bytes()
 
 
 def test_jupyter_shows_one_picture_and_one_caption(run):
@@ -243,7 +259,7 @@ def test_few_colours_make_a_small_picture_of_the_same_size(run):
     def made(**options):
         figure, axis = plt.subplots()
         axis.scatter(*np.random.default_rng(0).random((2, 300)), c=np.arange(300), s=6)
-        return figures.save(figure, "09_dots", {"x": [1]}, run=run, caption=CAPTION, alt=ALT, **options).png
+        return figures.save(figure, "09_dots", {"x": [1]}, run=run, caption=CAPTION, alt=ALT, **options).content
 
     every, few = made(), made(colours=64)
     assert len(few) < 0.7 * len(every)

@@ -124,7 +124,7 @@ def test_says_what_would_change_our_mind_and_what_to_try(path):
 def test_every_figure_is_followed_by_a_sentence(path):
     every = cells(path)
     for cell, after in zip(every, [*every[1:], None], strict=True):
-        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
+        if any({"image/png", "image/jpeg"} & {*output.get("data", {})} for output in cell.get("outputs", [])):
             assert after and after["cell_type"] == "markdown", cell["text"]
             assert re.search(r"[.!?]", after["text"]) and len(after["text"].split()) >= 5, after["text"]
 
@@ -139,7 +139,8 @@ def test_claims_cells_are_checked_by_nbval(path):
 @notebooks
 def test_saves_the_figures_and_records_the_claims_that_the_index_declares(path):
     text, entry = "\n".join(cell["text"] for cell in cells(path, "code")), params.index()[path.stem]
-    assert sorted(re.findall(r'figures\.save\(\s*\w+,\s*"(\w+)"', text)) == sorted(entry["figures"])
+    declared = sorted(entry["figures"] + entry["only_photos"])
+    assert sorted(re.findall(r'figures\.save\(\s*\w+,\s*"(\w+)"', text)) == declared
     recorded = {re.match(r"[A-Z]\d+", name)[0] for name in re.findall(r'claims\.record\(\s*"(\w+)"', text)}
     assert recorded == set(entry["claims"])
 
@@ -155,7 +156,7 @@ def test_outputs_hold_nothing_of_one_machine_or_one_moment(path):
 
 def plain(output: dict) -> list[str]:
     data = output.get("data", {})
-    texts = [output.get("text", ""), *(data[kind] for kind in data if not kind.startswith("image/png"))]
+    texts = [output.get("text", ""), *(data[kind] for kind in data if not kind.startswith(("image/png", "image/jpeg")))]
     return ["".join(text) if isinstance(text, list) else str(text) for text in texts]
 
 

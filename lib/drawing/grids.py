@@ -8,6 +8,8 @@ from matplotlib.textpath import TextPath
 from lib.drawing import style
 
 LINE = 0.16  # inches of a line of a title
+WHOLE = 150  # pixels an inch at which large pictures are drawn one dot a pixel, the resolution of figures
+LARGE = 200  # pixels: from this side on
 
 
 def grid(
@@ -61,6 +63,12 @@ def grid(
     return figure, axes
 
 
+def size(picture: np.ndarray, width: float) -> dict[str, float]:
+    """How large to draw pictures like this one (H, W ...) in `grid`: one dot a pixel if they are large, since a pattern
+    of single pixels would not outlive another size, else whatever fills `width` inches."""
+    return {"side": picture.shape[1] / WHOLE} if picture.shape[1] >= LARGE else {"width": width}
+
+
 def _room(titles, turned: bool, font: float) -> float:
     """Inches that titles need left of the pictures."""
     if turned:
@@ -72,7 +80,8 @@ def _room(titles, turned: bool, font: float) -> float:
 def pictures(rows, row_titles=(), column_titles=(), outlines=None, width: float = 0.9 * style.WIDTH) -> Figure:
     """A grid of pictures: `rows` is a list of lists of (H, W, 3) arrays; `outlines` masks of the same layout, or
     None."""
-    figure, axes = grid(rows, row_titles, [str(title) for title in column_titles], width=width)
+    columns = [str(title) for title in column_titles]
+    figure, axes = grid(rows, row_titles, columns, **size(rows[0][0], width))
     for (r, c), axis in axes.items():
         if outlines is not None and outlines[r][c] is not None:
             axis.contour(outlines[r][c], levels=[0.5], colors="white", linewidths=1)

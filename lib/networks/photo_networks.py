@@ -10,7 +10,7 @@ from lib.networks import catalogue, interface
 SIZE = 224
 RATE = 3e-3  # the largest rate of tuning, which the rule of lib/training/make_photos.py chose; a test asks it again
 NETWORKS = {  # name: its letter in tables and figures
-    "squeezenet1_1": "S",
+    "squeezenet1_1": "Q",  # S is that of A_S
     "googlenet": "G",
     "mobilenet_v1": "M1",
     "mobilenet_v2": "M2",

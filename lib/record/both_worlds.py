@@ -22,7 +22,7 @@ def figure(name: str, profile: str = THERE) -> figures.Shown:
         raise FileNotFoundError(
             f"figures/{profile} has no {name}: run `git checkout figures`, or `make reproduce PROFILE={profile}`"
         ) from error
-    return figures.Shown(f"{name}, on photographs", content, sidecar["caption"], sidecar["alt"])
+    return figures.shown(f"{name}, on photographs", content, sidecar)
 
 
 def table(notebook: str) -> Table:

@@ -26,23 +26,25 @@ from lib.record import captions, credits, ledger
 STYLE = paths.ROOT / "lib/drawing/companion.mplstyle"
 RESOLUTIONS = (150, 110, 90, 72)  # dots per inch, tried downwards until the PNG is small enough
 LARGEST = 1_500_000  # bytes of a PNG: a notebook with its figures stays under 5 MB
+QUALITY = 92  # of the JPEG that a notebook holds of pictures
 PACKAGES = ("matplotlib", "numpy", "pillow", "scipy", "torch")
 PARTS = ("png", "svg", "csv")
 
 
 class Shown(NamedTuple):
-    """A saved figure: Jupyter shows its picture with the alt text, and its caption below."""
+    """A saved figure: Jupyter shows its picture (PNG, or JPEG) with the alt text, and its caption below."""
 
     name: str
-    png: bytes
+    content: bytes
     caption: str
     alt: str
 
     def _ipython_display_(self):
         from IPython.display import Markdown, display
 
-        content = {"image/png": base64.b64encode(self.png).decode(), "text/plain": f"[{self.name}: {self.alt}]"}
-        display(content, raw=True, metadata={"image/png": {"alt": self.alt}})
+        kind = "image/png" if self.content.startswith(b"\x89PNG") else "image/jpeg"
+        content = {kind: base64.b64encode(self.content).decode(), "text/plain": f"[{self.name}: {self.alt}]"}
+        display(content, raw=True, metadata={kind: {"alt": self.alt}})
         display(Markdown(f"**{self.name}.** {self.caption}"))
 
     def __repr__(self):
@@ -75,6 +77,7 @@ def save(
     sources=(),
     photographs=(),
     colours: int | None = None,
+    pictures: bool = False,
 ) -> Shown:
     """Write `fig` as <name>.png and .svg, the numbers behind it as .csv, its origin as .json; close it and show it.
 
@@ -84,8 +87,9 @@ def save(
     photographs: those that it shows, as the photographs' own module lists them (dicts with title, name, author,
     licence, source); they are kept in the sidecar, and {credits} stands for them in the caption. publish=False
     keeps everything in build/ (pictures that are not ours). colours: as many, 2 to 256, in the PNG, which makes
-    drawings of many small marks two or three times smaller; pictures want all. ValueError on a name without the
-    notebook's number, no caption or alt text, or ragged data.
+    drawings of many small marks two or three times smaller. pictures: it shows photographs or the like, so that the
+    PNG keeps its full resolution whatever its size, and the notebook holds a JPEG of it. ValueError on a name without
+    the notebook's number, no caption or alt text, or ragged data.
     """
     if not name.startswith(f"{run.notebook[:2]}_") or not name.replace("_", "").isalnum() or name != name.lower():
         raise ValueError(
@@ -100,7 +104,7 @@ def save(
     if not isinstance(fig, Figure):
         raise ValueError(f"figure {name}: fig is a {type(fig).__name__}, expected a matplotlib Figure")
     rows = _rows(data, name)
-    png, dpi = _png(fig, colours)
+    png, dpi = _png(fig, colours, RESOLUTIONS[:1] if pictures else RESOLUTIONS)
     contents = {"png": png, "svg": _svg(fig), "csv": _csv(rows)}
     plt.close(fig)
     digests = {f"{name}.{kind}": files.sha256(content) for kind, content in contents.items()}
@@ -118,6 +122,7 @@ def save(
         "rows": len(rows),
     }
     sidecar |= {"photographs": [dict(one) for one in photographs]} if photographs else {}
+    sidecar |= {"pictures": True} if pictures else {}
     place = folder(run.profile, publish)
     try:
         for kind, content in contents.items():
@@ -131,7 +136,16 @@ def save(
             "make that folder writable, or name another in COMPANION_FIGURES"
         ) from error
     _log(run, name)
-    return Shown(name, png, caption, alt)
+    return shown(name, png, sidecar)
+
+
+def shown(name: str, png: bytes, sidecar: dict) -> Shown:
+    """A figure as Jupyter shows it, from its PNG and its sidecar: pictures as JPEG, drawings as they are."""
+    if sidecar.get("pictures"):
+        buffer = io.BytesIO()
+        Image.open(io.BytesIO(png)).convert("RGB").save(buffer, format="jpeg", quality=QUALITY, subsampling=0)
+        png = buffer.getvalue()
+    return Shown(name, png, sidecar["caption"], sidecar["alt"])
 
 
 def rendered(fig: Figure) -> dict[str, bytes]:
@@ -141,8 +155,8 @@ def rendered(fig: Figure) -> dict[str, bytes]:
     return contents
 
 
-def _png(fig: Figure, colours: int | None = None) -> tuple[bytes, int]:
-    for dpi in RESOLUTIONS:
+def _png(fig: Figure, colours: int | None = None, resolutions=RESOLUTIONS) -> tuple[bytes, int]:
+    for dpi in resolutions:
         buffer = io.BytesIO()
         fig.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None}, pil_kwargs={"optimize": True})
         if colours is not None:

@@ -105,6 +105,12 @@ def gallery(families, seed: int, images: Tensor, how: str = "", device: str = "c
     return found
 
 
+def titles(families) -> dict[str, str]:
+    """What to write below the pictures of a gallery: {"A_L": "A_L and, in a second line, LeNet-5" ...}."""
+    named = {f"A_{readers.LETTERS[family]}": readers.TITLES[family] for family in families}
+    return {name: f"{name}\n{title}" for name, title in named.items()} | {"A_S": "A_S\nlearnt to copy"}
+
+
 def shots(found: dict[str, Tensor], shown, pose: np.ndarray, side: int = 15) -> list[dict]:
     """The pictures `shown` of a gallery as (H, W, 3), each with the box (top, left, side) of a zoom on the middle of
     its object; pose: (N, 4) as in cutouts.Batch."""

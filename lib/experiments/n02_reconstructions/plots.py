@@ -97,16 +97,34 @@ def table_one(rows: list[dict]) -> Figure:
     return figure
 
 
-def gallery(rows: list[dict], across: int = 5, width: float = WIDTH) -> Figure:
-    """Palacio et al. Fig 3, the pictures: each of `rows`, a dict {what made it: (H, W, 3)}, fills lines of `across`."""
+def gallery(rows: list[dict], across: int = 5, width: float = WIDTH, titles: dict | None = None) -> Figure:
+    """Palacio et al. Fig 3, the pictures: each of `rows`, a dict {what made it: (H, W, 3)}, fills lines of `across`.
+    titles: what to say below a picture in place of what made it, in at most two lines."""
     lines = []
     for row in rows:
         named = list(row.items())
         lines += [named[k : k + across] for k in range(0, len(named), across)]
     shown = [[np.clip(image, 0, 1) for _, image in line] for line in lines]
-    figure, axes = grids.grid(shown, width=width, below=1)
+    size, said = grids.size(shown[0][0], width), titles or {}
+    figure, axes = grids.grid(shown, below=2 if titles else 1, **size)
     for (r, c), axis in axes.items():
-        axis.set_xlabel(lines[r][c][0], labelpad=2)
+        axis.set_xlabel(said.get(lines[r][c][0], lines[r][c][0]), labelpad=2)
+    return figure
+
+
+def close(row: dict, titles: dict, across: int = 5, factor: int = 14) -> Figure:
+    """Palacio et al. Fig 3 of one large picture: every version of it, and below it a part as large as the `factor`-th
+    of it, enlarged. row: images {what made it: (H, W, 3)} and box (top, left, side); titles: as in `gallery`."""
+    (top, left, _), named, lines = row["box"], list(row["images"].items()), []
+    side = len(named[0][1]) // factor
+    for k in range(0, len(named), across):
+        part = [np.clip(image, 0, 1) for _, image in named[k : k + across]]
+        lines += [part, [one[top : top + side, left : left + side].repeat(factor, 0).repeat(factor, 1) for one in part]]
+    figure, axes = grids.grid(lines, below=1, side=len(named[0][1]) / grids.WHOLE)
+    for (r, c), axis in axes.items():
+        name = named[r // 2 * across + c][0]
+        axis.set_xlabel((titles.get(name, name).split("\n") + [""])[r % 2], labelpad=2)
+    axes[0, 0].add_patch(Rectangle((left - 0.5, top - 0.5), side, side, fill=False, ec="white"))
     return figure
 
 

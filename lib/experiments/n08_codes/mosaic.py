@@ -21,12 +21,9 @@ def snap(points: np.ndarray, across: int, down: int) -> tuple[np.ndarray, np.nda
     return shown, np.stack([down - 1 - cells[shown, 1], cells[shown, 0]], 1)
 
 
-def mosaic(
-    images: np.ndarray, cells: np.ndarray, grid: tuple, frames: np.ndarray, side: int = 40, colours: int | None = 24
-):
+def mosaic(images: np.ndarray, cells: np.ndarray, grid: tuple, frames: np.ndarray, side: int = 40):
     """One picture (down * side, across * side, 3) uint8 of pictures (M, H, W, 3) uint8 in their cells (M, 2), each in a
-    frame of its colour (M, 3) uint8; grid: (across, down). The pictures keep `colours` colours, without dithering, or
-    all."""
+    frame of its colour (M, 3) uint8; grid: (across, down)."""
     across, down = grid
     canvas, framed = np.full((down * side, across * side, 3), 255, np.uint8), np.zeros((side, side), bool)
     framed[1:-1, 1:-1], framed[4:-4, 4:-4] = True, False
@@ -36,9 +33,6 @@ def mosaic(
     for image, corner in zip(images, corners, strict=True):
         small = Image.fromarray(image).resize((side - 8, side - 8), Image.Resampling.BOX)
         canvas[corner][4:-4, 4:-4] = np.asarray(small)
-    if colours is not None:
-        reduced = Image.fromarray(canvas).quantize(colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        canvas = np.array(reduced.convert("RGB"))
     for frame, corner in zip(frames, corners, strict=True):
         canvas[corner][framed] = frame
     return canvas

@@ -46,13 +46,13 @@ def mosaics(panels: list[dict], key: dict[str, str], width: float = WIDTH) -> Fi
     return figure
 
 
-def panel(images, values, points, title: str, key: dict[str, str], grid=(15, 12), side: int = 40, colours=24) -> dict:
+def panel(images, values, points, title: str, key: dict[str, str], grid=(15, 12), side: int = 40) -> dict:
     """A panel for `mosaics`: pictures (N, H, W, 3) uint8 at their points (N, 2), framed by the colour of their value
-    (N,), a place in `key`, in so many `colours` (None: all)."""
+    (N,), a place in `key`."""
     kept, cells = mosaic.snap(points, *grid)
     frames = bytes_of(key.values())[values[kept]]
     return {
-        "canvas": mosaic.mosaic(images[kept], cells, grid, frames, side, colours),
+        "canvas": mosaic.mosaic(images[kept], cells, grid, frames, side),
         "title": title,
         "shown": len(kept),
         "kept": kept.tolist(),
