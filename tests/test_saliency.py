@@ -9,6 +9,7 @@ from torch import nn
 
 from lib.experiments.n10_saliency import deconvnet_by_layers, one_rule_differs
 from lib.experiments.n10_saliency import measures as measure
+from lib.experiments.n10_saliency import plots as draw
 from lib.methods.backward import saliency_maps, three_rules
 from lib.networks import catalogue, interface, zoo
 from lib.worlds import cutouts, photos
@@ -349,8 +350,14 @@ def test_a_photograph_takes_the_likeliest_of_its_own_classes(name, rules):
     worst, second = int(scores.argmin()), int(scores.argsort()[-2])
     found = measure.photograph(net, photos.Photo("p", image, (worst, second), "a", "b", "c", True), 8)
     assert found["class"] == f"class {second}" and (found["network"], found["photo"]) == (net.name, "p")
-    expected = saliency_maps.saliency(saliency_maps.signals(net, image[None], second))
-    np.testing.assert_allclose(found["maps"]["gradient"], expected[0], rtol=1e-4, atol=1e-6)
+    signal = saliency_maps.signals(net, image[None], second)
+    expected = saliency_maps.saliency(signal)
+    np.testing.assert_allclose(found["signals"]["gradient"], signal[0].permute(1, 2, 0), rtol=1e-4, atol=1e-6)
     assert found["grids"]["gradient"] == pytest.approx(saliency_maps.grid(expected, 8)[0], abs=1e-4)
-    assert sum(each is not None for each in found["maps"].values()) == rules
+    assert sum(each is not None for each in found["signals"].values()) == rules
+    (panel,) = [axis for axis in draw.maps([[found]]).axes if axis.get_xlabel().startswith("grid")][:1]
+    top = np.quantile(np.abs(found["signals"]["gradient"]), 0.995)
+    where = found["signals"]["gradient"] > top  # full contrast, and grey where nothing counts
+    assert np.asarray(panel.images[0].get_array())[where].min() == pytest.approx(1)
+    assert np.asarray(draw.grids.signed(np.zeros((2, 2, 3)))).tolist() == np.full((2, 2, 3), 0.5).tolist()
     assert (found["grids"]["guided"] is None) == (rules == 1)

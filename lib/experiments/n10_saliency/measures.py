@@ -197,17 +197,20 @@ def random_rows(families, seeds, batch: cutouts.Batch, steps: int, generator, de
 
 
 def photograph(net: interface.Network, photo: photos.Photo, period: int, device="cpu") -> dict:
-    """The saliency maps (S, S) of one photograph under every rule (None where the network refuses it), and how much of
-    each is a grid of `period` pixels. The class is, of the photograph's, the one that the network thinks likeliest."""
+    """The signals (S, S, 3) of one photograph under every rule (None where the network refuses it), and how much of
+    their saliency maps is a grid of `period` pixels. The class is, of the photograph's, the one that the network thinks
+    likeliest."""
     scores = interface.scores(net, photo.image[None].to(device))[0]
     label = int(max(photo.labels or range(len(scores)), key=lambda k: scores[k]))
     picture, *signals = saliency_maps.panel(net, photo.image.to(device), label).values()
-    maps = {
-        rule: None if signal is None else np.abs(signal).max(2)
-        for rule, signal in zip(three_rules.RULES, signals, strict=True)
-    }
+    signals = dict(zip(three_rules.RULES, signals, strict=True))
     grids = {
-        rule: None if each is None else float(saliency_maps.grid(each[None], period)[0]) for rule, each in maps.items()
+        rule: None if signal is None else float(saliency_maps.grid(np.abs(signal).max(2)[None], period)[0])
+        for rule, signal in signals.items()
     }
-    found = {"network": net.name, "photo": photos.titled(photo), "class": net.classes[label]}
-    return found | {"picture": picture, "maps": maps, "grids": grids}
+    found = {
+        "network": readers.TITLES.get(net.name, net.name),
+        "photo": photos.titled(photo),
+        "class": net.classes[label],
+    }
+    return found | {"picture": picture, "signals": signals, "grids": grids}

@@ -18,48 +18,31 @@ LAYOUT = {"width": style.WIDTH, "gap": 0.08, "turned": True, "font": 8}  # of a 
 
 def signals(rows: list[list[np.ndarray | None]], row_titles, column_titles, gaps=()) -> Figure:
     """Pictures (H, W, 3) and signed signals of the same shape: the first of each row is a picture, the rest are
-    signals, grey where they are zero, each with its own scale (in 17 levels a colour, so that the file stays small).
-    None leaves a place empty; gaps: columns after which one is left."""
-    shown = [
-        [None if one is None else one if c == 0 else np.round(grids.signed(one) * 16) / 16 for c, one in enumerate(row)]
-        for row in rows
-    ]
+    signals, grey where they are zero, each with its own scale. None leaves a place empty; gaps: columns after which one
+    is left."""
+    shown = [[one if one is None or c == 0 else grids.signed(one) for c, one in enumerate(row)] for row in rows]
     return grids.grid(shown, row_titles, column_titles, wider=gaps, **LAYOUT)[0]
 
 
-def maps(columns: list[list[dict]], part: int) -> Figure:
-    """Photographs, a row each, and their saliency maps, three columns a network. columns: for each network, for each
-    photograph, what lib.experiments.n10_saliency.measures.photograph gives. Of the maps only the middle `part` x `part`
-    pixels are shown, framed in the photograph, black where they are largest (above the map's 99.5th percentile)."""
-    rows, rules = list(zip(*columns, strict=True)), list(columns[0][0]["maps"])
-    titles = ["photograph"] + [
-        f"{'' if k else one[0]['network']}\n{rule}" for one in columns for k, rule in enumerate(rules)
-    ]
-    every = [[(one, rule) for one in row for rule in rules] for row in rows]
-    shown = [
-        [row[0]["picture"], *(_middle(one["maps"][rule], part) for one, rule in line)]
-        for row, line in zip(rows, every, strict=True)
-    ]
-    names, gaps = [row[0]["photo"] for row in rows], range(0, len(rules) * len(columns), len(rules))
-    figure, axes = grids.grid(shown, names, titles, wider=gaps, below=2, **LAYOUT)
+def maps(panels: list[list[dict]]) -> Figure:
+    """Photographs and the signals of three rules, whole: for each photograph a row for each network. panels: for each
+    network, for each photograph, what lib.experiments.n10_saliency.measures.photograph gives. A signal is signed: grey
+    where it is zero, brighter or darker in a colour where more or less of that colour would raise the score; each has
+    its own scale, full contrast at the 99.5th percentile of its size."""
+    rows = [one for photo in zip(*panels, strict=True) for one in photo]
+    rules = list(rows[0]["signals"])
+    shown = [[one["picture"], *map(_signed, one["signals"].values())] for one in rows]
+    titles = [f"{one['network']}\n{one['class']}" for one in rows]
+    size = grids.size(rows[0]["picture"], style.WIDTH)
+    figure, axes = grids.grid(shown, titles, ["photograph", *rules], below=1, turned=True, font=8, gap=0.08, **size)
     for (r, c), axis in axes.items():
-        if c == 0:
-            corner = (len(rows[r][0]["picture"]) - part) // 2 - 0.5
-            axis.add_patch(plt.Rectangle((corner, corner), part, part, fill=False, color="white", lw=1))
-        else:
-            one, rule = every[r][c - 1]
-            name = one["class"] if rule == rules[0] else ""
-            axis.set_xlabel(f"grid {one['grids'][rule]:.2f}\n{name}", fontsize=8)
+        if c:
+            axis.set_xlabel(f"grid {rows[r]['grids'][rules[c - 1]]:.2f}", fontsize=8, labelpad=2)
     return figure
 
 
-def _middle(values: np.ndarray | None, part: int) -> np.ndarray | None:
-    """The middle of a map (S, S) in five greys: 1, white, where it is zero; 0 above its 99.5th percentile."""
-    if values is None:
-        return None
-    first = (len(values) - part) // 2
-    shown = np.clip(values / (np.quantile(values, 0.995) or 1), 0, 1)[first:, first:][:part, :part]
-    return 1 - np.round(shown * 4) / 4
+def _signed(signal: np.ndarray | None) -> np.ndarray | None:
+    return None if signal is None else grids.signed(signal)
 
 
 def curves(rows: list[dict], ylabel: str) -> Figure:
