@@ -162,8 +162,7 @@ def test_figures_have_their_numbers():
     ramp = np.arange(64 * 64 * 3).reshape(64, 64, 3) % 251
     figure, numbers = plots.images({"a": made, "b": np.stack([ramp, 100 + ramp // 63]).astype(np.uint8)}, "xy")
     shown = [axis.images[0].get_array() for axis in figure.axes[2:]]
-    assert len(np.unique(shown[0])) == plots.LEVELS and np.abs(shown[0] - ramp).max() <= 250 / 10 + 1
-    assert np.array_equal(shown[1], 100 + ramp // 63)  # a faint picture keeps its levels
+    assert np.array_equal(shown[0], ramp) and np.array_equal(shown[1], 100 + ramp // 63)  # whole, as they are
     assert len(figure.axes) == 4 and [row["unit"] for row in numbers] == ["x", "y"]
     rows = [
         {"name": name, "group": group, "value": 0.5, "low": 0.4, "high": 0.6} for name in "ab" for group in ("p", "q")

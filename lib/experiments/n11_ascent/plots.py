@@ -8,21 +8,20 @@ from lib.experiments.shared.recognised import Judged
 from lib.methods.ascent.maximise import Maximised
 from lib.networks.interface import to_pictures
 
-LEVELS = 6  # levels of a picture's colours: noise of 256 would make files of a megabyte
-
 
 def images(
-    rows: dict[str, Maximised | Judged | np.ndarray], titles, side: float = 128 / 150, levels: int = LEVELS
+    rows: dict[str, Maximised | Judged | np.ndarray], titles, side: float = 128 / 150
 ) -> tuple[Figure, list[dict]]:
-    """A row of pictures, `side` inches each, for each entry; and the objective at the start and in the end.
+    """A row of pictures for each entry, `side` inches each or, if they are large, one dot a pixel; and the objective at
+    the start and in the end.
 
     rows: what `maximise` gave (its first len(titles) images), judged images (the first start of each class), or
-    pictures (n, H, W, 3) uint8; only what was made by exciting a network has numbers. Each picture is drawn with
-    `levels` levels a colour.
+    pictures (n, H, W, 3) uint8; only what was made by exciting a network has numbers.
     """
     read = {name: _row(row) for name, row in rows.items()}
-    shown = [[grids.coarse(one, levels) for one in pictures[: len(titles)]] for pictures, *_ in read.values()]
-    figure, _ = grids.grid(shown, list(read), titles, side=side)
+    shown = [list(pictures[: len(titles)]) for pictures, *_ in read.values()]
+    size = grids.size(shown[0][0], 0)
+    figure, _ = grids.grid(shown, list(read), titles, side=size.get("side", side))
     numbers = [
         {"row": name.replace("\n", " "), "unit": title, "first": float(a), "last": float(b)}
         for name, (_, first, last) in read.items()

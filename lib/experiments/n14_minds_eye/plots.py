@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from PIL import Image
 
 from lib.drawing import dots, grids, style
 from lib.experiments.n14_minds_eye.image_sets import ACTIVATION, BOTH, DISTANCE, WAYS, Photographs
@@ -15,7 +14,6 @@ from lib.networks.interface import to_pictures
 from lib.worlds import cutouts, photos
 
 MOST = 4  # photographs, or classes of them, that a facet is described by
-LEVELS = 12  # levels of a picture's colours, so that files stay small
 
 
 def planes(panels: dict[str, tuple[np.ndarray, np.ndarray]], width: float = style.WIDTH) -> tuple[Figure, list[dict]]:
@@ -116,9 +114,9 @@ def photographs(found: Photographs) -> tuple[Figure, list[dict]]:
     start = next(iter(found.seen.values())).strip[0]
     for facet in range(len(start)):
         picked = facets.pick(found.found, facet, 2)
-        real = [_small(one) for one in to_pictures(torch.from_numpy(found.tiles[picked]))]
+        real = list(to_pictures(torch.from_numpy(found.tiles[picked])))
         made = [start[facet], *(one.pictures[facet] for one in found.seen.values())]
-        shown.append([*real, *[None] * (2 - len(real)), *map(_small, made)])
+        shown.append([*real, *[None] * (2 - len(real)), *made])
         counts = np.bincount(found.origin[found.found.labels == facet], minlength=len(found.shown))
         named = dict.fromkeys(map(photos.titled, found.shown), 0)
         for photo, count in zip(found.shown, counts.tolist(), strict=True):
@@ -130,18 +128,14 @@ def photographs(found: Photographs) -> tuple[Figure, list[dict]]:
             terms |= {"distance": float(one.curves.distance[-1, facet])}
             numbers.append({"facet": facet + 1, "image": name} | terms | {"own": bool(found.near[name][facet])} | named)
     heads = [f"{name}\n({part.sum()} of {len(part)})" for name, part in found.near.items()]
-    return grid(shown, titles, [heads[-1], "", *heads[:-1]], side=1.0, levels=24), numbers
+    size = grids.size(start[0], 5)
+    return grid(shown, titles, [heads[-1], "", *heads[:-1]], **{"side": 1.0} | size), numbers
 
 
-def grid(rows: list, titles: list[str], heads: list[str], side: float = 0.72, levels: int = LEVELS) -> Figure:
-    """Pictures in rows of one size, `side` inches, in so many levels of each colour; None leaves a place empty."""
-    shown = [[None if one is None else grids.coarse(one, levels, (0, 255)) for one in row] for row in rows]
-    return grids.grid(shown, titles, heads, side=side, gap=0.05)[0]
+def grid(rows: list, titles: list[str], heads: list[str], side: float = 0.72) -> Figure:
+    """Pictures in rows of one size, `side` inches; None leaves a place empty."""
+    return grids.grid(rows, titles, heads, side=side, gap=0.05)[0]
 
 
 def _title(label: int) -> str:
     return cutouts.SHAPES[int(label)]
-
-
-def _small(picture: np.ndarray, side: int = 112) -> np.ndarray:
-    return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BOX))
