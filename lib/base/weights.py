@@ -9,7 +9,7 @@ from safetensors.torch import load as _load
 from safetensors.torch import save as _save
 from torch import Tensor
 
-from lib.base import files, paths
+from lib.base import files, nearest, paths
 
 
 def _halved(name: str, value: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ def info(name: str) -> dict:
     """What is written beside the weights `name`: digest, parameters, measured accuracy."""
     path = paths.weights() / f"{name}.json"
     if not path.exists():
-        known = ", ".join(names(name.split("/")[0])) or "none"
+        known = nearest.ranked(name, names(name.split("/")[0])) or "none"
         raise FileNotFoundError(
             f"no weights are called {name!r}; known are: {known}; `make retrain` trains what is missing"
         )
