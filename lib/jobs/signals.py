@@ -2,7 +2,6 @@
 
 from lib.experiments.shared import regime, tunings
 from lib.experiments.shared import through_autoencoders as signals
-from lib.networks import trained_autoencoders
 from lib.running import job
 from lib.worlds import batches
 
@@ -21,8 +20,6 @@ def compute(chosen: dict) -> None:
         for made in (signals.tuned(family, seed, how) for family in families):
             signals.answers(made, nets[seed], pictures["n_test"])
             signals.answers(made, others, pictures["n_across"])
-    for one in tunings.again(chosen["world"]):
-        signals.answers(trained_autoencoders.autoencoder(one.name), nets[seeds[0]], pictures["n_few"])
     if chosen["world"] == "cutouts":
         signals.table(families, regime.SEED, pictures["n_few"], how)
 
