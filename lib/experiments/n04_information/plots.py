@@ -82,8 +82,8 @@ def curves(rows: list[dict], ylabels: dict[str, str], width: float = WIDTH) -> F
 def levels(rows: list[dict], paper: dict[str, tuple], width: float = WIDTH) -> Figure:
     """Figure 9: mean and sd of intra and inter nMI, here (every seed) and in the paper, side by side.
 
-    rows: name, group, seed, value, sd; paper: {name: (intra or None, inter)}, same names.
-    Dotted: inter nMI of the originals.
+    rows: name, group, seed, value, sd; paper: {name: (intra or None, inter)}, whose names that are ours too stand in
+    our order. Dotted: inter nMI of the originals.
     """
     figure, (here, there) = plt.subplots(1, 2, figsize=(width, 3.4), width_ratios=(2.2, 1))
     look = {"intra": (KINDS["intra"], "o"), "inter": (KINDS["inter"], "s")}
@@ -91,8 +91,8 @@ def levels(rows: list[dict], paper: dict[str, tuple], width: float = WIDTH) -> F
     dots.mark(here, ours, look, upright=True, spread=0.6, step=0.08)
     theirs = [
         {"name": name, "group": kind, "value": value, "low": value, "high": value}
-        for name in dots.unique(rows, "name")
-        for kind, value in zip(KINDS, paper.get(name, ()), strict=False)
+        for name in dict.fromkeys([*(name for name in dots.unique(rows, "name") if name in paper), *paper])
+        for kind, value in zip(KINDS, paper[name], strict=False)
         if value is not None
     ]
     dots.mark(there, theirs, look, upright=True, spread=0.4)
