@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from lib.base import weights
 from lib.experiments.n02_reconstructions import costs, patterns_and_colours, plots
 from lib.methods.signals import checkerboard
 from lib.networks import interface
@@ -158,18 +159,18 @@ def test_patterns_compare_with_a_s_and_name_family_and_seed(monkeypatch):
 def test_the_stride_is_tried_on_vgg_alone(monkeypatch):
     grid, asked = torch.from_numpy(lattice(4)).float(), []
 
-    def tuned(family, seed, how, device):
-        asked.append((family, seed, how))
-        return family, seed
+    def autoencoder(name="pretrained", device="cpu"):
+        asked.append(name)
+        return name.split("-")[0], None
 
     def reconstruct(autoencoder, images):
-        return images + {"A_S": 0, "vgg": 0.1, "vgg_stride2": 0.2, "vgg_stride4": 0.4}[autoencoder[0]] * grid
+        return images + {"pretrained": 0, "vgg": 0.1, "vgg_stride2": 0.2, "vgg_stride4": 0.4}[autoencoder[0]] * grid
 
-    monkeypatch.setattr(patterns_and_colours.trained_autoencoders, "autoencoder", lambda device: ("A_S", None))
-    monkeypatch.setattr(patterns_and_colours.through_autoencoders, "tuned", tuned)
+    monkeypatch.setattr(patterns_and_colours.trained_autoencoders, "autoencoder", autoencoder)
     monkeypatch.setattr(patterns_and_colours.segnet, "reconstruct", reconstruct)
-    rows = patterns_and_colours.strided([0, 1], torch.zeros(8, 3, 64, 64), RNG(0), "rate1").rows
-    assert [row[0] for row in rows] == ["1", "2", "4"] and asked[3] == ("vgg_stride2", 1, "rate1")
+    rows = patterns_and_colours.strided([0, 1], torch.zeros(8, 3, 64, 64), RNG(0), "rate0.03").rows
+    assert [row[0] for row in rows] == ["1", "2", "4"] and asked[4] == "vgg_stride2-1-rate0.03"
+    assert {f"autoencoders/{name}" for name in asked} <= {*weights.names("autoencoders")}
     amplitudes = [float(row[1].split()[0]) for row in rows]
     assert amplitudes == pytest.approx([amplitudes[0] * factor for factor in (1, 2, 4)], rel=0.01)
     assert all(row[2].endswith("; 1.000") for row in rows)

@@ -63,7 +63,7 @@ def strided(seeds, images: Tensor, generator, how: str, device: str = "cpu") -> 
     for stride in (1, 2, 4):
         family, cells = "vgg" if stride == 1 else f"vgg_stride{stride}", []
         for seed in seeds:
-            made = through_autoencoders.tuned(family, seed, how, device=device)
+            made = trained_autoencoders.autoencoder(f"{family}-{seed}-{how}", device=device)  # no family of the zoo
             one = grid((segnet.reconstruct(made, images) - plain).numpy(), generator)
             cells.append(f"{one['value']:.1f} [{one['low']:.1f}, {one['high']:.1f}]; {one['share']:.3f}")
         rows.append((str(stride), *cells))
