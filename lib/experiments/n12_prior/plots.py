@@ -96,5 +96,5 @@ def activation(found: dict[int, dict[str, list[Judged]]], taus: dict[int, float]
 def units(found: Units, channels) -> tuple[Figure, list[dict]]:
     """Hidden units: what they like most and least through the prior, and the two test pictures they answer to most."""
     rows = {"most": found.most, "least": found.least, "test picture,\nstrongest": found.top[0], "second": found.top[1]}
-    figure = plots.images(rows, [f"channel {k}" for k in channels], side=0.72)[0]
+    figure = plots.images(rows, [f"channel {k}" for k in channels], 0.72, 6)[0]
     return figure, unit_rows(found, channels)

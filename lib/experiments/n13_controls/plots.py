@@ -79,7 +79,7 @@ def poses(found: dict[str, Posed], seen: dict[str, Seen], titles, side: float = 
             {"world": world, "class": k, "score": float(one.made.after[i, k]), "distance": float(one.distances[i])}
             for k, i in zip(classes, own, strict=True)
         ]
-    return plots.images(rows, titles, side)[0], data
+    return plots.images(rows, titles, side, 6)[0], data
 
 
 def rates(rows: list[dict], xlabel: str, width: float = style.WIDTH) -> Figure:
