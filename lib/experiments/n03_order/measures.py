@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import sem
 
-from lib.experiments.shared import orders, through_autoencoders, tunings
+from lib.experiments.shared import orders, through_autoencoders
 from lib.methods.signals.total_order import (
     PAPER,
     PAPER_TABLE,
@@ -22,7 +22,7 @@ from lib.methods.signals.total_order import (
     rrc,
     summed_range,
 )
-from lib.networks import paper_networks, readers, trained_autoencoders
+from lib.networks import paper_networks, readers
 from lib.record import uncertainty
 from lib.record.seeds import recordable, shares
 from lib.record.tables import Table, span
@@ -61,19 +61,6 @@ def measure(families, seeds, pictures: cutouts.Batch, how: str = "", device="cpu
     alone = np.stack([through_autoencoders.alone(families, seed, pictures, device) for seed in seeds])
     digests = [through_autoencoders.tuned(family, seed, how).digest for family in families for seed in seeds]
     return Measured(hits, alone, digests)
-
-
-def rows_again(again: list[tunings.Again], families, pictures: cutouts.Batch, generator, device="cpu") -> list[dict]:
-    """What every classifier reads in signals that were tuned more than once on the same network: rows of a figure, a
-    line for each network and reader, a colour for each tuning."""
-    nets, rows = through_autoencoders.zoo_of(families, 0, device), []
-    for one in again:
-        made = trained_autoencoders.autoencoder(one.name, device=device)
-        for family, hits in zip(families, through_autoencoders.hits(made, nets, pictures), strict=True):
-            value = uncertainty.bootstrap_mean(hits.astype(float), generator=generator)
-            line = {"name": f"signal of {readers.LETTERS[one.network]}, read by {readers.LETTERS[family]}", "seed": 0}
-            rows.append(line | {"group": one.title} | value._asdict())
-    return sorted(rows, key=lambda row: [*dict.fromkeys(each["name"] for each in rows)].index(row["name"]))
 
 
 def denominators(table, alone) -> dict[str, np.ndarray]:

@@ -8,7 +8,6 @@ until the loss stood.
 from typing import NamedTuple
 
 from lib.networks import paper_networks, photo_networks, trained_autoencoders, zoo
-from lib.training import make_photos
 
 
 class Tuning(NamedTuple):
@@ -57,25 +56,6 @@ def chosen(tuning: str, families, seeds, retrain: bool = False, world: str = "cu
                 f"way; expected of {', '.join(map(str, there))}, or retrain=True"
             )
     return names, how
-
-
-class Again(NamedTuple):
-    """A decoder that was tuned once more, or longer, on a network whose signal is reported."""
-
-    network: str
-    title: str
-    name: str  # in data/weights/autoencoders
-
-
-def again(world: str) -> list[Again]:
-    """Those decoders, each network's own signal first; none where the world is not that of photographs."""
-    if world != "photos":
-        return []
-    made = [make_photos.Job(network, photo_networks.RATE) for network in make_photos.AGAIN]
-    made += make_photos.more(rate=photo_networks.RATE)
-    titles = [f"seed {job.seed}" if job.length == 1 else f"{job.length:g} times as long" for job in made]
-    found = [Again(job.network, title, job.name) for job, title in zip(made, titles, strict=True)]
-    return sorted(found, key=lambda one: (make_photos.AGAIN.index(one.network), "times" in one.title))
 
 
 def gentle(families) -> list[str]:
