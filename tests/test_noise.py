@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats as scipy_stats
 
-from lib.base import files, identity, weights
+from lib.base import files, weights
 from lib.experiments.n05_noise import noise, plots
 from lib.experiments.shared import through_autoencoders
 from lib.jobs import noise as jobs_noise
@@ -86,8 +86,8 @@ def test_answers_are_those_of_each_network_to_each_reconstruction(tmp_path, monk
     monkeypatch.setenv("COMPANION_BUILD", str(tmp_path))
     one, two = (catalogue.load(family, weights=False, seed=seed) for family, seed in (("lenet", 0), ("alexnet", 1)))
     small, other, count, levels = tiny("small"), tiny("other", 1), [], (0.0, 0.5, 1.0)
-    decode = noise.decoded
-    monkeypatch.setattr(noise, "decoded", lambda *arguments: count.append(1) or decode(*arguments))
+    decode = segnet.reconstruct
+    monkeypatch.setattr(segnet, "reconstruct", lambda *arguments: count.append(1) or decode(*arguments))
     pairs = [(None, one), (small, one), (small, two), (other, one), (None, two)]
     said, twin = noise.answers(pairs, IMAGES, levels, 4), catalogue.load("lenet", weights=False, seed=5)
     noise.answers([(None, one), (None, twin)], IMAGES, levels, 4)
@@ -95,7 +95,7 @@ def test_answers_are_those_of_each_network_to_each_reconstruction(tmp_path, monk
     for found, (autoencoder, net) in zip(said, pairs, strict=True):
         for k, level in enumerate(levels):
             shown = noise.noisy(IMAGES, level, 4)
-            shown = segnet.reconstruct(autoencoder, shown) if autoencoder else shown
+            shown = decode(autoencoder, shown) if autoencoder else shown
             assert np.array_equal(found[k], interface.scores(net, shown).argmax(1))
     assert len({found.tobytes() for found in said}) >= 4
     monkeypatch.setattr(interface, "scores", lambda *a, **k: pytest.fail("computed again"))
@@ -108,16 +108,14 @@ def test_answers_are_those_of_each_network_to_each_reconstruction(tmp_path, monk
             noise.answers(*changed)
 
 
-def test_a_shared_encoder_encodes_once_and_changes_no_bit():
-    one, images, codes = tiny("one"), noise.noisy(IMAGES, 0.3, 0), {}
+def test_a_shared_encoder_encodes_a_level_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPANION_BUILD", str(tmp_path))
+    monkeypatch.setattr(segnet, "_kept", type(segnet._kept)())
+    net, one, calls = catalogue.load("lenet", weights=False), tiny("shared", 5), []
     tuned = segnet.assemble("tuned", one.encoder, tiny("two", 1).decoder)
-    assert torch.equal(noise.decoded(one, images, codes, 2), segnet.reconstruct(one, images, 2))
-    encoded = codes[identity.state_digest(one.encoder)]
-    assert torch.equal(noise.decoded(tuned, images, codes, 2), segnet.reconstruct(tuned, images, 2))
-    assert len(codes) == 1 and codes[identity.state_digest(one.encoder)] is encoded and len(encoded) == 3
-    stranger = tiny("stranger", 3)  # another encoder has codes of its own
-    assert torch.equal(noise.decoded(stranger, images, codes, 2), segnet.reconstruct(stranger, images, 2))
-    assert len(codes) == 2
+    one.encoder.register_forward_hook(lambda *_: calls.append(1))
+    noise.answers([(one, net), (tuned, net)], IMAGES, (0.0, 0.6), 0)
+    assert len(calls) == 2
 
 
 @pytest.fixture

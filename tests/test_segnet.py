@@ -98,6 +98,13 @@ def test_what_an_encoder_gave_is_kept_and_changes_no_bit(monkeypatch):
     assert not torch.equal(segnet.reconstruct(foreign, images), segnet.reconstruct(base, images)) and len(calls) == 4
 
 
+def test_places_in_windows_are_an_eighth_and_come_back():
+    _, places = torch.nn.functional.max_pool2d(torch.rand(3, 2, 10, 14), 2, return_indices=True)
+    small = segnet.in_window(places)
+    assert small.dtype == torch.uint8 and set(small.unique().tolist()) == {0, 1, 2, 3}
+    assert torch.equal(segnet.in_map(small), places) and not torch.equal(segnet.in_map(3 - small), places)
+
+
 def test_little_is_kept(monkeypatch):
     monkeypatch.setattr(segnet, "_kept", type(segnet._kept)())
     monkeypatch.setattr(segnet, "KEPT_BYTES", 1 << 22)

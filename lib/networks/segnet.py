@@ -167,7 +167,7 @@ def reconstruct(autoencoder: Autoencoder, images: Tensor, batch: int = 32) -> Te
     return made
 
 
-KEPT_BYTES = 1 << 28  # of what encoders gave lately: 3,900 pictures of 64 pixels
+KEPT_BYTES = 3 << 27  # of what encoders gave lately: 800 photographs of 224 pixels
 _kept: OrderedDict[str, tuple[Tensor, list[Tensor]]] = OrderedDict()
 
 
@@ -181,14 +181,28 @@ def _encoded(autoencoder: Autoencoder, encoder: str, images: Tensor) -> tuple[Te
     key = about + hashlib.sha256(pixels).hexdigest()
     if key not in _kept:
         code, places = autoencoder.encoder(autoencoder.preprocess(images))
-        small = torch.int16 if images.shape[2] * images.shape[3] <= 1 << 15 else torch.int64  # a place is below H * W
-        _kept[key] = code, [place.to(small) for place in places]
+        _kept[key] = code, [in_window(place) for place in places]
         while sum(map(_bytes, _kept.values())) > KEPT_BYTES:
             _kept.popitem(last=False)
         return code, places
     _kept.move_to_end(key)
     code, places = _kept[key]
-    return code, [place.long() for place in places]
+    return code, [in_map(place) for place in places]
+
+
+def in_window(places: Tensor) -> Tensor:
+    """Places in a map of (2h, 2w), as pooling gives them, (N, C, h, w) int64 -> places in the 2x2 windows they come
+    from, 0 to 3, uint8: an eighth of the memory."""
+    width = 2 * places.shape[-1]
+    return (2 * (places // width % 2) + places % 2).to(torch.uint8)
+
+
+def in_map(places: Tensor) -> Tensor:
+    """Places in windows, (N, C, h, w) uint8 -> places in the map of (2h, 2w), int64: the inverse of `in_window`."""
+    high, wide = places.shape[-2:]
+    corner = 4 * wide * torch.arange(high)[:, None] + 2 * torch.arange(wide)  # a window's first place
+    inside = torch.tensor([0, 1, 2 * wide, 2 * wide + 1])
+    return inside[places.int()] + corner
 
 
 def _bytes(kept: tuple[Tensor, list[Tensor]]) -> int:

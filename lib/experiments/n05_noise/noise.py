@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lib.base import cache, files, identity, weights
+from lib.base import cache, files, weights
 from lib.experiments.shared import through_autoencoders
 from lib.networks import interface, photo_networks, readers, segnet, trained_autoencoders
 from lib.record import uncertainty
@@ -104,28 +104,16 @@ def answers(pairs: list[tuple], images: np.ndarray, levels, seed: int) -> np.nda
     def compute() -> dict[str, np.ndarray]:
         said = np.empty((len(pairs), len(levels), len(images)), np.int64)
         for k, level in enumerate(levels):
-            shown, codes, before = noisy(images, level, seed), {}, None
+            shown, before = noisy(images, level, seed), None
             read = shown
             for i, (autoencoder, net) in enumerate(pairs):
                 if autoencoder is not before:
-                    read = shown if autoencoder is None else decoded(autoencoder, shown, codes)
+                    read = shown if autoencoder is None else segnet.reconstruct(autoencoder, shown)
                 said[i, k], before = interface.scores(net, read).argmax(1).numpy(), autoencoder
         return {"answers": said}
 
     about = {"pairs": pairs, "pictures": images, "levels": list(levels), "seed": seed}
     return cache.cached("noise", about, compute)["answers"]
-
-
-def decoded(autoencoder: segnet.Autoencoder, images: torch.Tensor, codes: dict, batch: int = 50) -> torch.Tensor:
-    """As segnet.reconstruct, for autoencoders that have the same encoder, since only their decoders were tuned: the
-    pictures are encoded once, and `codes` keeps what the encoder gave."""
-    encoder = identity.state_digest(autoencoder.encoder)
-    with torch.inference_mode():
-        if encoder not in codes:
-            device = autoencoder.decoder.final.weight.device
-            parts = (autoencoder.preprocess(part.to(device)) for part in images.split(batch))
-            codes[encoder] = [autoencoder.encoder(part) for part in parts]
-        return torch.cat([autoencoder.restore(autoencoder.decoder(*code)) for code in codes[encoder]]).to(images.device)
 
 
 def read(
