@@ -33,6 +33,14 @@ def test_the_maximum_of_windows_is_that_of_torch_to_the_bit():
         assert torch.equal(fused.Halving()(x), nn.functional.max_pool2d(x, 2))
 
 
+@pytest.mark.parametrize("size", [1, 4, 5])
+def test_local_response_normalisation_is_that_of_torch(size):
+    norm, x = nn.LocalResponseNorm(size, 0.5, 0.75, 2.0), 3 * torch.randn(2, 9, 5, 4)
+    found = fused.fused(nn.Sequential(norm).eval())[0]
+    assert type(found) is fused.Response
+    torch.testing.assert_close(found(x), norm(x))
+
+
 def test_many_images_are_read_as_few():
     net = zoo.network("vgg", 0)
     many = images(interface.FEW + 10)

@@ -66,7 +66,21 @@ class NextBlock(nn.Module):
         return self.narrow(self.wide(self.norm(self.depthwise(x))), x)
 
 
-OWN = {blocks.Residual: Residual, blocks.NextBlock: NextBlock}
+class Response(nn.Module):
+    """Local response normalisation: the sum over neighbouring maps as a sum of shifted maps, the power in place."""
+
+    def __init__(self, norm: nn.LocalResponseNorm):
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = norm.size, norm.alpha, norm.beta, norm.k
+
+    def forward(self, x: Tensor) -> Tensor:
+        before = self.size // 2  # of an even number of neighbours, one more comes before
+        squares = nn.functional.pad(x * x, (0, 0, 0, 0, before, self.size - 1 - before))
+        total = sum(squares[:, k : k + x.shape[1]] for k in range(self.size))
+        return x / total.mul_(self.alpha / self.size).add_(self.k).pow_(self.beta)
+
+
+OWN = {blocks.Residual: Residual, blocks.NextBlock: NextBlock, nn.LocalResponseNorm: Response}
 
 
 def fused(model: nn.Module) -> nn.Module:
