@@ -203,7 +203,7 @@ def test_the_command_line_names_what_it_trains():
     assert names("signals", *some) == [[], ["photos-googlenet-0-rate0.01", "photos-squeezenet1_1-0-rate0.01"]]
     assert names("trials", "--networks", "googlenet") == [
         [],
-        [f"photos-googlenet-3-rate{rate:g}-times0.25" for rate in make_photos.RATES],
+        [f"photos-googlenet-3-rate{rate:g}-times0.25" for rate in make_photos.RATES + make_photos.LOWER],
     ]
     rate = "rate0.01"
     longer, again = f"photos-squeezenet1_1-0-{rate}-times3", [f"photos-squeezenet1_1-{s}-{rate}" for s in (1, 2)]
@@ -415,3 +415,6 @@ def test_both_worlds_stand_side_by_side(tmp_path, monkeypatch):
 
 def test_the_rule_chooses_the_rate_again_from_the_trials():
     assert make_photos.boldest(make_photos.tried()) == photo_networks.RATE
+    own = make_photos.tried(make_photos.RATES + make_photos.LOWER)
+    assert make_photos.boldest(own) == 0.001  # had the lower rates been among them
+    assert [round(own[rate], 2) for rate in (3e-4, 1e-3, 3e-3)] == [0.70, 0.70, 0.67]  # as notebook 02 says
