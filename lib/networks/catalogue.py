@@ -11,15 +11,16 @@ PACKAGED = {
     "squeezenet1_1": imagenet.squeezenet1_1,
     "googlenet": imagenet.googlenet,
     **{f"mobilenet_v{version}": partial(imagenet.mobilenet, version) for version in (1, 2)},
+    **{f"{name}_convolutions": partial(imagenet.convolutions, name) for name in ("alexnet", "vgg16")},
 }
 
 
 def load(spec: str | Path, *, seed: int = 0, device="cpu", weights: bool = True) -> interface.Network:
     """The classifier that a profile's string names.
 
-    spec: one of ours ("alexnet"), "efficientnet_lite0", "squeezenet1_1", "googlenet", "mobilenet_v2",
-    "torchvision:resnet50", or the path of a spec
-    file (*.yaml, see lib/networks/reader_spec.py). `seed` chooses among our trained weights; with weights=False it
+    spec: one of ours ("alexnet"), of PACKAGED ("efficientnet_lite0", "squeezenet1_1", "googlenet", "mobilenet_v2",
+    "alexnet_convolutions"), "torchvision:resnet50", or the path of a spec file (*.yaml, see
+    lib/networks/reader_spec.py). `seed` chooses among our trained weights; with weights=False it
     draws random ones.
     """
     from lib.networks import zoo  # imported here, since it makes Networks itself

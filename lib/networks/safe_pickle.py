@@ -1,6 +1,7 @@
 """Arrays from a pickle without running anything in it: a stranger's pickle can otherwise call any function."""
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +40,29 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 def read_arrays(path: str | Path) -> dict[str, list[np.ndarray]]:
     """{name: [arrays]} from a pickle of named lists of float32 arrays; ValueError if it holds anything else."""
+    return _read(
+        path, lambda content: {str(name): [_to_numpy(one) for one in arrays] for name, arrays in content.items()}
+    )
+
+
+def read_tree(path: str | Path) -> dict:
+    """Dictionaries in dictionaries, whose leaves are float32 arrays; ValueError if a pickle holds anything else."""
+
+    def converted(content: dict) -> dict:
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds a {type(content).__name__}")
+        return {
+            str(name): _to_numpy(part) if isinstance(part, _Array) else converted(part)
+            for name, part in content.items()
+        }
+
+    return _read(path, converted)
+
+
+def _read(path: str | Path, convert: Callable) -> dict:
     try:
         with open(path, "rb") as file:
-            content = _ArrayUnpickler(file).load()
-        return {str(name): [_to_numpy(array) for array in arrays] for name, arrays in content.items()}
+            return convert(_ArrayUnpickler(file).load())
     except (pickle.UnpicklingError, EOFError, AttributeError, TypeError, ValueError, IndexError) as error:
         raise ValueError(
             f"{path} is refused: expected a pickle of named float32 arrays and nothing else, but {error}"
