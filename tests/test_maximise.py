@@ -1,5 +1,6 @@
 """The loop of activation maximisation, its parameterisations and objectives: by hand, and each row alone."""
 
+import math
 from functools import partial
 
 import numpy as np
@@ -263,3 +264,73 @@ def test_classes_by_name():
         objectives.score(net, "class 3")
     with pytest.raises(ValueError, match="position is None"):
         objectives.unit(net, "conv1", 0, position=None)
+
+
+# --- phases of natural spectra -------------------------------------------------------------------------------------
+def natural(n: int = 3, size: int = 32) -> torch.Tensor:
+    """Pictures with amplitudes that fall with frequency, within (0.05, 0.95)."""
+    made = parameterisations.fourier(size, noise=0.3)
+    return made.image(made.start(n, torch.Generator().manual_seed(1))).clamp(0.05, 0.95)
+
+
+@pytest.mark.parametrize("size", [32, 33])
+def test_a_pictures_own_magnitudes_and_phases_give_it_back(size):
+    shown = natural(2, size)
+    spectra = parameterisations.spectra(shown)
+    for k in range(2):
+        made = parameterisations.phases(spectra[k].abs()).image(spectra[k : k + 1].angle())
+        assert torch.allclose(made, shown[k : k + 1], atol=1e-4)
+    other = parameterisations.phases(spectra[1].abs()).image(spectra[:1].angle())
+    assert not torch.allclose(other, shown[:1], atol=0.05)
+
+
+def test_a_search_through_phases_leaves_the_spectrum_as_it_is():
+    """Its images have the magnitudes that were given, before and after 20 steps; Fourier coefficients grow."""
+    magnitude = parameterisations.magnitudes(natural())
+    view = parameterisations.phases(magnitude)
+    start = view.start(2, torch.Generator().manual_seed(0))
+    found = maximise.maximise(
+        view.image, lambda x: x[:, 0, 10:20, 10:20].mean((1, 2)), start, steps=20,
+        optimiser=partial(torch.optim.Adam, lr=0.3),
+    )  # fmt: skip
+    assert (found.values[-1] > found.values[0] + 0.1).all()
+    inner = (*3 * [slice(None)], slice(1, -1))  # the first and the last column keep their real parts only
+    for images in (view.image(start), found.images):
+        power = torch.fft.rfft2(parameterisations._planes(images), norm="ortho").abs()
+        clear = ((images > 0.021) & (images < 0.979)).flatten(1).all(1)
+        assert clear.any()
+        assert torch.allclose(power[clear][inner], magnitude.expand_as(power)[clear][inner], rtol=1e-2, atol=1e-3)
+    assert view.start(2, torch.Generator().manual_seed(0)).equal(start) and start.abs().max() <= math.pi
+
+
+def test_magnitudes_know_no_edge_between_opposite_borders():
+    """A ramp meets itself at the border as a cliff: without fading, its spectrum has a cross."""
+    ramp = torch.linspace(0.2, 0.8, 32).expand(1, 3, 32, 32)
+    faded, raw = parameterisations.magnitudes(ramp), parameterisations.spectra(ramp).abs()[0]
+    assert faded[0, 0, 8:].sum() < 0.2 * raw[0, 0, 8:].sum()
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (32, 17), (1, 32, 17)])
+def test_magnitudes_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match=r"magnitude has shape .*, expected \(3, size, size // 2 \+ 1\)"):
+        parameterisations.phases(torch.ones(shape))
+
+
+def test_images_are_kept_on_the_way_and_hidden_units_cut_to_what_they_see():
+    from lib.experiments.n11_ascent import painted
+
+    view = parameterisations.pixels(16)
+    keep, found = painted.kept_at([1, 3], view.image)
+    start = view.start(2, torch.Generator().manual_seed(0))
+    ended = maximise.maximise(
+        view.image, lambda x: x.flatten(1).mean(1), start, steps=3, optimiser=partial(torch.optim.SGD, lr=1.0),
+        operators=[keep],
+    )  # fmt: skip
+    assert sorted(found) == [1, 3] and torch.equal(found[3], ended.images) and not torch.equal(found[1], found[3])
+    assert painted.strip(found, 1).shape == (2, 16, 16, 3)
+    net = catalogue.load("alexnet_convolutions", weights=False)
+    generator = torch.Generator().manual_seed(0)
+    made = painted.hidden(net, "conv2_pre", [1, 2], parameterisations.fourier, 0.05, 2, generator)
+    assert made.images.shape == (2, 3, 51, 51)  # 11 + 2 * 4 + 4 * 8: the field of AlexNet's conv2
+    grown = painted.enlarged({"a": made, "b": ended})
+    assert {one.images.shape[-1] for one in grown.values()} == {51}

@@ -173,8 +173,11 @@ def dead(rows: list[dict], maps: tuple, width: float = 6.0) -> Figure:
     return figure
 
 
-def filters(panels: list[tuple], across: int = 4, most: int = 32, tiles: int = 8, width: float = 7.0) -> Figure:
-    """First layers as pictures, (title, (C, k, k, 3) in [0, 1]) each: `across` panels a row, `tiles` filters a line."""
+def filters(
+    panels: list[tuple], across: int = 4, most: int = 32, tiles: int = 8, width: float = 7.0, levels: int = 16
+) -> Figure:
+    """First layers as pictures, (title, (C, k, k, 3) in [0, 1]) each: `across` panels a row, `tiles` filters a line.
+    levels: of each colour; few, so that a picture of noise stays small."""
     rows, lines = -(-len(panels) // across), max(title.count("\n") for title, _ in panels) + 1
     height = 0.16 * lines + 0.1 + width / across * -(-most // tiles) / tiles
     figure, axes = plt.subplots(rows, across, figsize=(width, rows * height), squeeze=False)
@@ -182,16 +185,17 @@ def filters(panels: list[tuple], across: int = 4, most: int = 32, tiles: int = 8
         axis.set_axis_off()
     for axis, (title, values) in zip(axes.flat, panels, strict=False):
         side = values.shape[1] + 1
-        levels = np.round(15 * values[:most]) / 15  # few levels: a picture of noise stays small
-        axis.imshow(np.clip(mosaic(levels, tiles, 1.0), 0, 1), vmin=0, vmax=1)
+        coarse = np.round((levels - 1) * values[:most]) / (levels - 1)
+        axis.imshow(np.clip(mosaic(coarse, tiles, 1.0), 0, 1), vmin=0, vmax=1)
         axis.set(xlim=(-0.5, tiles * side - 1.5), ylim=(-(-most // tiles) * side - 1.5, -0.5))
         axis.set_title(title, fontsize=8)
     return figure
 
 
-def sheet(net: interface.Network, row: dict) -> tuple:
-    """A network's panel for `filters`, from its row of first_layer.summary."""
-    name = TITLES.get(net.name.split("-")[0], net.name)
+def sheet(net: interface.Network, row: dict, name: str = "") -> tuple:
+    """A network's panel for `filters`, from its row of first_layer.summary. name: what it is called there, if not as
+    in the zoo."""
+    name = name or TITLES.get(net.name.split("-")[0], net.name)
     fit = "no Gabor fit" if np.isnan(row["gabor"]) else f"R² {row['gabor']:.2f} (noise {row['gabor of noise']:.2f})"
     kernel = f"{row['side']}×{row['side']}, stride {row['stride']}"
     title = f"{name}\n{kernel}, smooth {row['smoothness']:.2f}\n{fit}"

@@ -1,10 +1,12 @@
 """Image parameterisations for `lib.methods.ascent.maximise`: what the gradient moves, and how an image is made of it.
 
-Pixels as Simonyan et al. 2014 and Yosinski et al. 2015 have them, or the Fourier coefficients of Olah et al. 2017. A
-parameterisation is a pair of functions; a reader's own is a few lines in a cell, e.g. a generator G:
+Pixels as Simonyan et al. 2014 and Yosinski et al. 2015 have them, the Fourier coefficients of Olah et al. 2017, or the
+phases alone with the magnitudes of photographs (MACO, Fel et al. 2023). A parameterisation is a pair of functions; a
+reader's own is a few lines in a cell, e.g. a generator G:
 `Parameterisation(lambda n, g: torch.randn(n, 128, generator=g), G)`.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -54,9 +56,7 @@ def fourier(size: int, noise: float = 0.15, decay: float = 1.0, dtype: torch.dty
     _check_size(size)
     rows, across = torch.fft.fftfreq(size)[:, None], torch.fft.rfftfreq(size)[None]
     frequency = (rows**2 + across**2).sqrt().clamp_min(1 / size)
-    weight = (frequency**-decay)[..., None].to(dtype)
-    colours = torch.tensor(COLOURS, dtype=dtype)
-    colours = colours / colours.norm(dim=0).max()
+    weight, colours = (frequency**-decay)[..., None].to(dtype), _colours(dtype)
 
     def start(n: int, generator: torch.Generator) -> Tensor:
         shape, options = (n, 3, size, size // 2 + 1, 2), {"dtype": dtype, "device": generator.device}
@@ -68,6 +68,59 @@ def fourier(size: int, noise: float = 0.15, decay: float = 1.0, dtype: torch.dty
         return torch.einsum("rc,nchw->nrhw", colours.to(plane.device), plane).sigmoid()
 
     return Parameterisation(start, image)
+
+
+def phases(magnitude: Tensor) -> Parameterisation:
+    """Phases (n, 3, size, size // 2 + 1), radians, of a spectrum whose magnitudes stay -> images in (0, 1): MACO (Fel
+    et al. 2023, Section 3). A search can arrange the edges that natural images have, and cannot add energy anywhere.
+
+    magnitude: (3, size, size // 2 + 1), from `magnitudes`. Phases start uniform on [-pi, pi). ValueError for another
+    shape.
+    """
+    size = magnitude.shape[1] if magnitude.ndim == 3 else 0
+    if tuple(magnitude.shape) != (3, size, size // 2 + 1) or size < 2:
+        raise ValueError(f"phases: magnitude has shape {tuple(magnitude.shape)}, expected (3, size, size // 2 + 1)")
+    colours = _colours(magnitude.dtype)
+
+    def start(n: int, generator: torch.Generator) -> Tensor:
+        options = {"dtype": magnitude.dtype, "device": generator.device}
+        return (2 * torch.rand((n, *magnitude.shape), generator=generator, **options) - 1) * math.pi
+
+    def image(angles: Tensor) -> Tensor:
+        spectrum = torch.polar(magnitude.to(angles.device).expand_as(angles), angles)
+        plane = torch.fft.irfft2(spectrum, s=(size, size), norm="ortho")
+        return torch.einsum("rc,nchw->nrhw", colours.to(plane.device), plane).sigmoid()
+
+    return Parameterisation(start, image)
+
+
+def spectra(images: Tensor) -> Tensor:
+    """RGB images (n, 3, S, S) in [0, 1] -> complex spectra (n, 3, S, S // 2 + 1) of their decorrelated colours, whose
+    magnitudes and phases give the images again by `phases` (but for values within 0.02 of black or white)."""
+    return torch.fft.rfft2(_planes(images), norm="ortho")
+
+
+def magnitudes(images: Tensor) -> Tensor:
+    """The mean magnitudes (3, S, S // 2 + 1) of the spectra of natural images (n, 3, S, S) in [0, 1], for `phases`.
+
+    Planes are faded out towards their borders (Hann): where a border met the opposite one, there would be an edge.
+    """
+    planes, side = _planes(images), images.shape[-1]
+    fade = torch.hann_window(side, periodic=False, dtype=planes.dtype, device=planes.device)
+    fade = fade[:, None] * fade
+    middle = (planes * fade).sum((2, 3), keepdim=True) / fade.sum()
+    faded = (planes - middle) * fade / fade.square().mean().sqrt() + middle
+    return torch.fft.rfft2(faded, norm="ortho").abs().mean(0)
+
+
+def _planes(images: Tensor) -> Tensor:
+    """RGB in [0, 1] -> decorrelated colours before the sigmoid."""
+    return torch.einsum("cr,nrhw->nchw", _colours(images.dtype).inverse().to(images.device), images.logit(0.02))
+
+
+def _colours(dtype: torch.dtype) -> Tensor:
+    colours = torch.tensor(COLOURS, dtype=dtype)
+    return colours / colours.norm(dim=0).max()
 
 
 def _check_size(size: int) -> None:
