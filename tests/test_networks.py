@@ -275,3 +275,11 @@ def test_large_pictures_are_read_two_at_a_time_and_nothing_else_changes():
     assert [len(part) for part in parts] == [2, 2, 1] and torch.equal(torch.cat(parts), large)
     assert all(part.is_contiguous(memory_format=torch.channels_last) for part in parts)
     assert [len(part) for part in interface.split(large, 1)] == [1] * 5
+
+
+def test_figures_call_networks_by_their_titles():
+    from lib.networks import readers
+
+    names = ["vgg-0", "squeezenet1_1", "alexnet_convolutions", "alexnet", "torchvision:resnet50", "my-net"]
+    expected = [readers.TITLES["vgg"], "SqueezeNet 1.1", "AlexNet", readers.TITLES["alexnet"], *names[-2:]]
+    assert [readers.title(name) for name in names] == expected

@@ -11,7 +11,7 @@ from lib.experiments.n10_saliency import deconvnet_by_layers, one_rule_differs
 from lib.experiments.n10_saliency import measures as measure
 from lib.experiments.n10_saliency import plots as draw
 from lib.methods.backward import saliency_maps, three_rules
-from lib.networks import catalogue, interface, zoo
+from lib.networks import catalogue, interface, readers, zoo
 from lib.worlds import cutouts, photos
 
 EVERY = (*zoo.FAMILIES, "squeezenet1_1", "efficientnet_lite0")
@@ -349,7 +349,7 @@ def test_a_photograph_takes_the_likeliest_of_its_own_classes(name, rules):
     scores = interface.scores(net, image[None])[0]
     worst, second = int(scores.argmin()), int(scores.argsort()[-2])
     found = measure.photograph(net, photos.Photo("p", image, (worst, second), "a", "b", "c", True), 8)
-    assert found["class"] == f"class {second}" and (found["network"], found["photo"]) == (net.name, "p")
+    assert found["class"] == f"class {second}" and (found["network"], found["photo"]) == (readers.title(net.name), "p")
     signal = saliency_maps.signals(net, image[None], second)
     expected = saliency_maps.saliency(signal)
     np.testing.assert_allclose(found["signals"]["gradient"], signal[0].permute(1, 2, 0), rtol=1e-4, atol=1e-6)
@@ -361,3 +361,14 @@ def test_a_photograph_takes_the_likeliest_of_its_own_classes(name, rules):
     assert np.asarray(panel.images[0].get_array())[where].min() == pytest.approx(1)
     assert np.asarray(draw.grids.signed(np.zeros((2, 2, 3)))).tolist() == np.full((2, 2, 3), 0.5).tolist()
     assert (found["grids"]["guided"] is None) == (rules == 1)
+
+
+def test_a_hidden_unit_that_is_sent_back_is_the_strongest_of_its_layer():
+    net, image = zoo.network("alexnet"), interface.to_tensor(BATCH.images[:1])[0]
+    maps = interface.features(net, image[None], ["conv4"])["conv4"][0]
+    channel, row, column = np.unravel_index(int(maps.argmax()), maps.shape)
+    found = measure.hidden_unit(net, photos.Photo("p", image, (), "a", "b", "c", True), "conv4", 8)
+    assert found["class"] == f"conv4, channel {channel}"
+    for rule, signal in found["signals"].items():
+        expected = three_rules.project(net, image[None], "conv4", int(channel), unit=(int(row), int(column)), rule=rule)
+        np.testing.assert_allclose(signal, expected[0].permute(1, 2, 0), rtol=1e-5, atol=1e-7)

@@ -13,6 +13,14 @@ FIRST = {"cutouts": "pretrained", "photos": "photos", "paper": "paper"}  # A_S i
 LETTERS = zoo.LETTERS | photo_networks.NETWORKS | paper_networks.NETWORKS  # each but once in a world
 TITLES = zoo.TITLES | photo_networks.TITLES | paper_networks.TITLES
 
+CONVOLUTIONS = {"alexnet_convolutions": "AlexNet", "vgg16_convolutions": "VGG16"}  # name no class, so read no signals
+
+
+def title(name: str) -> str:
+    """What figures call a network of the catalogue, or one of a training seed ("vgg-0"); any other keeps its name."""
+    known = TITLES | CONVOLUTIONS
+    return known.get(name) or known.get(name.rpartition("-")[0], name)
+
 
 def world(name: str) -> str:
     """The world of a network. ValueError for a name that none has."""

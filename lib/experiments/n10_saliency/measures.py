@@ -202,15 +202,25 @@ def photograph(net: interface.Network, photo: photos.Photo, period: int, device=
     likeliest."""
     scores = interface.scores(net, photo.image[None].to(device))[0]
     label = int(max(photo.labels or range(len(scores)), key=lambda k: scores[k]))
-    picture, *signals = saliency_maps.panel(net, photo.image.to(device), label).values()
-    signals = dict(zip(three_rules.RULES, signals, strict=True))
-    grids = {
-        rule: None if signal is None else float(saliency_maps.grid(np.abs(signal).max(2)[None], period)[0])
-        for rule, signal in signals.items()
-    }
-    found = {
-        "network": readers.TITLES.get(net.name, net.name),
-        "photo": photos.titled(photo),
-        "class": net.classes[label],
-    }
-    return found | {"picture": picture, "signals": signals, "grids": grids}
+    return _sent(net, photo, net.classes[label], (None, label, None), period, device)
+
+
+def hidden_unit(net: interface.Network, photo: photos.Photo, layer: str, period: int, device="cpu") -> dict:
+    """The same from the unit of a hidden layer that answers most, under its channel's number in place of a class."""
+    values = interface.features(net, photo.image[None].to(device), [layer])[layer]
+    channel = int(values.flatten(2).amax(2).argmax())
+    return _sent(net, photo, f"{layer}, channel {channel}", (layer, channel, "max"), period, device)
+
+
+def _sent(net: interface.Network, photo: photos.Photo, what: str, unit: tuple, period: int, device) -> dict:
+    allowed, image = saliency_maps.rules(net)[0], photo.image.to(device)
+    (layer, channel, place), signals, grids = unit, {}, {}
+    for rule in three_rules.RULES:
+        signal = None
+        if rule in allowed:
+            signal = three_rules.project(net, image[None], layer, channel, unit=place, rule=rule)[0]
+            signal = signal.permute(1, 2, 0).cpu().numpy()
+        signals[rule] = signal
+        grids[rule] = None if signal is None else float(saliency_maps.grid(np.abs(signal).max(2)[None], period)[0])
+    found = {"network": readers.title(net.name), "photo": photos.titled(photo), "class": what}
+    return found | {"picture": image.permute(1, 2, 0).cpu().numpy(), "signals": signals, "grids": grids}
