@@ -74,15 +74,29 @@ def test_the_difference_of_silences_leaves_out_pictures_without_another_square(g
     assert swapped["value"] == pytest.approx(-result["value"])
 
 
-def test_consistency_is_random_minus_landmarks(generator):
+def test_consistency_is_the_alike_place_minus_landmarks(generator):
     rng = np.random.default_rng(0)
     made = {(layer, place): rng.normal(0.2, 0.01, 12) for layer in measure.LAYERS for place in measure.PLACES}
-    made[measure.LAYERS[0], "random place"] += 0.1
+    made[measure.LAYERS[0], measure.ALIKE] += 0.1
+    made[measure.LAYERS[0], measure.INSIDE] -= 0.1
     middle = measure.consistency([made], measure.LAYERS[0], generator)
     top = measure.consistency([made, made], measure.LAYERS[1], generator)
     assert middle["value"] == pytest.approx(0.1, abs=0.02) and middle["n"] == 12
-    assert middle["named"]["Delta of random place"][0] == pytest.approx(0.3, abs=0.02)
+    assert middle["named"][f"Delta of a {measure.ALIKE}"][0] == pytest.approx(0.3, abs=0.02)
+    assert middle["named"][f"difference to a {measure.INSIDE}"][0] == pytest.approx(-0.1, abs=0.02)
     assert abs(top["value"]) < 0.02 and top["n"] == 12  # two readings of a group are one cluster
+
+
+def test_the_reference_covers_as_much_of_the_object_as_the_landmarks():
+    many, window = cutouts.render(cutouts.World(), "test", range(60)), 12
+    marked = np.flatnonzero(~np.isnan(cutouts.landmarks(many.cues[:, 0], many.pose)).any((1, 2)))
+    groups = marked[: len(marked) // 5 * 5].reshape(-1, 5)
+    places = measure.places(many, groups, window, np.random.default_rng(0))
+    shares = measure.coverage(many, groups, places, window)
+    assert abs(shares[measure.ALIKE] - np.mean([shares[mark] for mark in measure.MARKS])) < 0.02
+    assert shares[measure.INSIDE] > 2 * shares[measure.ALIKE]
+    assert len(measure.unseen(50).labels) == 50
+    assert np.array_equal(measure.unseen(5).images, cutouts.batch(cutouts.World(), "test", 605).images[600:])
 
 
 def test_groups_are_of_one_shape_and_all_right(pictures):

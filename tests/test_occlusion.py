@@ -329,6 +329,27 @@ def test_another_place_is_on_the_object_and_away_from_the_landmarks():
     assert (again == places).all()
 
 
+def test_a_place_that_covers_as_much_is_found_by_hand_too():
+    rng, window = np.random.default_rng(0), 4
+    masks = np.zeros((3, 16, 16), bool)
+    masks[0, 4:12, 4:12], masks[1, 2:9, 5:15], masks[2, 6:9, 6:9] = True, True, True
+    marks = np.array([[[4.0, 4.0], [11.0, 11.0]], [[5.0, 2.0], [14.0, 8.0]], [[7.0, 7.0], [7.0, 7.0]]])
+    wanted = [same_part.covered(masks[[k, k]], marks[k], window).mean() for k in range(3)]
+    assert wanted[0] == pytest.approx((masks[0, 3:7, 3:7].mean() + masks[0, 10:14, 10:14].mean()) / 2)
+    seen = set()
+    for _ in range(30):
+        places = same_part.alike(masks, marks, window, rng)
+        for k, (x, y) in enumerate(places):
+            top, left = int(y - 1.5), int(x - 1.5)
+            share = masks[k, top : top + 4, left : left + 4].mean()
+            if k < 2:
+                assert abs(share - wanted[k]) <= 0.05
+            assert np.abs(places[k] - marks[k]).max(1).min() >= 2
+        seen.add(tuple(places[0]))
+    assert len(seen) > 2  # drawn, not always the same
+    assert np.allclose(same_part.covered(masks, places, window)[:2], wanted[:2], atol=0.05)
+
+
 def test_groups_hold_images_of_one_shape():
     kinds = np.array([0, 1, 0, 1, 1, 0, 0, 1, 0, 2])
     usable = np.array([1, 1, 1, 1, 1, 1, 1, 1, 0, 1], bool)

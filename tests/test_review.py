@@ -167,3 +167,9 @@ def test_the_table_reads_the_same_everywhere(run):
     assert table.markdown().count("\n") == len(table.rows) + 1
     assert table._repr_html_().count("<tr>") == len(table.rows) + 1
     assert max(map(len, repr(table).splitlines())) < 200
+
+
+def test_changed_verdicts_stand_beside_what_they_were(run):
+    rows = {row[0]: row for row in review.changed("smoke").rows}
+    assert rows["E10a"][1:3] == ("not reproduced", "reproduced") and "three times as much" in rows["E10a"][3]
+    assert rows["E10b"][2] == review.PENDING and "E6" not in rows

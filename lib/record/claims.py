@@ -69,6 +69,13 @@ class Variant(_Strict):
     limits: str = ""
 
 
+class Before(_Strict):
+    """The verdict before the rule, the statistic or an arm was changed after a result, and why it was changed."""
+
+    verdict: Literal["reproduced", "not reproduced", "inconclusive"]
+    why: str
+
+
 class Part(_Strict):
     statistic: str
     unit: str
@@ -78,6 +85,7 @@ class Part(_Strict):
     tolerance: float = TOLERANCE
     rule: Rule
     examples: dict[Literal["reproduced", "not reproduced", "inconclusive"], Example]
+    before: Before | None = None
     photos: Variant | None = None
     full_size: Variant | None = None
 

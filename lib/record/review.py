@@ -94,6 +94,16 @@ def unasked(profile: str = OTHER) -> Table:
     return Table(("claims", "why not"), [(", ".join(parts), reason) for reason, parts in reasons.items()])
 
 
+def changed(profile: str) -> Table:
+    """Which verdicts rest on a rule, a statistic or an arm that was changed after a result: before, now, and why."""
+    rows, lines = _recorded(profile), []
+    for claim in claims.load(profile=profile).values():
+        for name, entry in claim["parts"].items():
+            if before := entry.get("before"):
+                lines.append((name, before["verdict"], _verdict(rows.get(name), entry), before["why"]))
+    return Table(("claim", "before", "now", "what was changed, and why"), lines)
+
+
 def summary(profile: str) -> str:
     """How many of the claims have which verdict, in one line."""
     found = list(verdicts(profile).values())

@@ -138,8 +138,19 @@ def shares(silenced: dict[tuple, Silenced], generator: np.random.Generator) -> l
 
 # ------------------------------- E10: does covering the same part change the features in the same way?
 
-PLACES = ("tip", "left corner", "right corner", "random place")
+MARKS = ("tip", "left corner", "right corner")
+ALIKE, INSIDE = "random place, as much object", "random place on the object"
+PLACES = (*MARKS, ALIKE, INSIDE)
 LAYERS = ("last convolution", "last hidden layer (fc7)")
+
+
+SEEN = 600  # test pictures on which an earlier reference was judged: those after them decide
+
+
+def unseen(n: int) -> cutouts.Batch:
+    """The n test pictures after the first 600."""
+    many = cutouts.batch(cutouts.World(), "test", SEEN + n)
+    return cutouts.Batch(*(part[SEEN:] for part in many))
 
 
 def fives(nets: list[interface.Network], batch: cutouts.Batch, images: torch.Tensor) -> np.ndarray:
@@ -152,11 +163,18 @@ def fives(nets: list[interface.Network], batch: cutouts.Batch, images: torch.Ten
 def places(
     batch: cutouts.Batch, groups: np.ndarray, window: int, generator: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """For each picture of the groups, where its three landmarks and a random other place on the object lie (x, y)."""
+    """For each picture of the groups, where its three landmarks lie (x, y), a random other place whose square covers as
+    much of the object as theirs, and a random other pixel of the object, whose square covers much more of it."""
     chosen = groups.ravel()
     marks = cutouts.landmarks(batch.cues[chosen, 0], batch.pose[chosen])
-    anywhere = same_part.elsewhere(batch.masks[chosen], marks, window, generator)
-    return dict(zip(PLACES, [*marks.transpose(1, 0, 2), anywhere], strict=True))
+    other = [same_part.alike(batch.masks[chosen], marks, window, generator)]
+    other.append(same_part.elsewhere(batch.masks[chosen], marks, window, generator))
+    return dict(zip(PLACES, [*marks.transpose(1, 0, 2), *other], strict=True))
+
+
+def coverage(batch: cutouts.Batch, groups: np.ndarray, where: dict[str, np.ndarray], window: int) -> dict[str, float]:
+    """Mean share of the squares at each of the places that lies on the object."""
+    return {name: same_part.covered(batch.masks[groups.ravel()], at, window).mean() for name, at in where.items()}
 
 
 def deltas(net: interface.Network, images: torch.Tensor, groups: np.ndarray, where: dict, window: int) -> dict:
@@ -171,13 +189,15 @@ def deltas(net: interface.Network, images: torch.Tensor, groups: np.ndarray, whe
 
 
 def consistency(found: list[dict], layer: str, generator: np.random.Generator) -> dict:
-    """Delta of the random place minus the mean Delta of the landmarks; readings of a group are a cluster. Claim E10."""
-    part = np.concatenate([np.mean([one[layer, place] for place in PLACES[:3]], 0) for one in found])
-    anywhere = np.concatenate([one[layer, PLACES[3]] for one in found])
-    groups = np.tile(np.arange(len(found[0][layer, PLACES[3]])), len(found))
-    named = {"Delta of landmarks": part, "Delta of random place": anywhere}
+    """Delta of the random place that covers as much of the object minus the mean Delta of the landmarks; readings of a
+    group are a cluster. Claim E10. Named: the Deltas, and the difference to a random place on the object."""
+    part = np.concatenate([np.mean([one[layer, place] for place in MARKS], 0) for one in found])
+    other = {place: np.concatenate([one[layer, place] for one in found]) for place in (ALIKE, INSIDE)}
+    groups = np.tile(np.arange(len(found[0][layer, ALIKE])), len(found))
+    named = {"Delta of landmarks": part} | {f"Delta of a {place}": values for place, values in other.items()}
+    named |= {f"difference to a {INSIDE}": other[INSIDE] - part}
     named = {name: _mean((values, groups), generator) for name, values in named.items()}
-    return recordable(_mean((anywhere - part, groups), generator), named=named)
+    return recordable(_mean((other[ALIKE] - part, groups), generator), named=named)
 
 
 def delta_rows(found: dict[tuple, dict], generator: np.random.Generator) -> list[dict]:

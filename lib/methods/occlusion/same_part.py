@@ -42,6 +42,31 @@ def elsewhere(masks: np.ndarray, points: np.ndarray, window: int, generator: np.
     return places
 
 
+def alike(masks: np.ndarray, points: np.ndarray, window: int, generator: np.random.Generator) -> np.ndarray:
+    """For each object (masks (N, S, S)) a random place, (N, 2) x then y, whose square covers as much of the object as
+    the squares at its own `points` (N, L, 2) do on average, to a twentieth of the square, and which is at least half a
+    window from all of them on one axis; the likest share where there is none. ValueError as for `squares_at`."""
+    size, places = masks.shape[1], np.empty((len(masks), 2))
+    inside = np.pad(masks.astype(np.int64), ((0, 0), (1, 0), (1, 0))).cumsum(1).cumsum(2)
+    corner = np.arange(size - window + 1)
+    centres = np.stack(np.meshgrid(corner, corner), -1).reshape(-1, 2) + (window - 1) / 2  # x then y
+    for number, (table, marks) in enumerate(zip(inside, points, strict=True)):
+        covered = (
+            table[window:, window:] - table[:-window, window:] - table[window:, :-window] + table[:-window, :-window]
+        )
+        top, left = squares_at(marks, window, size)[:, :2].T
+        gap = np.abs(covered - covered[top, left].mean()).ravel() / window**2
+        gap[np.abs(centres[:, None] - marks[None]).max(-1).min(1) < window / 2] = np.inf
+        places[number] = centres[generator.choice(np.flatnonzero(gap <= max(0.05, gap.min())))]
+    return places
+
+
+def covered(masks: np.ndarray, points: np.ndarray, window: int) -> np.ndarray:
+    """Share of the square at points (N, 2) that lies on the object of masks (N, S, S): (N,)."""
+    boxes = squares_at(points, window, masks.shape[1])
+    return np.array([mask[a:c, b:d].mean() for mask, (a, b, c, d) in zip(masks, boxes, strict=True)])
+
+
 def differences(
     net: interface.Network, images: Tensor, points: np.ndarray, window: int, layers: Sequence[str], *, grey=0.5,
     batch: int = 64,
