@@ -10,7 +10,7 @@ from lib.experiments.n12_prior import searches
 from lib.experiments.n12_prior.searches import Pair, Setting
 from lib.experiments.shared.class_images import EVALUATION, SELECTION
 from lib.methods.ascent import generator_prior, objectives
-from lib.networks import catalogue, generator_network, zoo
+from lib.networks import catalogue, generator_network, interface, zoo
 
 
 def toy(code=(6,), seed=0):
@@ -117,12 +117,21 @@ def test_the_encoder_must_be_the_priors_own():
     assert codes.shape == (2, 128) and (codes >= 0).all()
 
 
-def test_an_unknown_generator_and_a_network_of_larger_images_are_refused():
+def test_an_unknown_generator_is_refused():
     with pytest.raises(FileNotFoundError, match="nobody-0-fc6"):
         generator_prior.load("nobody-0-fc6")
-    for name in ("squeezenet1_1", "efficientnet_lite0"):
-        with pytest.raises(ValueError, match=f"{name} reads images of 224 pixels, expected 64"):
-            searches.pair("alexnet-0-fc6", catalogue.load(name, weights=False))
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "efficientnet_lite0"])
+def test_a_network_of_larger_pictures_reads_what_the_prior_paints_at_its_own_size(name):
+    net = catalogue.load(name)
+    pair = searches.pair("alexnet-0-fc6", net)
+    assert pair.net.size == pair.prior.size == 64
+    images, draws = torch.rand(2, 3, 64, 64), torch.Generator().manual_seed(0)
+    large = torch.nn.functional.interpolate(images, size=(224, 224), mode="bilinear")
+    assert torch.allclose(interface.scores(pair.net, images), interface.scores(net, large), atol=1e-3)
+    found = searches.run(pair, searches.Setting(), 4, generator_prior.form(pair.prior).start(2, draws), [3, 4])
+    assert found.images.shape == (2, 3, 64, 64) and found.images.isfinite().all()
 
 
 # ----------------------------------------------------------------------------------------------- stored generators

@@ -74,6 +74,7 @@ def test_the_code_is_read_in_units_of_its_size_and_the_bounds_are_measured(net):
 
 def test_the_discriminator_gives_a_score_a_picture():
     assert generators.discriminator(8)(torch.rand(5, 3, 64, 64)).shape == (5,)
+    assert generators.discriminator(8, 128)(torch.rand(5, 3, 128, 128)).shape == (5,)
 
 
 # -------------------------------------------------------------------------------------------------------- losses
@@ -158,7 +159,7 @@ def test_the_guard_freezes_the_discriminator_while_it_is_too_good(net, monkeypat
     """Never at guard 0; at a huge guard from the second step on, and then D's weights stay as they are."""
     made = []
     build = generators.discriminator
-    monkeypatch.setattr(generators, "discriminator", lambda: made.append(build(4)) or made[-1])
+    monkeypatch.setattr(generators, "discriminator", lambda size: made.append(build(4)) or made[-1])
     first = {name: value.clone() for name, value in _after(net, made, TINY._replace(epochs=1, guard=1e9)).items()}
     *_, history = fit(net, TINY._replace(guard=1e9))
     assert history["frozen"] == [pytest.approx(3 / 4), 1.0]
@@ -209,6 +210,26 @@ def test_layers_that_the_encoder_lacks_are_named_with_those_it_has(net):
         generators.fit(made, net, "conv9", COMPARATOR, lambda epoch: PICTURES, PICTURES, TINY)
     with pytest.raises(ValueError, match="has no layer 'conv9'"):
         generators.fit(made, net, "fc6", ("conv9",), lambda epoch: PICTURES, PICTURES, TINY)
+
+
+@pytest.mark.parametrize(("code", "size"), [((12,), 128), ((6, 4, 4), 128), ((6, 4, 4), 256)])
+def test_a_generator_of_larger_images_learns_from_an_encoder_that_reads_another_size(net, code, size):
+    made = generator_network.build(code, 0, width=6, size=size).eval()
+    assert made(torch.rand(2, *code)).shape == (2, 3, size, size)
+    layer = "pool5" if len(code) == 3 else "fc6"
+    reader = interface.resized(net, size)
+    code = tuple(interface.features(reader, torch.rand(1, 3, size, size), [layer])[layer].shape[1:])
+    made, pictures = generator_network.build(code, 0, 6, size), np.zeros((8, size, size, 3), np.uint8) + 90
+    pictures += np.random.default_rng(0).integers(0, 60, pictures.shape, np.uint8)
+    tiny = TINY._replace(epoch=8, batch=4, epochs=1)
+    _, history = generators.fit(made, reader, layer, ("conv1",), lambda epoch: pictures, pictures, tiny)
+    assert np.isfinite(history["image"]).all() and np.isfinite(history["adversarial"]).all()
+
+
+@pytest.mark.parametrize("size", [32, 96])
+def test_a_size_that_doubling_does_not_reach_is_refused(size):
+    with pytest.raises(ValueError, match=f"size is {size}, expected 64 pixels or a larger power of two"):
+        generator_network.build((8,), 0, 6, size)
 
 
 @pytest.mark.parametrize("name", ["squeezenet1_1", "efficientnet_lite0"])

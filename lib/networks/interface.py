@@ -61,6 +61,21 @@ def wrap(model: nn.Module, *, name: str, size: int, preprocess, classes=(), laye
     return network
 
 
+def resized(net: Network, size: int, name: str = "", device="cpu") -> Network:
+    """The same network, reading pictures of `size` pixels whatever side it was made for: they are resized (bilinear) to
+    its own first, as a part of its preprocessing. name: another one, if any. `net` itself if nothing changes."""
+    if net.size == size and name in ("", net.name):
+        return net
+    read = net.preprocess if net.size == size else partial(_resized, before=net.preprocess, factor=net.size / size)
+    parts = {"classes": net.classes, "layers": net.layers, "device": device}
+    return wrap(net.model, name=name or net.name, size=size, preprocess=read, **parts)
+
+
+def _resized(images: torch.Tensor, before: Callable, factor: float) -> torch.Tensor:
+    side = [round(factor * edge) for edge in images.shape[2:]]
+    return before(nn.functional.interpolate(images, size=side, mode="bilinear", antialias=factor < 1))
+
+
 LARGE = 160  # pixels a side, from which pictures are read so many at a time on a CPU: more of them leave its cache
 AT_ONCE = 2  # (and take two to three times as long)
 

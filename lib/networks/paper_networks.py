@@ -50,7 +50,7 @@ def load(name: str, device: str = "cpu", weights: bool = True, seed: int = 0) ->
     """
     if name in TORCHVISION:
         net = catalogue.load(f"torchvision:{TORCHVISION[name]}", device=device, weights=weights, seed=seed)
-        return photo_networks.resized(net, name, device)
+        return interface.resized(net, photo_networks.SIZE, name, device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = lenet()

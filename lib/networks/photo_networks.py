@@ -1,10 +1,5 @@
 """The seven networks of the photos profile: trained on ImageNet by someone else, all reading pictures of 224 pixels."""
 
-from functools import partial
-
-import torch
-import torch.nn.functional as F
-
 from lib.networks import catalogue, interface
 
 SIZE = 224
@@ -34,20 +29,4 @@ def load(name: str, device: str = "cpu", weights: bool = True, seed: int = 0) ->
     """A network that reads pictures of 224 pixels whatever side it was made for: they are resized (bilinear) to its own
     size first, as a part of its preprocessing. Any name of the catalogue will do. seed: draws the weights if not
     `weights`."""
-    return resized(catalogue.load(name, device=device, weights=weights, seed=seed), device=device)
-
-
-def resized(net: interface.Network, name: str = "", device: str = "cpu") -> interface.Network:
-    """The same network, reading pictures of 224 pixels; name: another one, if any."""
-    if net.size == SIZE and name in ("", net.name):
-        return net
-    preprocess = (
-        partial(_resized, before=net.preprocess, factor=net.size / SIZE) if net.size != SIZE else net.preprocess
-    )
-    parts = {"name": name or net.name, "size": SIZE, "classes": net.classes, "layers": net.layers, "device": device}
-    return interface.wrap(net.model, preprocess=preprocess, **parts)
-
-
-def _resized(images: torch.Tensor, before, factor: float) -> torch.Tensor:
-    side = [round(factor * edge) for edge in images.shape[2:]]
-    return before(F.interpolate(images, size=side, mode="bilinear", antialias=factor < 1))
+    return interface.resized(catalogue.load(name, device=device, weights=weights, seed=seed), SIZE, device=device)

@@ -46,14 +46,17 @@ class Recipe(NamedTuple):
     seed: int = 0
 
 
-def discriminator(width: int = 32) -> nn.Sequential:
-    """Images (N, 3, 64, 64) -> one score each, high for real: four convolutions with stride 2, two dense layers."""
-    leak = nn.LeakyReLU(generator_network.SLOPE)
+def discriminator(width: int = 32, size: int = generator_network.SIZE) -> nn.Sequential:
+    """Images (N, 3, size, size) -> one score each, high for real: convolutions with stride 2 until the side is 4 (four
+    for 64 pixels), two dense layers."""
+    leak, inside, parts, side = nn.LeakyReLU(generator_network.SLOPE), 3, [], size
+    while side > 4:
+        outside = width * min(3, len(parts) // 2 + 1)
+        parts += [nn.Conv2d(inside, outside, 4, 2, 1), leak]
+        inside, side = outside, side // 2
     return nn.Sequential(
-        nn.Conv2d(3, width, 4, 2, 1), leak, nn.Conv2d(width, 2 * width, 4, 2, 1), leak,
-        nn.Conv2d(2 * width, 3 * width, 4, 2, 1), leak, nn.Conv2d(3 * width, 3 * width, 4, 2, 1), leak,
-        nn.Flatten(), nn.Linear(48 * width, 2 * width), leak, nn.Linear(2 * width, 1), nn.Flatten(0),
-    )  # fmt: skip
+        *parts, nn.Flatten(), nn.Linear(16 * inside, 2 * width), leak, nn.Linear(2 * width, 1), nn.Flatten(0)
+    )
 
 
 def fit(
@@ -75,10 +78,10 @@ def fit(
     history: the losses on `validation` (pictures) after every epoch; D's and G's adversarial loss and the share of
     steps in which D was frozen, over the epoch. FloatingPointError names the step at which a loss was not finite.
     """
-    check(recipe, encoder)
+    check(recipe, encoder, made.size)
     fabric = loop.fabric(device, recipe.precision)
     torch.manual_seed(recipe.seed)
-    judge = discriminator().to(fabric.device, memory_format=torch.channels_last)
+    judge = discriminator(size=made.size).to(fabric.device, memory_format=torch.channels_last)
     made.to(fabric.device, memory_format=torch.channels_last)
     moves = [torch.optim.Adam(m.parameters(), recipe.rate, recipe.betas) for m in (made, judge)]
     bound(made, encoder, layer, data(0))
@@ -107,12 +110,12 @@ def fit(
     return loop.copied(made), course.history
 
 
-def check(recipe: Recipe, encoder: interface.Network) -> None:
-    """ValueError with a sentence if a generator cannot be trained like this."""
-    if encoder.size != generator_network.SIZE:
+def check(recipe: Recipe, encoder: interface.Network, size: int = generator_network.SIZE) -> None:
+    """ValueError with a sentence if a generator of images of `size` pixels cannot be trained like this."""
+    if encoder.size != size:
         raise ValueError(
-            f"encoder {encoder.name} reads {encoder.size} pixels, expected {generator_network.SIZE}, "
-            "the side of G's images"
+            f"encoder {encoder.name} reads {encoder.size} pixels, expected {size}, the side of G's images: "
+            "interface.resized makes it read those"
         )
     if not (1 <= recipe.batch <= recipe.epoch and recipe.epochs >= 1 and max(recipe.losses) > 0 <= min(recipe.losses)):
         raise ValueError(f"{recipe}: expected 1 <= batch <= epoch, epochs >= 1, losses >= 0 and one of them above 0")
@@ -126,7 +129,9 @@ def _step(made, judge, moves, encoder, layer, comparator, x, recipe, state, gene
     loss = recipe.losses.image * relative(image, x)
     if recipe.losses.feature:
         top, left = torch.randint(0, 2 * JITTER + 1, (2,), generator=generator).tolist()
-        seen, shown = (F.pad(i, [JITTER] * 4, mode="reflect")[..., top:, left:][..., :64, :64] for i in (x, image))
+        seen, shown = (
+            F.pad(i, [JITTER] * 4, mode="reflect")[..., top:, left:][..., : made.size, : made.size] for i in (x, image)
+        )
         with torch.no_grad():
             real = interface.forward_to(encoder, seen, list(comparator))
         again = interface.forward_to(encoder, shown, list(comparator))

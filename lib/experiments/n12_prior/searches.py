@@ -16,7 +16,7 @@ from lib.base import cache
 from lib.experiments.shared import recognised
 from lib.experiments.shared.class_images import EVALUATION, MODERN, SELECTION, Made
 from lib.methods.ascent import generator_prior, maximise, objectives
-from lib.networks import interface, zoo
+from lib.networks import interface
 
 RATES = (0.1, 0.3, 0.7)  # tried for every layer, on the starts for choosing
 FOURIER = tuple(MODERN._replace(rate=rate) for rate in (0.02, 0.05, 0.1))  # tried for the pixel baseline
@@ -49,11 +49,9 @@ class Pair(NamedTuple):
 
 
 def pair(name: str, net: interface.Network, device="cpu") -> Pair:
-    """The prior `name` (e.g. "alexnet-0-fc6") for a network; ValueError if the network reads images of another size."""
-    if net.size != zoo.SIZE:
-        found = f"{net.name} reads images of {net.size} pixels"
-        raise ValueError(f"{found}, expected {zoo.SIZE}: the generators make images of {zoo.SIZE} pixels")
-    return Pair(generator_prior.load(name, device), net)
+    """The prior `name` (e.g. "alexnet-0-fc6") for a network, which reads the prior's images at its own size."""
+    prior = generator_prior.load(name, device)
+    return Pair(prior, interface.resized(net, prior.size, device=device))
 
 
 def make(

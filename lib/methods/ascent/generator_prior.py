@@ -35,6 +35,7 @@ class Prior(NamedTuple):
     encoder: str  # the network whose code it is, e.g. alexnet-0
     layer: str  # and the layer
     digest: str
+    size: int = generator_network.SIZE  # S, pixels
 
 
 def load(name: str, device="cpu") -> Prior:
@@ -42,7 +43,9 @@ def load(name: str, device="cpu") -> Prior:
     convolutions, which changes images by rounding only."""
     state, info = weights.load(f"generators/{name}")
     made_by = info["made_by"]
-    made = generator_network.Generator(tuple(made_by["code"]), made_by["width"])
+    made = generator_network.Generator(
+        tuple(made_by["code"]), made_by["width"], made_by.get("size", generator_network.SIZE)
+    )
     made.load_state_dict(state)
     return wrap(made, name, made_by["encoder"], made_by["layer"], info["digest"], device)
 
@@ -55,7 +58,7 @@ def wrap(
     mean, sd = (getattr(made, f"bound_{part}").reshape(made.code).to(device) for part in ("mean", "sd"))
     digest = digest or identity.state_digest(made)
     images = folded(made).requires_grad_(False).to(device, memory_format=torch.channels_last)
-    return Prior(name, images, made.code, mean, sd, encoder, layer, digest)
+    return Prior(name, images, made.code, mean, sd, encoder, layer, digest, made.size)
 
 
 def folded(made: generator_network.Generator) -> generator_network.Generator:
