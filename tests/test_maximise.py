@@ -328,6 +328,9 @@ def test_images_are_kept_on_the_way_and_hidden_units_cut_to_what_they_see():
     )  # fmt: skip
     assert sorted(found) == [1, 3] and torch.equal(found[3], ended.images) and not torch.equal(found[1], found[3])
     assert painted.strip(found, 1).shape == (2, 16, 16, 3)
+    rows = painted.path(ended, ["a", "b"], [1, 3, 9])
+    assert [(row["class"], row["step"]) for row in rows] == [("a", 1), ("a", 3), ("b", 1), ("b", 3)]
+    assert rows[3]["score before it"] == ended.values[2, 1].item()
     net = catalogue.load("alexnet_convolutions", weights=False)
     generator = torch.Generator().manual_seed(0)
     made = painted.hidden(net, "conv2_pre", [1, 2], parameterisations.fourier, 0.05, 2, generator)

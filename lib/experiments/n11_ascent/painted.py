@@ -41,6 +41,16 @@ def strip(found: dict[int, Tensor], row: int) -> np.ndarray:
     return interface.to_pictures(torch.stack([found[step][row] for step in sorted(found)]))
 
 
+def path(found: maximise.Maximised, names: Sequence[str], marks: Sequence[int]) -> list[dict]:
+    """What the objective of each row was before each of the steps `marks` that were taken, as rows of a table."""
+    taken = [step for step in sorted(set(marks)) if step <= len(found.values)]
+    return [
+        {"class": name, "step": step, "score before it": float(found.values[step - 1, k])}
+        for k, name in enumerate(names)
+        for step in taken
+    ]
+
+
 def enlarged(made: dict[str, maximise.Maximised]) -> dict[str, maximise.Maximised]:
     """The same with all images as large as the largest (bicubic), so that they can be drawn side by side."""
     side = max(one.images.shape[-1] for one in made.values())
