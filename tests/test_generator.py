@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from lib.base import paths, weights
@@ -10,7 +11,7 @@ from lib.methods.ascent import generator_prior
 from lib.networks import catalogue, generator_network, interface, zoo
 from lib.training import generators, make_generators
 from lib.training.generators import Losses, Recipe
-from lib.worlds import cutouts
+from lib.worlds import cutouts, photo_crops
 
 PICTURES = cutouts.batch(cutouts.World(), "train", 48).images
 TINY = Recipe(images=32, epoch=32, epochs=2, batch=8, rate=2e-3)
@@ -285,3 +286,25 @@ def test_committed_generators_are_those_of_the_jobs_and_as_good_as_their_info_sa
         held_out = cutouts.batch(cutouts.World(), "validation", 60).images
         found = generators.losses(prior.generator, net, prior.layer, info["made_by"]["comparator"], held_out)
         assert found == {key: pytest.approx(value, rel=0.2) for key, value in info["rounded"].items()}
+
+
+def test_a_generator_of_photographs_inverts_alexnets_pool5(tmp_path, monkeypatch):
+    from lib.training import make_photo_generator as photo
+
+    monkeypatch.setattr(
+        catalogue, "load", lambda name, device="cpu", load=catalogue.load: load(name, device=device, weights=False)
+    )
+    monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path))
+    draws = np.random.default_rng(0)
+    tiny = draws.integers(0, 255, (6, 64, 64, 3), np.uint8)
+    whole = photo_crops.Pictures([Image.fromarray(tiny[k].repeat(2, 0).repeat(3, 1)) for k in range(4)], np.arange(4))
+    monkeypatch.setattr(photo, "_sources", lambda: (whole, tiny))
+    monkeypatch.setattr(photo_crops, "judging", lambda size, n: (tiny[:2], np.zeros(2)))
+    recipe = photo.RECIPE._replace(epoch=4, batch=2, epochs=2)
+    assert photo.crops(recipe, 64, 0).shape == (4, 64, 64, 3) and photo.crops(recipe, 128, 1).shape == (4, 128, 128, 3)
+    even = photo.crops(recipe, 64, 1)
+    assert all(any(np.array_equal(one, t) or np.array_equal(one, t[:, ::-1]) for t in tiny) for one in even)
+    info = photo.one(recipe, 64, width=6, validation=2)
+    assert info["made_by"]["code"] in ([256, 4, 4], (256, 4, 4)) and np.isfinite(info["history"]["image"]).all()
+    prior = generator_prior.load("photos-alexnet-pool5")
+    assert prior.size == 64 and prior.generator(torch.rand(1, 256, 4, 4)).shape == (1, 3, 64, 64)
