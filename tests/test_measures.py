@@ -82,8 +82,8 @@ def test_consistency_is_the_alike_place_minus_landmarks(generator):
     middle = measure.consistency([made], measure.LAYERS[0], generator)
     top = measure.consistency([made, made], measure.LAYERS[1], generator)
     assert middle["value"] == pytest.approx(0.1, abs=0.02) and middle["n"] == 12
-    assert middle["named"][f"Delta of a {measure.ALIKE}"][0] == pytest.approx(0.3, abs=0.02)
-    assert middle["named"][f"difference to a {measure.INSIDE}"][0] == pytest.approx(-0.1, abs=0.02)
+    assert middle["named"][f"Delta {measure.ALIKE}"][0] == pytest.approx(0.3, abs=0.02)
+    assert middle["named"][f"Delta {measure.INSIDE} minus that of landmarks"][0] == pytest.approx(-0.1, abs=0.02)
     assert abs(top["value"]) < 0.02 and top["n"] == 12  # two readings of a group are one cluster
 
 

@@ -139,7 +139,7 @@ def shares(silenced: dict[tuple, Silenced], generator: np.random.Generator) -> l
 # ------------------------------- E10: does covering the same part change the features in the same way?
 
 MARKS = ("tip", "left corner", "right corner")
-ALIKE, INSIDE = "random place, as much object", "random place on the object"
+ALIKE, INSIDE = "elsewhere, as much", "on the object"  # random places that cover as much of the object, or lie on it
 PLACES = (*MARKS, ALIKE, INSIDE)
 LAYERS = ("last convolution", "last hidden layer (fc7)")
 
@@ -194,8 +194,8 @@ def consistency(found: list[dict], layer: str, generator: np.random.Generator) -
     part = np.concatenate([np.mean([one[layer, place] for place in MARKS], 0) for one in found])
     other = {place: np.concatenate([one[layer, place] for one in found]) for place in (ALIKE, INSIDE)}
     groups = np.tile(np.arange(len(found[0][layer, ALIKE])), len(found))
-    named = {"Delta of landmarks": part} | {f"Delta of a {place}": values for place, values in other.items()}
-    named |= {f"difference to a {INSIDE}": other[INSIDE] - part}
+    named = {"Delta of landmarks": part} | {f"Delta {place}": values for place, values in other.items()}
+    named |= {f"Delta {INSIDE} minus that of landmarks": other[INSIDE] - part}
     named = {name: _mean((values, groups), generator) for name, values in named.items()}
     return recordable(_mean((other[ALIKE] - part, groups), generator), named=named)
 
