@@ -413,6 +413,27 @@ def test_both_worlds_stand_side_by_side(tmp_path, monkeypatch):
     assert any(row[0] == "E10a, E10b" for row in reasons.rows)
 
 
+def test_of_trials_their_infos_are_kept_and_not_their_weights(tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr(make_photos, "kept_trials", lambda: tmp_path / "kept.json")
+    jobs = make_photos.trials(["googlenet"], [0.1, 0.2])
+    for k, job in enumerate(jobs):
+        own = np.packbits([k, 1, 1, 0]).tobytes().hex()
+        weights.save(
+            f"autoencoders/{job.name}", {"a": torch.ones(2)}, {"own": own, "made_by": {"recipe": {"validation": 4}}}
+        )
+    make_photos.keep_trials(jobs[:1])
+    make_photos.keep_trials(jobs[1:])
+    assert not list((tmp_path / "autoencoders").iterdir())
+    monkeypatch.setattr(make_photos, "TRIALS", ("googlenet",))
+    monkeypatch.setattr(
+        make_photos, "trials", lambda rates: [make_photos.Job("googlenet", r, **make_photos.TRIAL) for r in rates]
+    )
+    assert make_photos.tried([0.1, 0.2]) == {0.1: 0.5, 0.2: 0.75}
+    with pytest.raises(ValueError, match="kept.json has no photos-googlenet-3-rate0.3-times0.25: `python -m"):
+        make_photos.tried([0.3])
+
+
 def test_the_rule_chooses_the_rate_again_from_the_trials():
     assert make_photos.boldest(make_photos.tried()) == photo_networks.RATE
     own = make_photos.tried(make_photos.RATES + make_photos.LOWER)

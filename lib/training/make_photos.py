@@ -11,14 +11,16 @@ lib/training/store.py says what becomes of a killed run.
 """
 
 import argparse
+import json
 from collections.abc import Callable
 from functools import cache, partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from torch import nn
 
-from lib.base import paths, weights
+from lib.base import files, paths, weights
 from lib.networks import interface, photo_networks, segnet, trained_autoencoders
 from lib.training import autoencoders, store
 from lib.worlds import photo_crops
@@ -144,14 +146,31 @@ def boldest(own: dict[float, float]) -> float:
     return max(rate for rate, accuracy in own.items() if accuracy >= max(own.values()) - MARGIN)
 
 
+def kept_trials() -> Path:
+    """What is kept of the trials: their infos by name. Their weights are not: nobody needs them afterwards."""
+    return paths.ROOT / "data" / "photo_trials.json"
+
+
+def keep_trials(jobs: list[Job]) -> None:
+    """Move the infos of trials from beside their weights into `kept_trials`, and remove their weights."""
+    known = json.loads(kept_trials().read_text()) if kept_trials().exists() else {}
+    known |= {job.name: weights.info(f"autoencoders/{job.name}") for job in jobs}
+    files.atomic_write(kept_trials(), json.dumps(dict(sorted(known.items())), indent=1) + "\n")
+    for path in (
+        paths.weights() / f"autoencoders/{job.name}{end}" for job in jobs for end in (".json", ".safetensors")
+    ):
+        path.unlink(missing_ok=True)
+
+
 def tried(rates=RATES) -> dict[float, float]:
-    """{rate: mean own accuracy of the trials}, from what is kept beside their weights. FileNotFoundError for a trial
-    that was not run."""
-    own = {}
+    """{rate: mean own accuracy of the trials}, from what is kept of them. ValueError for a trial that was not run."""
+    own, known = {}, json.loads(kept_trials().read_text())
     for job in trials(rates=rates):
-        info = weights.info(f"autoencoders/{job.name}")
-        packed = np.frombuffer(bytes.fromhex(info["own"]), np.uint8)
-        own.setdefault(job.rate, []).append(np.unpackbits(packed)[: info["made_by"]["recipe"]["validation"]].mean())
+        if job.name not in known:
+            raise ValueError(f"{kept_trials().name} has no {job.name}: `python -m lib.training.make_photos trials`")
+        packed = np.frombuffer(bytes.fromhex(known[job.name]["own"]), np.uint8)
+        n = known[job.name]["made_by"]["recipe"]["validation"]
+        own.setdefault(job.rate, []).append(np.unpackbits(packed)[:n].mean())
     return {rate: float(np.mean(values)) for rate, values in own.items()}
 
 
@@ -181,6 +200,8 @@ def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     chosen = options(arguments)
     store.retrain("photos", tasks(chosen), chosen, {paths.weights(): ("autoencoders/photos*",)})
+    if "trials" in chosen.what:
+        keep_trials(trials(chosen.networks))
 
 
 def trials(networks=TRIALS, rates=RATES + LOWER) -> list[Job]:
