@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from lib.base import paths, strict_yaml, weights
+from lib.experiments.n03_order import plots, repeated
 from lib.experiments.n07_patches import measures as patches
 from lib.experiments.n09_occlusion import measures as occlusion
 from lib.experiments.shared import through_autoencoders, tunings
@@ -207,7 +208,38 @@ def test_the_command_line_names_what_it_trains():
     ]
     rate = "rate0.01"
     longer, again = f"photos-squeezenet1_1-0-{rate}-times3", [f"photos-squeezenet1_1-{s}-{rate}" for s in (1, 2)]
-    assert names("more", *some) == [[], [longer, *again]]
+    assert names("more", *some) == [[], [longer, *again, "photos-squeezenet1_1-0-rate0.001"]]
+
+
+def test_the_decoders_that_were_tuned_again_are_those_that_notebook_03_reads():
+    read = {readers.autoencoder(family, seed, how) for family, some in tunings.AGAIN.items() for _, seed, how in some}
+    assert read == {job.name for job in make_photos.more()}
+    assert {f"autoencoders/{name}" for name in read} <= set(weights.names("autoencoders"))
+    assert set(tunings.AGAIN) <= set(photo_networks.NETWORKS)
+
+
+def test_a_row_that_moved_is_told_from_one_that_did_not(monkeypatch):
+    families, n = ["squeezenet1_1", "googlenet", "efficientnet_lite0"], 64
+    hits = np.zeros((3, 3, n), bool)
+    hits[0, 0, :32] = hits[0, 1] = True  # signal, reader, picture
+    hits[2, 1, :16] = True
+    again = [repeated.Row("squeezenet1_1", repeated.USUAL, hits[0]), repeated.Row("squeezenet1_1", "seed 1", hits[0])]
+    lost = hits[0].copy()
+    lost[1, :48] = False  # googlenet loses three quarters
+    again.append(repeated.Row("squeezenet1_1", "longer", lost))
+    again.append(repeated.Row("efficientnet_lite0", repeated.USUAL, hits[2]))
+    every = repeated.moved(again, families, np.random.default_rng(0))
+    found = {(row["family"], row["name"], row["group"]): row for row in every}
+    assert found["squeezenet1_1", "seed 1", "others"]["value"] == 0 == found["squeezenet1_1", "seed 1", "own"]["value"]
+    longer = found["squeezenet1_1", "longer", "others"]
+    assert longer["value"] == pytest.approx(-0.75 / 2) and longer["high"] < 0  # the mean of two others
+    assert found["squeezenet1_1", "longer", "own"]["value"] == 0
+    other = found["squeezenet1_1", "efficientnet_lite0", "others"]  # read by googlenet alone: a quarter, not all
+    assert other["value"] == pytest.approx(-0.75)
+    figure = plots.again(again, every, families)
+    assert [axis.get_title() for axis in figure.axes[::2]] == ["the signal $A_{Q}$", "the signal $A_{E0}$"]
+    rows = plots.again_rows(again, every, families)
+    assert {len(row) for row in rows} == {7} and len(rows) == 4 * 3 + len(found)
 
 
 def test_the_boldest_rate_within_a_point_of_the_best_is_taken():

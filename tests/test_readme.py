@@ -21,7 +21,7 @@ SMALL = {  # what an example asks for -> what is enough to see that it runs
     "steps=80": "steps=2",
     '"layer4.1"': '"conv4"',
     "count=10": "count=2",
-    "activation=3.0": "activation=3.0, steps=2",
+    "penalty=(0, 0), steps=60": "penalty=(0, 0), steps=2",
     "for family in zoo.EVERY": "for family in zoo.EVERY[:1]",
     "zoo_of(zoo.EVERY": "zoo_of(zoo.EVERY[:1]",
 }

@@ -22,6 +22,10 @@ def compute(chosen: dict) -> None:
             signals.answers(made, others, pictures["n_across"])
     if chosen["world"] == "cutouts":
         signals.table(families, regime.SEED, pictures["n_few"], how)
+    if chosen["world"] == "photos":
+        for family in (family for family in tunings.AGAIN if family in families):
+            for _, seed, ending in tunings.AGAIN[family]:
+                signals.answers(signals.tuned(family, seed, ending), nets[seeds[0]], pictures["n_few"])
 
 
 main = job.of("03_total_order", compute)

@@ -60,6 +60,28 @@ def estimates(
     return found
 
 
+def stream(seed: int, name: str) -> np.random.Generator:
+    """A random stream for what is called `name`, a claim or a figure, alone: what is drawn for others leaves it as it
+    is. seed: of the notebook."""
+    return np.random.default_rng([seed, *name.encode()])
+
+
+def by_student(
+    values: dict[int, np.ndarray],
+    named: dict[str, dict[int, np.ndarray]] | None = None,
+    nulls: dict[int, np.ndarray] | None = None,
+) -> dict:
+    """As `estimates`, with Student's intervals, for few classes: nothing is drawn."""
+    each = {seed: uncertainty.student(one) for seed, one in values.items()}
+    found = recordable(uncertainty.student(average(values)), each)
+    if nulls is not None:
+        for row, null in zip((found, *found["seeds"]), (average(nulls), *nulls.values()), strict=True):
+            row["null"] = span(null)[1:]
+    if named is not None:
+        found["named"] = {name: tuple(uncertainty.student(average(one))[:3]) for name, one in named.items()}
+    return found
+
+
 def span(drawn: np.ndarray) -> tuple[float, float, float]:
     """Mean and 95 % range of what chance gave in `drawn` (draws,)."""
     low, high = np.quantile(drawn, [0.025, 0.975])

@@ -42,6 +42,7 @@ RECIPE = autoencoders.Recipe(
 )  # of tuning
 LONG = (("squeezenet1_1", 3),)  # also tuned so many times as long
 AGAIN = ("squeezenet1_1", "efficientnet_lite0")  # also tuned with the seeds
+SLOWER = (("squeezenet1_1", 1e-3),)  # also tuned at the rate that was best once lower ones had been tried
 SEEDS = (1, 2)
 TRIAL = {"seed": 3, "length": 0.25}  # of the trials
 CROP = 160  # pixels, in tuning
@@ -215,9 +216,10 @@ def signals(networks=tuple(photo_networks.NETWORKS), rate: float = photo_network
 
 
 def more(networks=tuple(photo_networks.NETWORKS), rate: float = photo_networks.RATE) -> list[Job]:
-    """At the chosen rate: what length changes, and how far a tuning's seed moves a row."""
+    """What length changes, how far a tuning's seed moves a row, and how far a lower rate does."""
     found = [Job(network, rate, length=length) for network, length in LONG if network in networks]
-    return found + [Job(network, rate, seed) for seed in SEEDS for network in AGAIN if network in networks]
+    found += [Job(network, rate, seed) for seed in SEEDS for network in AGAIN if network in networks]
+    return found + [Job(network, lower) for network, lower in SLOWER if network in networks]
 
 
 def tasks(options: argparse.Namespace) -> list[list[Callable[[], dict]]]:

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import sem
 
+from lib.drawing import dots
 from lib.drawing.style import COLOURS, WIDTH
 from lib.methods.signals import total_order
 from lib.networks import readers
@@ -61,6 +62,55 @@ def table_rows(tables, families, seeds) -> list[dict]:
         for signal, values, halves in zip(letters(families), part.mean(-1), half_widths(part), strict=True)
         for reader, value, half in zip(letters(families), values, halves, strict=True)
     ]
+
+
+def again(rows, moved: list[dict], families) -> Figure:
+    """Rows of Table 2 of decoders that were tuned again, and by how much they moved: a line of panels for each network.
+
+    rows: repeated.rows; moved: repeated.moved, fractions, drawn in points of accuracy."""
+    mine = list(dict.fromkeys(row.family for row in rows))
+    look = dots.looks(dict.fromkeys(row.title for row in rows))
+    which = {"own": (COLOURS[5], "s"), "others": (COLOURS[0], "o")}
+    figure, axes = plt.subplots(len(mine), 2, figsize=(WIDTH, 2.5 * len(mine) + 0.5), squeeze=False, sharex="col")
+    for (left, right), family in zip(axes, mine, strict=True):
+        for row in (row for row in rows if row.family == family):
+            colour, shape = look[row.title]
+            left.plot(100 * row.hits.mean(-1), shape, color=colour, ms=5, mfc="none", label=row.title)
+        left.set(title=f"the signal {signal_names([family])[0]}", ylabel="accuracy, %", xlabel="reader")
+        left.set_xticks(range(len(families)), letters(families))
+        there = [_in_points(one, families) for one in moved if one["family"] == family]
+        dots.mark(right, there, which)
+        dots.refer(right, {"": 0})
+        right.set(title="differs from its row in Table 2 by", xlabel="points of accuracy")
+    handles = dict(zip(*axes[0, 0].get_legend_handles_labels()[::-1], strict=True))
+    figure.legend(handles.values(), handles, loc="outside upper center", ncols=len(handles))
+    for who, (colour, shape) in which.items():
+        axes[0, 1].plot([], [], shape, color=colour, ms=4, label={"own": "its owner", "others": "the others"}[who])
+    axes[0, 1].legend(loc="lower left")
+    return figure
+
+
+def _in_points(row: dict, families) -> dict:
+    """A row of repeated.moved in points of accuracy; where it reads another family's signal, that is its name."""
+    named = signal_names([row["name"]])[0] + " instead" if row["name"] in families else row["name"]
+    return row | {"name": named} | {key: 100 * row[key] for key in ("value", "low", "high")}
+
+
+def again_rows(rows, moved: list[dict], families) -> list[dict]:
+    """The numbers behind `again`."""
+    names = letters(families)
+    read = [
+        {"signal": names[families.index(row.family)], "tuned": row.title, "reader": reader, "accuracy": value}
+        for row in rows
+        for reader, value in zip(names, row.hits.mean(-1), strict=True)
+    ]
+    differs = [
+        {"signal": names[families.index(one["family"])], "tuned": one["name"], "reader": one["group"]}
+        | {key: one[key] for key in ("value", "low", "high")}
+        for one in moved
+    ]
+    keys = list(dict.fromkeys(key for row in read + differs for key in row))
+    return [dict.fromkeys(keys, "") | row for row in read + differs]
 
 
 def families_apart(across, apart, families) -> tuple[Figure, list[dict]]:

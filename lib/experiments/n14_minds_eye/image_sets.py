@@ -1,6 +1,7 @@
 """Facets of the classes of the cutouts world, the images made for them under several conditions, and how a network that
 took no part sees them: what notebook 14 measures."""
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -9,13 +10,19 @@ import torch
 from lib.methods.minds_eye import facets, synthesis
 from lib.methods.minds_eye.synthesis import Recipe, Seen
 from lib.networks import catalogue, interface
-from lib.worlds import cutouts, photos
+from lib.record.tables import Table
+from lib.worlds import cutouts
 
-WEIGHTS = (0.03, 0.1, 0.3, 1.0, 3.0)  # of the activation term, the distance term's being 1, among which one is chosen
-RATES = (0.001, 0.006)  # on photographs; the first is that of the cutouts, the second was chosen by eye
+RATES = (0.0003, 0.001, 0.003, 0.01, 0.03)  # among which one is chosen for each way
+PHOTO_RATE = 0.006  # of the paper's recipe on photographs, chosen by eye
 WITNESSES = ("squeezenet1_1", "efficientnet_lite0")  # the first that is not looked into judges images of photographs
 BOTH, EQUAL, ACTIVATION, DISTANCE = "both terms", "equal weights", "activation alone", "distance alone"
 WAYS = (BOTH, EQUAL, ACTIVATION, DISTANCE)
+WEIGHTS = {  # of the activation and of the distance term, among which one pair is chosen for each way
+    BOTH: ((0.3, 1.0), (1.0, 1.0), (3.0, 1.0), (10.0, 1.0)),
+    ACTIVATION: ((1.0, 0.0),),
+    DISTANCE: ((0.0, 1.0),),
+}
 RESTART, FARTHEST, RELEASED = "another start", "farthest of the facet", "farthest of the set"
 OTHERS, START = "others of the facet", "start images"
 
@@ -55,10 +62,14 @@ class Tried(NamedTuple):
     read: dict[str, np.ndarray]  # (n, J)
 
 
-def checked(nets: dict, layers, family: str, judge: str) -> dict:
-    """`nets`, if every one has maps at all of `layers`, and `judge` is another family than theirs; else ValueError."""
+def checked(nets: dict, layers, family: str, judge: str, chooser: str) -> dict:
+    """`nets`, if every one has maps at all of `layers`, and `judge` and `chooser` are two other families than theirs;
+    else ValueError."""
     if judge == family:
         raise ValueError(f"judge is {judge!r}, the family looked into; expected another one, which takes no part")
+    if chooser in (family, judge):
+        what = "looked into" if chooser == family else "that reports"
+        raise ValueError(f"chooser is {chooser!r}, the family {what}; expected a third one, which only chooses")
     for net in nets.values():
         for layer in layers:
             facets.extent(net, layer)
@@ -118,14 +129,15 @@ def towards(setting: Setting, aim: facets.Aim, rows, images, recipe: Recipe, see
     return synthesis.synthesise(setting.net, setting.layer, aim, units, recipe, **options)
 
 
-def conditions(weight: float, steps: int) -> dict[str, tuple[Recipe, str, int]]:
-    """By name: the recipe, which images of a facet are taken, and what is added to the seed."""
-    both = Recipe(activation=weight, steps=steps)
+def conditions(chosen: dict[str, Recipe]) -> dict[str, tuple[Recipe, str, int]]:
+    """By name: the recipe, which images of a facet are taken, and what is added to the seed. chosen: as from
+    `choose`."""
+    both = chosen[BOTH]
     return {
         BOTH: (both, "nearest", 0),
         EQUAL: (both._replace(activation=1.0), "nearest", 0),
-        ACTIVATION: (both._replace(activation=1.0, distance=0.0), "nearest", 0),
-        DISTANCE: (both._replace(activation=0.0), "nearest", 0),
+        ACTIVATION: (chosen[ACTIVATION], "nearest", 0),
+        DISTANCE: (chosen[DISTANCE], "nearest", 0),
         RESTART: (both, "nearest", 1000),
         OTHERS: (both, "others", 0),
         FARTHEST: (both, "farthest", 0),
@@ -133,12 +145,12 @@ def conditions(weight: float, steps: int) -> dict[str, tuple[Recipe, str, int]]:
     }
 
 
-def try_all(setting: Setting, found: Sets, weight: float, keep=(), names=None) -> Tried:
+def try_all(setting: Setting, found: Sets, chosen: dict[str, Recipe], keep=(), names=None) -> Tried:
     """Every condition (or those in `names`) for the facets of one network; with the first comes START, the pictures
     before its first step."""
     seen = {
         name: synthesise(setting, found, recipe, which, seed, (0, *keep))
-        for name, (recipe, which, seed) in conditions(weight, setting.steps).items()
+        for name, (recipe, which, seed) in conditions(chosen).items()
         if names is None or name in names
     }
     first = next(iter(seen.values()))
@@ -153,39 +165,33 @@ def judgement(judge: interface.Network, images) -> np.ndarray:
     return facets.pooled(judge, images, interface.last_conv(judge))
 
 
-def choose(setting: Setting, pictures: cutouts.Batch) -> tuple[float, dict[float, float]]:
-    """The activation term's weight with the largest share of images nearest to their own facet (D1's statistic) on
-    facets of pictures kept for this; of equal ones that nearest to 1. Returns it, and {weight: share}."""
-    found, shares = sets(setting, pictures), {}
-    for weight in WEIGHTS:
-        made = synthesise(setting, found, Recipe(weight, steps=setting.steps), seed=500)
-        near = own(distances(judgement(setting.judge, made.pictures), found.centres), found.groups)
-        shares[weight] = float(near.mean())
-    return max(WEIGHTS, key=lambda w: (round(shares[w], 9), -abs(np.log(w)))), shares
+def choose(setting: Setting, pictures: cutouts.Batch) -> tuple[dict[str, Recipe], Table]:
+    """For each way of using the two terms the weights and the rate by which most images are nearest to their own facet
+    (D1's statistic) for the setting's judge, on facets of pictures kept for this, of equal ones the first; and
+    everything that was tried."""
+    found, best, rows = sets(setting, pictures), {}, []
+    for name, weights in WEIGHTS.items():
+        tried, shares = [], []
+        for rate, (activation, distance) in itertools.product(RATES, weights):
+            tried.append(Recipe(activation, distance, steps=setting.steps, rate=(rate, rate / 5)))
+            made = synthesise(setting, found, tried[-1], seed=500)
+            near = own(distances(judgement(setting.judge, made.pictures), found.centres), found.groups)
+            shares.append(float(near.mean()))
+        best[name] = tried[int(np.argmax(shares))]
+        for one, value in zip(tried, shares, strict=True):
+            mark = "chosen" if one == best[name] else ""
+            rows.append((name, f"{one.activation:g}", f"{one.rate[0]:g}", f"{value:.2f}", mark))
+    return best, Table(("way", "weight of activation", "rate", "nearest to their facet", ""), rows)
 
 
-def elsewhere(setting: Setting, net: interface.Network, found: Sets, weight: float, rows: np.ndarray) -> np.ndarray:
+def elsewhere(setting: Setting, net: interface.Network, found: Sets, recipe: Recipe, rows: np.ndarray) -> np.ndarray:
     """Pictures that another network makes, at its last convolution, for facets `rows` that `setting`'s network found:
     the same images, that network's features."""
     other = setting._replace(net=net, layer=interface.last_conv(net))
     aim = aims(found._replace(rows=facets.pooled(net, _images(found), other.layer)), setting.n_nearest)
     aim = facets.Aim(aim.targets[rows], aim.starts[rows], [aim.picked[row] for row in rows])
     features = facets.pooled(net, _images(found, slice(200)), other.layer)
-    return towards(
-        other, aim, features, _images(found, slice(32)), Recipe(weight, steps=setting.steps), setting.seed
-    ).pictures
-
-
-class Photographs(NamedTuple):
-    """Facets of tiles of photographs, and images for them."""
-
-    tiles: np.ndarray  # (m, 3, S, S)
-    found: facets.Facets
-    origin: np.ndarray  # (m,) number of each tile's photograph
-    seen: dict[str, Seen]  # by title, one for each rate
-    near: dict[str, np.ndarray]  # (k,) bool: nearest to its own facet for a network that took no part; "tiles": (m,)
-    shown: list[photos.Photo]
-    used: list[int]  # numbers of the photographs of which tiles are shown, or started from
+    return towards(other, aim, features, _images(found, slice(32)), recipe, setting.seed).pictures
 
 
 def witness(net: interface.Network, device="cpu") -> interface.Network:
@@ -193,32 +199,7 @@ def witness(net: interface.Network, device="cpu") -> interface.Network:
     return next(one for one in (catalogue.load(name, device=device) for name in WITNESSES) if one.digest != net.digest)
 
 
-def photographs(setting: Setting, names, grid: int, weight: float, rates=RATES) -> Photographs:
-    """Facets of the tiles (grid x grid each) of the photographs of these names (photos.named), and an image for each at
-    each of `rates` (Recipe.rate at the first step, a fifth at the last). ValueError if the network judges itself."""
-    net, judge = setting.net, setting.judge
-    if judge.digest == net.digest:
-        raise ValueError(f"the judge is {judge.name}, the network looked into; expected one that takes no part")
-    shown = photos.named(names, net.size * grid, crop=1.0)
-    tiles, origin = photos.tiles(photos.stack(shown).numpy(), grid)
-    images = torch.from_numpy(tiles)
-    rows = facets.pooled(net, images, setting.layer)
-    found = facets.find(rows, setting.n_facets)
-    aim, seen = facets.aim(rows, images, found, setting.n_nearest), {}
-    for rate in rates:
-        recipe = Recipe(weight, steps=setting.steps, rate=(rate, rate / 5))
-        seen[f"rate {rate:g}"] = towards(setting, aim, rows, images, recipe, setting.seed, (0,))
-    judged = judgement(judge, _resized(images, judge.size))
-    centres = facets.centres(judged, found.labels)
-    made = {"start": next(iter(seen.values())).strip[0]} | {name: one.pictures for name, one in seen.items()}
-    near = {name: own(distances(judgement(judge, _resized(one, judge.size)), centres)) for name, one in made.items()}
-    near["tiles"] = distances(judged, centres).argmin(1) == found.labels
-    picked = [*aim.picked, *(facets.pick(found, facet, 2) for facet in range(setting.n_facets))]
-    used = sorted({int(origin[tile]) for one in picked for tile in one})
-    return Photographs(tiles, found, origin, seen, near, shown, used)
-
-
-def _resized(images, side: int) -> torch.Tensor:
+def resized(images, side: int) -> torch.Tensor:
     """Pictures (n, S, S, 3) uint8, or images (n, 3, S, S), at the size that a network reads."""
     images = interface.to_tensor(images) if isinstance(images, np.ndarray) else images
     if images.shape[-1] == side:

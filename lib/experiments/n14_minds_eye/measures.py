@@ -27,7 +27,7 @@ from lib.experiments.n14_minds_eye.image_sets import (
 from lib.experiments.shared.recognised import high_frequencies, read
 from lib.methods.minds_eye import facets
 from lib.networks import interface
-from lib.record.seeds import average, estimate, estimates, span
+from lib.record.seeds import by_student, estimate
 from lib.record.tables import Table
 from lib.worlds import cutouts
 
@@ -92,7 +92,7 @@ def compared(tried: dict[str, dict[int, Tried]], generator) -> Table:
 # ----------------------------------------------------------------------------------------------------------- claims
 
 
-def gain(tried: dict[int, Tried], generator: np.random.Generator) -> dict:
+def gain(tried: dict[int, Tried]) -> dict:
     """Claim D1, for claims.record: share of images nearest to their own facet among those of their class, both terms
     minus the single term that does better over all seeds; named: among all facets, by angle, the share of the class's
     cues shown, equal weights against activation alone, and the shares themselves, those of the starts too."""
@@ -101,45 +101,56 @@ def gain(tried: dict[int, Tried], generator: np.random.Generator) -> dict:
     values = {
         key: {name: {s: of(one, name) for s, one in tried.items()} for name in ways} for key, of in measures.items()
     }
-    best, named = {}, {}
-    for key, found in values.items():
-        best[key] = max((ACTIVATION, DISTANCE), key=lambda name: np.mean(list(found[name].values())))
+    best = {
+        key: max((ACTIVATION, DISTANCE), key=lambda name: np.mean(list(found[name].values())))
+        for key, found in values.items()
+    }
     differences = {key: {s: v[BOTH][s] - v[best[key]][s] for s in tried} for key, v in values.items()}
-    for key in list(values)[1:]:
-        named[key] = estimate(average(differences[key]), generator)[:3]
-    mean = {key: {name: average(v[name]) for name in ways} for key, v in values.items()}
-    more = mean["own"][EQUAL] - mean["own"][ACTIVATION]
-    named["equal weights minus activation alone"] = estimate(more, generator)[:3]
+    named = {key: differences[key] for key in list(values)[1:]}
+    named["equal weights minus activation alone"] = {
+        s: values["own"][EQUAL][s] - values["own"][ACTIVATION][s] for s in tried
+    }
     for key, title in (("own", "the share itself"), ("by angle", "the share itself by angle")):
-        named |= {f"{title}, {name}": estimate(mean[key][name], generator)[:3] for name in ways}
+        named |= {f"{title}, {name}": values[key][name] for name in ways}
     note = f"The better single term: {best['own']}; by cues: {best[list(values)[-1]]}."
-    return estimates(differences["own"], generator) | {"named": named, "note": note}
+    return by_student(differences["own"], named) | {"note": note}
 
 
-def overlap(tried: dict[int, Tried], nets: dict, layer: str, share: float, generator, draws: int = 2000) -> dict:
-    """Claim D2, for claims.record: Jaccard overlap of the k strongest channels of an image and of its facet's images;
-    null: facets dealt to the images at random; named: the same without the k channels strongest in all sets."""
-    plain, rest, nulls, rest_nulls = {}, {}, {}, {}
+def overlap(tried: dict[int, Tried], nets: dict, layer: str, share: float) -> dict:
+    """Claim D2, for claims.record: Jaccard overlap of the k strongest channels of an image and of its facet's images,
+    minus its mean overlap with the other facets of its class; named: both overlaps, the same without the k channels
+    that are strongest in all sets, and what two random sets share."""
+    parts = {title: {} for title in ("difference", "own", "others of its class", "without the common channels")}
     for seed, one in tried.items():
         made = facets.pooled(nets[seed], interface.to_tensor(one.seen[BOTH].pictures), layer)
         real = np.concatenate([facets.centres(one.sets.rows[m], one.sets.facets[c].labels) for c, m in members(one)])
         k, width = max(1, int(share * made.shape[1])), made.shape[1]
         left = ~facets.informative(real.mean(0, keepdims=True), k)[0]
-        for keep, into, null in ((np.ones(width, bool), plain, nulls), (left, rest, rest_nulls)):
+        for keep, title in ((np.ones(width, bool), "difference"), (left, "without the common channels")):
             count = min(k, int(keep.sum()))
             table = jaccard(*(facets.informative(rows[:, keep], count) for rows in (made, real)))
-            into[seed] = by_class(np.diagonal(table), one.sets.groups)
-            null[seed] = _dealt(table, generator, draws)
-    named = {"without the common channels": estimate(average(rest), generator)[:3]}
-    named["without them, dealt at random"] = span(average(rest_nulls))
-    named |= {"k/C": (k / width,) * 3, "Jaccard of two random sets of k": (k / (2 * width - k),) * 3}
-    return estimates(plain, generator, nulls=nulls) | {"named": named, "note": f"k = {k} of {width} channels."}
+            own, others = within(table, one.sets.groups)
+            parts[title][seed] = by_class(own - others, one.sets.groups)
+            if title == "difference":
+                parts["own"][seed], parts["others of its class"][seed] = (
+                    by_class(values, one.sets.groups) for values in (own, others)
+                )
+    found = by_student(parts.pop("difference"), parts)
+    found["named"] |= {"k/C": (k / width,) * 3, "Jaccard of two random sets of k": (k / (2 * width - k),) * 3}
+    return found | {"note": f"k = {k} of {width} channels."}
+
+
+def within(table: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of a table (n, n), image i with facet j: an image with its own facet, and its mean over the others of its class,
+    (n,) each."""
+    same, own = groups[:, None] == groups[None], np.diagonal(table)
+    return own, ((table * same).sum(1) - own) / (same.sum(1) - 1)
 
 
 def separation(tried: dict[int, Tried], generator: np.random.Generator, draws: int = 2000) -> dict:
     """Claim D3, for claims.record: `apart` of the images by both terms; null: the facets of a class dealt to its images
     at random; named: the start images, and the sets' own."""
-    values, nulls, real, starts = {}, {}, [], []
+    values, nulls, real, starts = {}, {}, {}, {}
     for seed, one in tried.items():
         table, groups = distances(one.read[BOTH], one.sets.centres), one.sets.groups
         values[seed] = by_class(apart(table, groups), groups)
@@ -147,27 +158,21 @@ def separation(tried: dict[int, Tried], generator: np.random.Generator, draws: i
         dealt = np.empty((draws, len(groups)), int)
         dealt[:, order] = np.argsort(groups + generator.random((draws, len(groups))), axis=1)  # within each class
         nulls[seed] = apart(table, groups, dealt).mean(1)
-        real.append(reference(one.sets)["apart"])
-        starts.append(by_class(apart(distances(one.read[START], one.sets.centres), groups), groups))
-    named = {"the start images": estimate(np.mean(starts, 0), generator)[:3]}
-    named["the sets' own images"] = estimate(np.mean(real, 0), generator)[:3]
-    return estimates(values, generator, nulls=nulls) | {"named": named}
+        real[seed] = reference(one.sets)["apart"]
+        starts[seed] = by_class(apart(distances(one.read[START], one.sets.centres), groups), groups)
+    return by_student(values, {"the start images": starts, "the sets' own images": real}, nulls)
 
 
-def selection(tried: dict[int, Tried], generator: np.random.Generator) -> dict:
+def selection(tried: dict[int, Tried]) -> dict:
     """Claim D5, for claims.record: distance between images from the nearest and the farthest of a facet over that
-    between two starts of the nearest, minus 1, by class; named: the same for ten random others of the
-    facet, the difference by class, and for the farthest of the whole set, as released."""
+    between two starts of the nearest, minus the same for ten random others of the facet, by class; named: both ratios
+    minus 1, that of the farthest of the whole set, as released, and the shares nearest to their own facet."""
     found = {name: {s: _moved(one, name) for s, one in tried.items()} for name in (FARTHEST, OTHERS, RELEASED)}
-    mean = {name: average(part) for name, part in found.items()}
-    named = {"random others": estimate(mean[OTHERS], generator)[:3]}
-    named["farthest minus random others"] = estimate(mean[FARTHEST] - mean[OTHERS], generator)[:3]
-    named[RELEASED] = estimate(mean[RELEASED], generator)[:3]
+    named = {FARTHEST: found[FARTHEST], "random others": found[OTHERS], RELEASED: found[RELEASED]}
     for name in (BOTH, OTHERS, FARTHEST, RELEASED):
-        near = np.mean([_near(one, name) for one in tried.values()], 0)
         title = "nearest" if name == BOTH else name
-        named[f"nearest to the own facet, from {title}"] = estimate(near, generator)[:3]
-    return estimates(found[FARTHEST], generator) | {"named": named}
+        named[f"nearest to the own facet, from {title}"] = {s: _near(one, name) for s, one in tried.items()}
+    return by_student({s: found[FARTHEST][s] - found[OTHERS][s] for s in tried}, named)
 
 
 def members(one: Tried):
@@ -199,9 +204,3 @@ def _high(one: Tried, name: str) -> np.ndarray:
 def _moved(one: Tried, name: str) -> np.ndarray:
     far, again = (np.linalg.norm(one.read[BOTH] - one.read[other], axis=1) for other in (name, RESTART))
     return by_class(far, one.sets.groups) / np.maximum(by_class(again, one.sets.groups), 1e-12) - 1
-
-
-def _dealt(table: np.ndarray, generator, draws: int) -> np.ndarray:
-    """Means of table (n, n) with its columns dealt to its rows, (draws,)."""
-    rows = np.arange(len(table))
-    return table[rows, generator.random((draws, len(rows))).argsort(1)].mean(1)

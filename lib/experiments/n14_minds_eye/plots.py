@@ -1,14 +1,16 @@
 """Drawing of notebook 14: facets with their images, strips, curves of both terms."""
 
+from collections import Counter
+
 import numpy as np
-import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from lib.drawing import dots, grids, style
-from lib.experiments.n14_minds_eye.image_sets import ACTIVATION, BOTH, DISTANCE, WAYS, Photographs
+from lib.experiments.n14_minds_eye.from_noise import Set
+from lib.experiments.n14_minds_eye.image_sets import ACTIVATION, BOTH, DISTANCE, WAYS
 from lib.methods.minds_eye import facets
-from lib.methods.minds_eye.synthesis import Curves
+from lib.methods.minds_eye.synthesis import Curves, Seen
 from lib.networks import interface
 from lib.networks.interface import to_pictures
 from lib.worlds import cutouts, photos
@@ -107,29 +109,46 @@ def rows(pictures: dict[str, np.ndarray], classes) -> tuple[Figure, list[dict]]:
     return grid(list(pictures.values()), list(pictures), [_title(c) for c in classes]), numbers
 
 
-def photographs(found: Photographs) -> tuple[Figure, list[dict]]:
-    """A row a facet: its two nearest tiles, the start, and the image at each rate; above a column, how many of its
-    images are nearest to their own facet for the network that took no part."""
-    shown, titles, numbers = [], [], []
-    start = next(iter(found.seen.values())).strip[0]
-    for facet in range(len(start)):
-        picked = facets.pick(found.found, facet, 2)
-        real = list(to_pictures(torch.from_numpy(found.tiles[picked])))
-        made = [start[facet], *(one.pictures[facet] for one in found.seen.values())]
-        shown.append([*real, *[None] * (2 - len(real)), *made])
-        counts = np.bincount(found.origin[found.found.labels == facet], minlength=len(found.shown))
-        named = dict.fromkeys(map(photos.titled, found.shown), 0)
-        for photo, count in zip(found.shown, counts.tolist(), strict=True):
-            named[photos.titled(photo)] += count
-        most = sorted(named, key=lambda name: -named[name])[:MOST]
-        titles.append("\n".join(f"{named[name]} {name}" for name in named if named[name] and name in most))
-        for name, one in found.seen.items():
-            terms = {"activation": float(one.curves.activation[-1, facet])}
-            terms |= {"distance": float(one.curves.distance[-1, facet])}
-            numbers.append({"facet": facet + 1, "image": name} | terms | {"own": bool(found.near[name][facet])} | named)
-    heads = [f"{name}\n({part.sum()} of {len(part)})" for name, part in found.near.items()]
-    size = grids.size(start[0], 5)
-    return grid(shown, titles, [heads[-1], "", *heads[:-1]], **{"side": 1.0} | size), numbers
+def photographs(shown: list[photos.Photo], part: Set, made: dict[str, Seen], only) -> tuple[Figure, list[dict]]:
+    """A row for each of the facets `only`: its two nearest photographs, and the image made in every way. shown: the
+    set's photographs; made: {way: images of all facets, or of these}. The rows behind it say how both terms ended and
+    what the facet's photographs show."""
+    rows, titles, numbers, k = [], [], [], len(part.aim.targets)
+    nearest = [facets.pick(part.found, facet, 2) for facet in only]
+    across = max(map(len, nearest))
+    for row, facet in enumerate(only):
+        real = list(to_pictures(part.images[nearest[row]]))
+        at = {way: facet if len(one.pictures) == k else row for way, one in made.items()}
+        rows.append([*real, *[None] * (across - len(real)), *(one.pictures[at[way]] for way, one in made.items())])
+        members = np.flatnonzero(part.found.labels == facet)
+        named = Counter(photos.titled(shown[member]) for member in members)
+        many = len(members) > 1
+        titles.append("\n".join(f"{count} {name}" if many else name for name, count in named.most_common(MOST)))
+        for way, one in made.items():
+            terms = {term: float(getattr(one.curves, term)[-1, at[way]]) for term in ("activation", "distance")}
+            numbers.append({"facet": facet + 1, "photographs": len(members), "way": way.replace("\n", " ")} | terms)
+    size = grids.size(rows[0][0], len(rows[0]))
+    heads = ["nearest", *[""] * (across - 1), *made]
+    return grid(rows, titles, heads, **{"side": 1.0} | size), numbers
+
+
+def used(part: Set, only) -> list[int]:
+    """Numbers of the photographs that `photographs` shows, or of which a start is made."""
+    return sorted({int(k) for facet in only for k in [*facets.pick(part.found, facet, 2), *part.aim.picked[facet]]})
+
+
+def layers(pictures: np.ndarray, made: dict[str, np.ndarray], shown: list[photos.Photo]) -> tuple[Figure, list[dict]]:
+    """A row for each photograph, pictures (n, S, S, 3), a column for each entry of `made`: what that layer painted,
+    (n, S', S', 3) uint8."""
+    titles = [photos.titled(one) for one in shown]
+    rows = [[photograph, *(one[k] for one in made.values())] for k, photograph in enumerate(pictures)]
+    numbers = [
+        {"photograph": title, "layer": name.replace("\n", " "), "mean": float(one[k].mean()), "sd": float(one[k].std())}
+        for name, one in made.items()
+        for k, title in enumerate(titles)
+    ]
+    size = grids.size(pictures[0], len(rows[0]))
+    return grid(rows, titles, ["photograph", *made], **{"side": 1.0} | size), numbers
 
 
 def grid(rows: list, titles: list[str], heads: list[str], side: float = 0.72) -> Figure:

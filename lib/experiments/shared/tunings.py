@@ -24,6 +24,18 @@ ELSEWHERE = {  # the other worlds, where there is one way to tune and one traini
     "photos": Tuning(f"rate{photo_networks.RATE:g}", tuple(photo_networks.NETWORKS), (0,)),
     "paper": Tuning(f"rate{paper_networks.RATE:g}", tuple(paper_networks.NETWORKS), (0,)),
 }
+AGAIN = {  # other decoders for photographs (lib/training/make_photos.py, `more`): what differs, seed, ending
+    "squeezenet1_1": (
+        ("seed 1", 1, f"rate{photo_networks.RATE:g}"),
+        ("seed 2", 2, f"rate{photo_networks.RATE:g}"),
+        ("a rate of .001", 0, "rate0.001"),
+        ("three times as long", 0, f"rate{photo_networks.RATE:g}-times3"),
+    ),
+    "efficientnet_lite0": (
+        ("seed 1", 1, f"rate{photo_networks.RATE:g}"),
+        ("seed 2", 2, f"rate{photo_networks.RATE:g}"),
+    ),
+}
 
 
 def elsewhere(world: str, families, seeds) -> tuple[list[str], str]:

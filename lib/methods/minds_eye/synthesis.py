@@ -12,6 +12,7 @@ over the set and the first term is 1 at the target, so that weights mean the sam
 
 import itertools
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lib.methods.ascent import maximise, regularisers
+from lib.methods.ascent import maximise, parameterisations, regularisers
 from lib.methods.minds_eye import facets
 from lib.methods.minds_eye.robust_loss import adaptive
 from lib.networks import interface
@@ -135,6 +136,58 @@ def synthesise(
     for part in (slice(k, k + batch) for k in range(0, len(first), batch)):
         dual = objective(net, layer, penalised, targets[part], channels[part], units, recipe)
         made.append(_climbed(dual, first[part].to(device), net.size, recipe, keep, seed))
+    return _together(made)
+
+
+def from_noise(
+    net: interface.Network,
+    layer: str,
+    aim: facets.Aim,
+    units: tuple[float, float],
+    recipe: Recipe,
+    form: parameterisations.Parameterisation,
+    *,
+    rate: float,
+    transforms: Sequence[Callable] = (),
+    share: float = 0.25,
+    penalised: str | None = None,
+    keep: Sequence[int] = (),
+    seed: int = 0,
+    batch: int = 50,
+) -> Seen:
+    """As `synthesise`, by the means of notebook 11 instead of the paper's: from noise and not from the mean of a
+    facet's images, through a parameterisation, by Adam, with small moves of the image before the network sees it; no
+    mask, no window, no blur. Of `recipe` the weights and the number of steps count.
+
+    form: of images of the network's size. rate: Adam's. transforms: as for lib.methods.ascent.maximise. seed: of the
+    noise and the moves; the rest as for `synthesise`. ValueError as there.
+    """
+    width, _ = facets.extent(net, layer)
+    device = next((p.device for p in net.model.parameters()), aim.targets.device)
+    targets, channels = aim.targets.to(device), facets.informative(aim.targets, max(1, int(share * width)))
+    made, generator = [], torch.Generator().manual_seed(seed)
+    for part in (slice(k, k + batch) for k in range(0, len(targets), batch)):
+        strip = {}
+        terms, history, state = objective(net, layer, penalised, targets[part], channels[part], units, recipe)
+        first = form.start(len(targets[part]), generator).to(device)
+
+        def watch(x: Tensor, gradient: Tensor | None, step: int, strip=strip) -> Tensor:
+            if step + 1 in keep:
+                strip[step + 1] = to_pictures(form.image(x))
+            return x
+
+        watch(first, None, -1)
+        found = maximise.maximise(
+            form.image, terms, first, steps=recipe.steps, optimiser=partial(torch.optim.Adam, lr=rate),
+            transforms=transforms, operators=[watch], generator=torch.Generator().manual_seed(seed),
+        )  # fmt: skip
+        curves = Curves(*(torch.stack(one).cpu().numpy() for one in zip(*history, strict=True)))
+        made.append(Seen(to_pictures(found.images), curves, strip, *(one.cpu().numpy() for one in state())))
+    return _together(made)
+
+
+def _together(made: list[Seen]) -> Seen:
+    """The facets of several batches in one."""
     curves = Curves(*(np.concatenate([getattr(one.curves, name) for one in made], 1) for name in Curves._fields))
     strip = {step: np.concatenate([one.strip[step] for one in made]) for step in made[0].strip}
     rest = {name: np.concatenate([getattr(one, name) for one in made]) for name in ("pictures", "shape", "scale")}
