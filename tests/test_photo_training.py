@@ -270,7 +270,7 @@ def test_what_the_profile_leaves_out_is_all_that_needs_cutouts(number):
     entry = params.index()[path.stem]
     saved = re.findall(rf'figures.save\(fig, "({number}_[a-z_]+)"', text)
     assert sorted(saved) == sorted(entry["photos"] + entry["only_photos"])
-    recorded = set(re.findall(r'claims.record\(\s*"([CE]\w+)"', text))
+    recorded = set(re.findall(r'claims.record\(\s*"([A-Z]\w+)"', text))
     asked = claims.load(profile="photos")
     parts = {part: one for name in entry["claims"] for part, one in asked[name]["parts"].items()}
     assert recorded == {part for part, one in parts.items() if "untestable" not in one}
