@@ -234,10 +234,3 @@ def test_pictures_of_a_grid_have_the_size_that_was_asked_for_and_none_overlaps(t
     figure, axes = grids.grid([[picture] * 3], titles[0][:1], [*titles[1]] * 2, width=3.0)
     assert figure.get_size_inches()[0] == pytest.approx(3.0) and len(axes) == 3  # titles without a column are left out
     plt.close("all")
-
-
-def test_coarse_pictures_have_so_many_levels_between_their_ends():
-    ramp = np.tile(np.arange(40, 168, dtype=np.uint8)[:, None, None], (1, 2, 3))
-    assert np.unique(grids.coarse(ramp, 5)).tolist() == [40, 72, 104, 135, 167]
-    assert np.unique(grids.coarse(ramp, 6, (0, 255))).tolist() == [51, 102, 153]
-    assert np.array_equal(grids.coarse(ramp, 256, (0, 255)), ramp)

@@ -43,7 +43,7 @@ def through(default, conv3=0.25, none=0.25, one=0.5, two=0.5, undecayed=0.25):
     rows |= {"3 sd, no decay": undecayed, "fc6": default, "conv3": conv3}
     made = {name: {s: readings(share) for s in SEEDS} for name, share in rows.items()}
     tried = {"fc6": {0.1: 0.2, 0.3: 0.5}, "conv3": {0.1: 0.4, 0.3: 0.3}}
-    return Through(tried, {"fc6": 0.3, "conv3": 0.1}, made, {s: [readings(0.5)] for s in SEEDS})
+    return Through(tried, {"fc6": 0.3, "conv3": 0.1}, made, {s: [readings(0.5)] for s in SEEDS}, {})
 
 
 @pytest.fixture
@@ -143,15 +143,15 @@ def test_with_a_prior_against_pixels_on_made_up_readings(of, draws):
         "Fourier, jitter": {s: readings(0.25) for s in SEEDS},
     }
     without = Pixels({}, rows, "regularised pixels")
-    row = measures.prior_gain(through(UNEVEN), without, of, draws)
+    row = measures.prior_gain(through(UNEVEN), without, of)
     assert row["value"] == pytest.approx(0.375) and row["n"] == 10 and len(row["seeds"]) == 3
     assert row["named"]["primary judge, minus Fourier, jitter"][0] == pytest.approx(0.625)
     assert "regularised pixels" in row["note"] and verdict("G1", row) == "reproduced"
     sides = {"G for fc6": {s: readings(0.75) for s in SEEDS}, "Fourier, jitter": {s: readings(0.5) for s in SEEDS}}
-    later = measures.prior_gain(through(UNEVEN), without, of, draws, measures.Beyond({}, {}, sides))
+    later = measures.prior_gain(through(UNEVEN), without, of, measures.Beyond({}, {}, sides))
     assert later["named"]["larger rates tried too, minus Fourier"][0] == pytest.approx(0.25)
     assert later["value"] == row["value"]  # what was tried afterwards decides nothing
-    none = measures.prior_gain(through(0.5), without, of, draws)  # no prior: pixels against pixels
+    none = measures.prior_gain(through(0.5), without, of)  # no prior: pixels against pixels
     assert none["value"] == 0 and verdict("G1", none) == "not reproduced"
 
 
@@ -172,15 +172,15 @@ def test_larger_rates_are_taken_only_where_they_do_better_on_the_starts_for_choo
 
 def test_layers_clipping_and_decay_take_their_own_rows(of, draws):
     found = through(UNEVEN, conv3=0.5, none=0.25, one=0.75, two=0.25, undecayed=1.0)
-    layers = measures.layer_gain(found, of, draws)
+    layers = measures.layer_gain(found, of)
     assert layers["value"] == pytest.approx(0.375) and verdict("G2", layers) == "reproduced"
-    clipped = measures.clipping_gain(found, of, draws)
+    clipped = measures.clipping_gain(found, of)
     assert clipped["value"] == pytest.approx(0.625) and verdict("G3", clipped) == "reproduced"
     assert clipped["named"]["clipped at 1 sd minus not clipped"][0] == pytest.approx(0.5)
     assert clipped["named"]["clipped at 2 sd minus not clipped"][0] == pytest.approx(0.0)
-    decay = measures.decay_gain(found, of, draws)
+    decay = measures.decay_gain(found, of)
     assert decay["value"] == pytest.approx(-0.125) and verdict("G4", decay) == "not reproduced"
-    same = measures.clipping_gain(through(0.5, none=0.5), of, draws)  # no clipping on either side
+    same = measures.clipping_gain(through(0.5, none=0.5), of)  # no clipping on either side
     assert same["value"] == 0 and verdict("G3", same) == "not reproduced"
 
 
@@ -189,7 +189,7 @@ def test_the_repetition_index_is_early_minus_late(of, draws):
     found = through(UNEVEN)
     for s in SEEDS:
         found.made["conv3"][s] = found.made["conv3"][s]._replace(pictures=np.repeat(tile[None], 40, 0))
-    assert measures.layer_gain(found, of, draws)["named"]["repetition index, early minus late"][0] > 0.9
+    assert measures.layer_gain(found, of)["named"]["repetition index, early minus late"][0] > 0.9
 
 
 def test_order_within_a_class_is_kendalls_and_ignores_differences_between_classes(draws):
@@ -217,11 +217,39 @@ def test_activation_that_tells_recognisability_is_told_from_one_that_does_not(dr
                 one.after[:] = after[:, None]
         return made
 
-    row = measures.activation_order(found(True), draws)
+    row = measures.activation_order(found(True))
     assert row["value"] > 0.7 and verdict("G9", row) == "not reproduced"
     assert row["named"]["the default setting alone"][0] > 0.5
-    row = measures.activation_order(found(False), draws)
+    row = measures.activation_order(found(False))
     assert abs(row["value"]) < 0.2 and verdict("G9", row) in ("reproduced", "inconclusive")
+
+
+def test_settings_that_differ_make_no_order_where_there_is_none_within_them(draws):
+    made = through(UNEVEN)
+    for k, name in enumerate(searches.SETTINGS):  # the later a setting, the higher both: in one heap they go together
+        for s in SEEDS:
+            one = made.made[name][s]
+            one.read[:, np.arange(40), TARGETS] = 0.1 * k + 0.01 * draws.random(40)
+            one.after[:] = (k + 0.1 * draws.normal(size=40))[:, None]
+    row = measures.activation_order(made)
+    assert abs(row["value"]) < 0.2 < 0.5 < row["named"]["all settings and rates together"][0]
+
+
+def test_each_setting_gets_the_rate_that_families_like_and_the_other_bounds_that_of_the_first(monkeypatch):
+    monkeypatch.setattr(searches, "make", lambda pair, setting, stream, *options: (setting, stream))
+    liked = {"clipped at 3 sd": 0.7, "not clipped": 0.1, "3 sd, no decay": 1.5}
+
+    def judge(made, seed):
+        setting, stream = made
+        (name,) = [name for name, one in searches.SETTINGS.items() if one._replace(rate=setting.rate) == setting]
+        return (setting.rate == liked[name]) * (stream == "selection") * (1 + seed)
+
+    tried = searches.own_rates(dict.fromkeys(SEEDS), judge, 2)
+    assert {name: searches.best(found) for name, found in tried.items()} == liked
+    assert tried["not clipped"] == {0.03: 0, 0.1: 2, 0.3: 0, 0.7: 0}
+    rates = {name: one.rate for name, one in searches.settings(liked).items()}
+    assert rates == liked | {"clipped at 2 sd": 0.7, "clipped at 1 sd": 0.7}
+    assert searches.settings(liked)["not clipped"].sds is None
 
 
 def test_all_images_of_the_prior_are_pooled_once():
@@ -236,7 +264,7 @@ def test_diversity_is_low_for_one_image_from_all_starts(monkeypatch, draws):
     for spread, expected in ((0.2, "reproduced"), (1.0, "not reproduced")):
         made = np.random.default_rng(2).normal(size=(40, 6)) * spread
         monkeypatch.setattr(judges, "pool", lambda net, pictures, made=made: made)
-        assert verdict("G10", measures.diversity(found, without, of, draws)) == expected
+        assert verdict("G10", measures.diversity(found, without, of)) == expected
 
 
 def test_the_baseline_is_chosen_on_the_starts_for_choosing(monkeypatch):

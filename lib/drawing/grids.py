@@ -88,14 +88,6 @@ def pictures(rows, row_titles=(), column_titles=(), outlines=None, width: float 
     return figure
 
 
-def coarse(picture: np.ndarray, levels: int, limits: tuple[int, int] | None = None) -> np.ndarray:
-    """A picture (H, W, 3) uint8 in so many levels between `limits`, by default its smallest and its largest value:
-    noise of 256 levels would make files of a megabyte."""
-    low, high = limits or (int(picture.min()), int(picture.max()))
-    step = max(1.0, (high - low) / (levels - 1))
-    return np.round(low + np.round((picture - low) / step) * step).clip(0, 255).astype(np.uint8)
-
-
 def signed(values: np.ndarray) -> np.ndarray:
     """A signed (H, W, 3) signal as a picture: zero is grey, the 99.5th percentile of its size full contrast."""
     top = np.quantile(np.abs(values), 0.995) or np.abs(values).max()

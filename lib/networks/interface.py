@@ -109,7 +109,7 @@ def scores(net: Network, images: torch.Tensor, batch: int = 64) -> torch.Tensor:
 
 def to_tensor(images: np.ndarray) -> torch.Tensor:
     """Pictures (N, H, W, 3) uint8 as RGB (N, 3, H, W) in [0, 1], float32, channels last in memory."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255)
 
 
 def last_conv(net: Network) -> str:

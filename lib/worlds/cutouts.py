@@ -23,6 +23,7 @@ SIZE, CLASSES = 64, 10
 SHAPES = ("disc", "square", "triangle", "star", "cross", "crescent", "heart", "arrow", "ring", "hourglass")
 TEXTURES = ("plain", "stripes", "bars", "checks", "dots", "rings", "grid", "zigzag", "bricks", "speckle")
 HUES = tuple(3 + 36 * k for k in range(CLASSES))  # degrees; BGR maps h to 240 - h, here 18 degrees from the nearest hue
+HUE_NAMES = ("red", "orange", "lime", "green", "mint", "cyan", "azure", "blue", "violet", "pink")
 HUE_SD = 5.0  # degrees: a mirrored hue stays 3.6 sd from every hue
 CUES = ("shape", "texture", "hue")
 SPLITS = ("train", "validation", "test", "new_background")
@@ -69,6 +70,11 @@ class Batch(NamedTuple):
     masks: np.ndarray  # (n, 64, 64) bool: where the object covers at least half of a pixel
     cues: np.ndarray  # (n, 3) int64: shape, texture, hue
     pose: np.ndarray  # (n, 4) float32: centre x, centre y, radius (pixels), rotation (degrees, clockwise on screen)
+
+
+def titled(label: int) -> str:
+    """What a class is called where its cues agree: "red disc, plain", over two lines."""
+    return f"{HUE_NAMES[label]} {SHAPES[label]},\n{TEXTURES[label]}"
 
 
 def check(world: World) -> World:

@@ -32,7 +32,7 @@ class Information(NamedTuple):
 
 def eight_bit(images: Tensor) -> np.ndarray:
     """RGB (N, 3, H, W), where 0 is black and 1 white, rounded and clipped to uint8."""
-    return images.mul(255).round().clamp(0, 255).byte().contiguous().numpy()
+    return images.mul(255).round_().clamp_(0, 255).byte().contiguous().numpy()
 
 
 def measure(

@@ -10,19 +10,16 @@ from lib.networks.interface import to_pictures
 
 
 def images(
-    rows: dict[str, Maximised | Judged | np.ndarray], titles, side: float = 128 / 150, levels: int | None = None
+    rows: dict[str, Maximised | Judged | np.ndarray], titles, side: float = 128 / 150
 ) -> tuple[Figure, list[dict]]:
     """A row of pictures for each entry, `side` inches each or, if they are large, one dot a pixel; and the objective at
     the start and in the end.
 
     rows: what `maximise` gave (its first len(titles) images), judged images (the first start of each class), or
-    pictures (n, H, W, 3) uint8; only what was made by exciting a network has numbers. levels: of each colour, if not
-    all are to be drawn.
+    pictures (n, H, W, 3) uint8; only what was made by exciting a network has numbers.
     """
     read = {name: _row(row) for name, row in rows.items()}
     shown = [list(pictures[: len(titles)]) for pictures, *_ in read.values()]
-    if levels is not None:
-        shown = [[grids.coarse(one, levels) for one in row] for row in shown]
     size = grids.size(shown[0][0], 0)
     figure, _ = grids.grid(shown, list(read), titles, side=size.get("side", side))
     numbers = [

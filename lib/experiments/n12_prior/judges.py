@@ -37,12 +37,15 @@ def certainty(one: Judged) -> np.ndarray:
 
 
 def references(nets: dict, batch: cutouts.Batch, n_starts: int, generator: torch.Generator, device="cpu") -> dict:
-    """What the judges see at worst and at best: {row: {training seed: Judged}}, n_starts pictures of each class.
+    """What the judges see at worst and at best: {row: {training seed: Judged}}, n_starts pictures of each class, first
+    those whose three cues agree with it.
 
     "G, random codes": each number of the code of fc6 uniform in its bounds. "G, codes of test pictures": test pictures
     through encoder and generator. "test pictures": the same pictures.
     """
-    rows = np.concatenate([np.flatnonzero(batch.labels == label)[:n_starts] for label in range(cutouts.CLASSES)])
+    agree = (batch.cues == batch.labels[:, None]).sum(1)
+    order = np.argsort(-agree, kind="stable")
+    rows = np.concatenate([order[batch.labels[order] == label][:n_starts] for label in range(cutouts.CLASSES)])
     real, targets = batch.images[rows], batch.labels[rows]
     found = {"G, random codes": {}, "G, codes of test pictures": {}, "test pictures": {}}
     for s, net in nets.items():
@@ -114,6 +117,13 @@ def spreads(of: Judges, one: Judged, seed: int) -> np.ndarray:
 
 def family_shares(of: Judges, one: Judged, seed: int) -> np.ndarray:
     return by_class(recognised.others(one.pictures, one.targets, of.families, other_seed(seed)), one.targets)
+
+
+def family_share(one: Made, seed: int) -> float:
+    """The share that the families which took no part assign to the target, mean over families and images: what chooses
+    where the primary judge reports; seed: training seed of the network that was excited."""
+    families = [family for family in zoo.FAMILIES if family != "alexnet"]
+    return float(np.mean(recognised.others(one.pictures, one.targets, families, other_seed(seed))))
 
 
 def judge_table(batch: cutouts.Batch, of: Judges) -> Table:

@@ -13,7 +13,7 @@ from lib.experiments.n12_prior.searches import FOURIER, RATES, Setting
 from lib.experiments.shared import class_images
 from lib.experiments.shared.class_images import EVALUATION, GRID, SELECTION
 from lib.experiments.shared.recognised import Judged, by_class, judged
-from lib.record.seeds import average, estimate, estimates
+from lib.record.seeds import by_student, estimate
 from lib.record.tables import Table
 
 EARLY, LATEST = "conv3", "fc7"  # other layers whose codes priors invert; the last for seed 0 alone
@@ -30,10 +30,12 @@ class Through(NamedTuple):
     rates: dict[str, float]  # by layer
     made: dict[str, dict[int, Judged]]  # by setting of searches.settings, and by layer: training seed -> images
     choosing: dict[int, list[Judged]]  # the images through fc6 from the starts for choosing, all rates
+    own: dict[str, dict[float, float]]  # by setting with a rate of its own: rate -> what families said of it there
 
 
 def through_priors(nets: dict, n_choose: int, n_starts: int, steps: int, seed: int, device="cpu") -> Through:
-    """Choose the rate of each layer's prior, then make the images of every setting from the other starts.
+    """Choose the rate of each layer's prior by the primary judge, and that of each setting by families that took no
+    part; then make the images from the other starts.
 
     nets: {training seed: AlexNet}."""
     pairs, made = {}, {}
@@ -43,7 +45,9 @@ def through_priors(nets: dict, n_choose: int, n_starts: int, steps: int, seed: i
     options, others = (n_choose, steps, seed, device), (n_starts, steps, seed, device)
     tried = {layer: searches.tried(list(of.values()), RATES, *options) for layer, of in pairs.items() if of}
     rates = {layer: searches.best(found) for layer, found in tried.items()}
-    wanted = {name: (LATE, setting) for name, setting in searches.settings(rates[LATE]).items()}
+    own = searches.own_rates(pairs[LATE], judges.family_share, *options)
+    chosen = {name: searches.best(found) for name, found in own.items()}
+    wanted = {name: (LATE, setting) for name, setting in searches.settings(chosen).items()}
     wanted |= {layer: (layer, Setting(rates[layer])) for layer in tried}
     for name, (layer, setting) in wanted.items():
         found = {s: searches.make(one, setting, EVALUATION, *others) for s, one in pairs[layer].items()}
@@ -52,15 +56,17 @@ def through_priors(nets: dict, n_choose: int, n_starts: int, steps: int, seed: i
         s: [judged(searches.make(one, Setting(rate), SELECTION, *options)) for rate in RATES]
         for s, one in pairs[LATE].items()
     }
-    return Through(tried, rates, made, choosing)
+    return Through(tried, rates, made, choosing, own)
 
 
 class Pixels(NamedTuple):
     """Images without a generator, at equal network passes."""
 
     tried: dict[class_images.Recipe, float]  # primary judge's score on the starts for choosing
-    made: dict[str, dict[int, Judged]]  # "regularised pixels" (the best of notebook 11) and "Fourier, jitter"
-    best: str  # which of the two is the baseline of G1
+    made: dict[
+        str, dict[int, Judged]
+    ]  # "plain pixels", "regularised pixels" (the best of notebook 11), "Fourier, jitter"
+    best: str  # which of the last two is the baseline of G1
 
 
 def modern(nets: dict, n_choose: int, n_starts: int, steps: int, seed: int, device="cpu") -> Pixels:
@@ -75,8 +81,9 @@ def pixels(nets: dict, n_choose: int, n_starts: int, steps: int, seed: int, devi
     new, grid = modern(nets, n_choose, n_starts, steps, seed, device), {}
     for recipe in GRID:
         grid[recipe] = _tried(nets, recipe, n_choose, steps, seed, device)
-    best = searches.best(grid)
-    made = {"regularised pixels": _made(nets, best, n_starts, steps, seed, device)} | new.made
+    best, plain = searches.best(grid), searches.best({one: grid[one] for one in GRID if one.kind == "none"})
+    others = {"plain pixels": plain, "regularised pixels": best}
+    made = {name: _made(nets, recipe, n_starts, steps, seed, device) for name, recipe in others.items()} | new.made
     winner = "Fourier, jitter" if max(new.tried.values()) >= grid[best] else "regularised pixels"
     return Pixels(grid | new.tried, made, winner)
 
@@ -159,10 +166,19 @@ def everything(through: Through, without: Pixels, references: dict) -> dict[str,
     return rows | layers | without.made | {"G, random codes": references["G, random codes"]}
 
 
+def own_rates(through: Through) -> Table:
+    """What was tried for each setting on the starts for choosing, and what families that took no part said of it."""
+    rows = []
+    for name, found in through.own.items():
+        text = ", ".join(f"{rate:g}: {value:.2f}" for rate, value in found.items())
+        rows.append((name, text, f"{searches.best(found):g}"))
+    return Table(("setting", "rates tried, and what families recognise", "chosen"), rows)
+
+
 def setting_rows(through: Through, of: Judges, generator: np.random.Generator) -> list[dict]:
     """The primary judge's score and that of other families for every setting, each training seed by itself."""
     rows = []
-    for s, name in ((s, name) for s in through.choosing for name in searches.settings(0)):
+    for s, name in ((s, name) for s in through.choosing for name in searches.SETTINGS):
         one = through.made[name][s]
         shares = {PRIMARY: by_class(one.hits, one.targets), FAMILIES: judges.family_shares(of, one, s)}
         for group, values in shares.items():
@@ -173,58 +189,53 @@ def setting_rows(through: Through, of: Judges, generator: np.random.Generator) -
 # ------------------------------------------------------------------------------------------- the claims
 
 
-def prior_gain(
-    through: Through, without: Pixels, of: Judges, generator: np.random.Generator, more: Beyond | None = None
-) -> dict:
+def prior_gain(through: Through, without: Pixels, of: Judges, more: Beyond | None = None) -> dict:
     """Claim G1, for claims.record: the primary judge's score with G minus that of the pixel baseline, over classes;
-    named, among others: G minus Fourier at the best of all rates, with the larger ones of `more`."""
+    named, among others: G minus every way without it, and minus Fourier at the best of all rates, with the larger ones
+    of `more`."""
     one, other = through.made[LATE], without.made[without.best]
-    rivals = {f"primary judge, minus {name}": _gains(one, made) for name, made in without.made.items()}
     named = {
         FAMILIES: {s: judges.family_shares(of, one[s], s) - judges.family_shares(of, other[s], s) for s in one}
-    } | rivals
-    result = estimates(_gains(one, other), generator, named) | {
-        "note": f"Baseline, chosen on other starts: {without.best}."
-    }
-    if more:  # with draws of its own, so that nothing else moves
-        gains = average(_gains(*more.made.values()))
-        result["named"]["larger rates tried too, minus Fourier"] = estimate(gains, generator.spawn(1)[0])[:3]
-    return result
+    } | {f"primary judge, minus {name}": _gains(one, made) for name, made in without.made.items()}
+    if more:
+        named["larger rates tried too, minus Fourier"] = _gains(*more.made.values())
+    return by_student(_gains(one, other), named) | {"note": f"Baseline, chosen on other starts: {without.best}."}
 
 
-def layer_gain(through: Through, of: Judges, generator: np.random.Generator) -> dict:
+def layer_gain(through: Through, of: Judges) -> dict:
     """Claim G2: fc6 minus conv3; named: the repetition index, conv3 minus fc6."""
     late, early = through.made[LATE], through.made[EARLY]
     index = {s: by_class(judges.repetition(early[s].pictures), early[s].targets) for s in late}
     index = {s: index[s] - by_class(judges.repetition(late[s].pictures), late[s].targets) for s in late}
     families = {s: judges.family_shares(of, late[s], s) - judges.family_shares(of, early[s], s) for s in late}
-    return estimates(_gains(late, early), generator, {"repetition index, early minus late": index, FAMILIES: families})
+    return by_student(_gains(late, early), {"repetition index, early minus late": index, FAMILIES: families})
 
 
-def clipping_gain(through: Through, of: Judges, generator: np.random.Generator) -> dict:
-    """Claim G3: clipped at 3 sd minus not clipped, same starts; named: at 1 and 2 sd, minus not clipped."""
-    others = ("clipped at 1 sd", "clipped at 2 sd")
-    return _setting_gain(through, "clipped at 3 sd", "not clipped", of, others, generator)
+def clipping_gain(through: Through, of: Judges) -> dict:
+    """Claim G3: clipped at 3 sd minus not clipped, each at its own rate, same starts; named: at 1 and 2 sd, minus not
+    clipped."""
+    return _setting_gain(through, "clipped at 3 sd", "not clipped", of, ("clipped at 1 sd", "clipped at 2 sd"))
 
 
-def decay_gain(through: Through, of: Judges, generator: np.random.Generator) -> dict:
-    """Claim G4: with the released code's decay minus without, both clipped at 3 sd, same starts."""
-    return _setting_gain(through, "clipped at 3 sd", "3 sd, no decay", of, (), generator)
+def decay_gain(through: Through, of: Judges) -> dict:
+    """Claim G4: with the released code's decay minus without, both clipped at 3 sd, each at its own rate, same
+    starts."""
+    return _setting_gain(through, "clipped at 3 sd", "3 sd, no decay", of, ())
 
 
-def _setting_gain(through: Through, name: str, reference: str, of: Judges, others, generator) -> dict:
+def _setting_gain(through: Through, name: str, reference: str, of: Judges, others) -> dict:
     made = through.made
     named = {f"{other} minus {reference}": _gains(made[other], made[reference]) for other in others}
     shares = {
         kind: {s: judges.family_shares(of, one, s) for s, one in made[kind].items()} for kind in (name, reference)
     }
     named[FAMILIES] = {s: shares[name][s] - shares[reference][s] for s in made[name]}
-    return estimates(_gains(made[name], made[reference]), generator, named)
+    return by_student(_gains(made[name], made[reference]), named)
 
 
 def pooled(through: Through) -> dict[int, dict[str, list[Judged]]]:
     """All images through fc6 of each training seed, in three groups: the default, other settings, other rates."""
-    default, *others = searches.settings(0)
+    default, *others = searches.SETTINGS
     return {
         s: {
             "default setting": [through.made[default][s]],
@@ -235,13 +246,15 @@ def pooled(through: Through) -> dict[int, dict[str, list[Judged]]]:
     }
 
 
-def activation_order(through: Through, generator: np.random.Generator) -> dict:
-    """Claim G9: Kendall's tau-b within each class between the final activation and the probability that the primary
-    judge gives to the class, over the images of all settings and rates; named: over those of the default alone."""
+def activation_order(through: Through) -> dict:
+    """Claim G9: Kendall's tau-b within each class and setting between the final activation and the probability that the
+    primary judge gives to the class, mean over the settings; named: of the default alone, and where the images of all
+    settings and rates are thrown together."""
     groups = pooled(through)
-    taus = {s: order([one for of in own.values() for one in of]) for s, own in groups.items()}
+    within = {s: np.mean([order([through.made[name][s]]) for name in searches.SETTINGS], 0) for s in groups}
     alone = {s: order(own["default setting"]) for s, own in groups.items()}
-    return estimates(taus, generator, {"the default setting alone": alone})
+    together = {s: order([one for of in own.values() for one in of]) for s, own in groups.items()}
+    return by_student(within, {"the default setting alone": alone, "all settings and rates together": together})
 
 
 def order(of: list[Judged]) -> np.ndarray:
@@ -273,11 +286,11 @@ def activation_rows(found: dict[int, dict[str, list[Judged]]]) -> list[dict]:
     return rows
 
 
-def diversity(through: Through, without: Pixels, of: Judges, generator: np.random.Generator) -> dict:
+def diversity(through: Through, without: Pixels, of: Judges) -> dict:
     """Claim G10: `spreads` of the images through fc6; named: of the images made without a generator."""
     made = {s: judges.spreads(of, one, s) for s, one in through.made[LATE].items()}
     named = {name: {s: judges.spreads(of, one, s) for s, one in row.items()} for name, row in without.made.items()}
-    return estimates(made, generator, named)
+    return by_student(made, named)
 
 
 def _gains(one: dict[int, Judged], other: dict[int, Judged]) -> dict[int, np.ndarray]:

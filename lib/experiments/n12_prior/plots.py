@@ -12,9 +12,7 @@ from lib.experiments.n12_prior.measures import activation_rows
 from lib.experiments.shared.recognised import Judged
 
 
-def grid(
-    rows: dict[str, np.ndarray | Judged], titles, side: float = 0.72, levels: int = 6
-) -> tuple[Figure, list[dict]]:
+def grid(rows: dict[str, np.ndarray | Judged], titles, side: float = 0.95) -> tuple[Figure, list[dict]]:
     """A row of pictures for each entry, the first image of each class where an entry is Judged; and for these, what the
     network excited and the primary judge say of them."""
     data = []
@@ -23,13 +21,13 @@ def grid(
             first = np.unique(one.targets, return_index=True)[1][: len(titles)]
             columns = zip(titles, one.activation[first].tolist(), certainty(one)[first].tolist(), strict=True)
             data += [{"row": name.replace("\n", " "), "class": t, "score": a, "probability": p} for t, a, p in columns]
-    return plots.images(rows, titles, side, levels)[0], data
+    return plots.images(rows, titles, side)[0], data
 
 
 def inverted(pictures: np.ndarray, found: dict[str, Inverted], names, shown: int = 6) -> Figure:
     """Pictures (n, 64, 64, 3), and below what the generators `names` make of their codes."""
     rows = {"test pictures": pictures} | {name: found[name].pictures for name in names}
-    return plots.images(rows, [""] * shown, 0.72, 6)[0]
+    return plots.images(rows, [""] * shown, 0.95)[0]
 
 
 def training(rows: list[dict]) -> Figure:
@@ -96,5 +94,5 @@ def activation(found: dict[int, dict[str, list[Judged]]], taus: dict[int, float]
 def units(found: Units, channels) -> tuple[Figure, list[dict]]:
     """Hidden units: what they like most and least through the prior, and the two test pictures they answer to most."""
     rows = {"most": found.most, "least": found.least, "test picture,\nstrongest": found.top[0], "second": found.top[1]}
-    figure = plots.images(rows, [f"channel {k}" for k in channels], 0.72, 6)[0]
+    figure = plots.images(rows, [f"channel {k}" for k in channels], 0.95)[0]
     return figure, unit_rows(found, channels)

@@ -5,7 +5,7 @@
 that finds it empty computes the same pictures itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -30,15 +30,24 @@ class Setting(NamedTuple):
     decay: float = 0.01
 
 
-def settings(rate: float) -> dict[str, Setting]:
-    """The settings that claims G3 and G4 compare, all at one rate; the first is the paper's."""
-    return {
-        "clipped at 3 sd": Setting(rate),
-        "clipped at 2 sd": Setting(rate, 2.0),
-        "clipped at 1 sd": Setting(rate, 1.0),
-        "not clipped": Setting(rate, None),
-        "3 sd, no decay": Setting(rate, decay=0.0),
-    }
+SETTINGS = {  # what claims G3 and G4 compare; the first is the paper's
+    "clipped at 3 sd": Setting(),
+    "clipped at 2 sd": Setting(sds=2.0),
+    "clipped at 1 sd": Setting(sds=1.0),
+    "not clipped": Setting(sds=None),
+    "3 sd, no decay": Setting(decay=0.0),
+}
+OWN_RATES = {  # tried for each of those that are compared; the other bounds get the rate of the first
+    "clipped at 3 sd": (0.1, 0.3, 0.7, 1.5),
+    "not clipped": (0.03, 0.1, 0.3, 0.7),
+    "3 sd, no decay": (0.1, 0.3, 0.7, 1.5),
+}
+
+
+def settings(rates: dict[str, float]) -> dict[str, Setting]:
+    """SETTINGS at the rates that were chosen for those of OWN_RATES."""
+    first = next(iter(SETTINGS))
+    return {name: one._replace(rate=rates.get(name, rates[first])) for name, one in SETTINGS.items()}
 
 
 class Pair(NamedTuple):
@@ -94,6 +103,19 @@ def tried(pairs: Sequence[Pair], rates: Sequence[float], *options) -> dict[float
     device."""
     made = {rate: [make(one, Setting(rate), SELECTION, *options) for one in pairs] for rate in rates}
     return {rate: float(np.mean([score(one) for one in all_of])) for rate, all_of in made.items()}
+
+
+def own_rates(pairs: dict[int, Pair], judge: Callable[[Made, int], float], *options) -> dict[str, dict[float, float]]:
+    """{setting: {rate: what `judge` says of the images of a training seed on the starts for choosing, mean over seeds}}
+    for OWN_RATES; pairs: {training seed: pair}; options: starts, steps, seed, device."""
+    found = {}
+    for name, rates in OWN_RATES.items():
+        tried = {rate: SETTINGS[name]._replace(rate=rate) for rate in rates}
+        found[name] = {
+            rate: float(np.mean([judge(make(one, setting, SELECTION, *options), s) for s, one in pairs.items()]))
+            for rate, setting in tried.items()
+        }
+    return found
 
 
 def best(found: dict) -> float:

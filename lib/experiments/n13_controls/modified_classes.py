@@ -13,7 +13,7 @@ from lib.experiments.shared.class_images import Made
 from lib.methods.ascent import generator_prior
 from lib.networks import control_networks, interface, zoo
 from lib.record import uncertainty
-from lib.record.seeds import average, estimate, estimates, recordable
+from lib.record.seeds import average, by_student, estimate, recordable
 from lib.record.tables import Table
 from lib.worlds import control_worlds
 from lib.worlds.cutouts import CLASSES
@@ -136,7 +136,7 @@ def control(
     named = {name: estimate(value, generator)[:3] for name, value in values.items()}
     seeds = next(iter(each.values()))
     whole = {s: np.mean([of[s] for of in each.values()], 0) for s in seeds}
-    return estimates(whole, generator) | {"named": named}
+    return by_student(whole) | {"named": named}
 
 
 def blur_last(found: dict[str, dict[int, Units]], generator: np.random.Generator) -> dict:

@@ -15,7 +15,7 @@ from lib.experiments.shared.class_images import EVALUATION, MODERN, Made
 from lib.experiments.shared.recognised import Judged, judged
 from lib.networks import interface, zoo
 from lib.record import uncertainty
-from lib.record.seeds import average, estimate, estimates, recordable
+from lib.record.seeds import average, by_student, estimate, recordable
 from lib.record.tables import Table, span
 from lib.training import make_controls, make_generators
 from lib.training.make_generators import Job
@@ -166,7 +166,7 @@ def interaction(found: dict[tuple[str, str, int], Judged], seeds, draws: np.rand
     every = [score[deep, family, s] - score[flat, family, s] for encoder, family, s in found if encoder == deep]
     named[f"all targets: prior of {zoo.TITLES[deep]} minus of {zoo.TITLES[flat]}"] = every
     named = {name: estimate(np.mean(values, 0), draws)[:3] for name, values in named.items() if values}
-    return estimates(both, draws) | {"named": named}
+    return by_student(both) | {"named": named}
 
 
 def architecture_rows(found: dict[tuple[str, str, int], Judged], draws: np.random.Generator) -> list[dict]:

@@ -24,7 +24,7 @@ def examples() -> np.ndarray:
     return firsts(batch.images, batch.labels, range(cutouts.CLASSES), (batch.cues == batch.labels[:, None]).all(1))
 
 
-def architectures(found: dict[tuple, Judged], classes, titles, side: float = 0.64) -> tuple[Figure, list[dict]]:
+def architectures(found: dict[tuple, Judged], classes, titles, side: float = 0.9) -> tuple[Figure, list[dict]]:
     """A row for each encoder and class, a column for each family of targets (seed 0), with the scores of the target."""
     families = list(dict.fromkeys(family for _, family, seed in found if seed == 0))
     rows, data = {}, []
@@ -37,11 +37,11 @@ def architectures(found: dict[tuple, Judged], classes, titles, side: float = 0.6
             )
             parts = zip(families, of, own, strict=True)
             data += [{"prior": encoder, "class": k, "target": f, "score": float(o.after[i, k])} for f, o, i in parts]
-    figure, _ = plots.images(rows, [zoo.TITLES[family] for family in families], side, 5)
+    figure, _ = plots.images(rows, [zoo.TITLES[family] for family in families], side)
     return figure, data
 
 
-def modified(found: dict[str, Units], real: dict[str, Shown], classes, side: float = 0.5) -> tuple[Figure, list[dict]]:
+def modified(found: dict[str, Units], real: dict[str, Shown], classes, side: float = 0.7) -> tuple[Figure, list[dict]]:
     """Columns: the classes of each modification; rows: images of original and of modified units, the latter without a
     prior as well, a modified picture, and what the generator makes of its code; and what the detectors say of all."""
     late = [10 + k for k in classes]
@@ -57,7 +57,7 @@ def modified(found: dict[str, Units], real: dict[str, Shown], classes, side: flo
         for row, parts in rows.items()
     }
     titles = [name if k == len(classes) // 2 else "" for name in found for k in range(len(classes))]
-    figure, _ = plots.images(shown, titles, side, 5)
+    figure, _ = plots.images(shown, titles, side)
     data = [
         {"row": row.replace("\n", " "), "modification": name, "class": k % 10, "fires": bool(fires)}
         for row, parts in rows.items()
@@ -67,7 +67,7 @@ def modified(found: dict[str, Units], real: dict[str, Shown], classes, side: flo
     return figure, data
 
 
-def poses(found: dict[str, Posed], seen: dict[str, Seen], titles, side: float = 0.55) -> tuple[Figure, list[dict]]:
+def poses(found: dict[str, Posed], seen: dict[str, Seen], titles, side: float = 0.9) -> tuple[Figure, list[dict]]:
     """For each world a row of real pictures, all cues right, and a row of images; one column a class."""
     rows, data, classes = {}, [], range(len(titles))
     for world, one in found.items():
@@ -79,7 +79,7 @@ def poses(found: dict[str, Posed], seen: dict[str, Seen], titles, side: float = 
             {"world": world, "class": k, "score": float(one.made.after[i, k]), "distance": float(one.distances[i])}
             for k, i in zip(classes, own, strict=True)
         ]
-    return plots.images(rows, titles, side, 6)[0], data
+    return plots.images(rows, titles, side)[0], data
 
 
 def rates(rows: list[dict], xlabel: str, width: float = style.WIDTH) -> Figure:

@@ -9,7 +9,7 @@ from lib.experiments.n13_controls.other_data_and_networks import PRIOR, Search, 
 from lib.experiments.shared import recognised
 from lib.experiments.shared.class_images import Made
 from lib.networks import control_networks, interface, zoo
-from lib.record.seeds import average, estimate, estimates
+from lib.record.seeds import average, by_student, estimate
 from lib.worlds import control_worlds, cutouts
 from lib.worlds.cutouts import CLASSES, World
 
@@ -128,7 +128,7 @@ def pose_loss(found: dict[str, dict[int, Posed]], seen: dict[str, Seen], generat
     }
     named = {key: estimate(np.mean(values, 0), generator)[:3] for key, values in named.items()}
     score = {world: _by_class(found[world]) for world in (one, varied)}
-    return estimates({s: score[one][s] - score[varied][s] for s in score[one]}, generator) | {"named": named}
+    return by_student({s: score[one][s] - score[varied][s] for s in score[one]}) | {"named": named}
 
 
 def rows(found: dict[str, dict[int, Posed]], seen: dict[str, Seen], generator: np.random.Generator) -> list[dict]:
