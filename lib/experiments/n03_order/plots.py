@@ -71,29 +71,27 @@ def again(rows, moved: list[dict], families) -> Figure:
     mine = list(dict.fromkeys(row.family for row in rows))
     look = dots.looks(dict.fromkeys(row.title for row in rows))
     which = {"own": (COLOURS[5], "s"), "others": (COLOURS[0], "o")}
-    figure, axes = plt.subplots(len(mine), 2, figsize=(WIDTH, 2.5 * len(mine) + 0.5), squeeze=False, sharex="col")
+    figure, axes = plt.subplots(len(mine), 2, figsize=(WIDTH, 2.4 * len(mine) + 0.8), squeeze=False, sharex="col")
+    lowest, highest = (100 * limit([row.hits.mean(-1) for row in rows]) for limit in (np.min, np.max))
     for (left, right), family in zip(axes, mine, strict=True):
         for row in (row for row in rows if row.family == family):
             colour, shape = look[row.title]
             left.plot(100 * row.hits.mean(-1), shape, color=colour, ms=5, mfc="none", label=row.title)
         left.set(title=f"the signal {signal_names([family])[0]}", ylabel="accuracy, %", xlabel="reader")
         left.set_xticks(range(len(families)), letters(families))
-        there = [_in_points(one, families) for one in moved if one["family"] == family]
+        left.set_ylim(lowest - 3, highest + 3)
+        there = [
+            row | {key: 100 * row[key] for key in ("value", "low", "high")} for row in moved if row["family"] == family
+        ]
         dots.mark(right, there, which)
         dots.refer(right, {"": 0})
         right.set(title="differs from its row in Table 2 by", xlabel="points of accuracy")
     handles = dict(zip(*axes[0, 0].get_legend_handles_labels()[::-1], strict=True))
-    figure.legend(handles.values(), handles, loc="outside upper center", ncols=len(handles))
     for who, (colour, shape) in which.items():
-        axes[0, 1].plot([], [], shape, color=colour, ms=4, label={"own": "its owner", "others": "the others"}[who])
-    axes[0, 1].legend(loc="lower left")
+        label = {"own": "right: its owner", "others": "right: the others, mean"}[who]
+        handles[label] = axes[0, 1].plot([], [], shape, color=colour, ms=4)[0]
+    figure.legend(handles.values(), handles, loc="outside upper center", ncols=4)
     return figure
-
-
-def _in_points(row: dict, families) -> dict:
-    """A row of repeated.moved in points of accuracy; where it reads another family's signal, that is its name."""
-    named = signal_names([row["name"]])[0] + " instead" if row["name"] in families else row["name"]
-    return row | {"name": named} | {key: 100 * row[key] for key in ("value", "low", "high")}
 
 
 def again_rows(rows, moved: list[dict], families) -> list[dict]:

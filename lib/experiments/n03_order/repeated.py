@@ -36,22 +36,14 @@ def rows(families, hits, pictures: cutouts.Batch, device="cpu") -> list[Row]:
 
 def moved(again: list[Row], families, generator: np.random.Generator) -> list[dict]:
     """By how much each decoder's own reading and the others' mean differ from those of the usual decoder, with 95 %
-    intervals over pictures; and, to compare with, by how much the mean of those to whom neither belongs differs if they
-    read the usual decoder of the other network, by whose family the row is named then."""
+    intervals over pictures."""
     found, usual = [], {row.family: row.hits for row in again if row.title == USUAL}
-    for row in again:
+    for row in (row for row in again if row.title != USUAL):
         own = np.arange(len(families)) == families.index(row.family)
-        if row.title == USUAL:
-            others = [name for name in usual if name != row.family]
-            neither = ~np.isin(families, list(usual))
-            pairs = {name: {"others": (usual[name], neither)} for name in others}
-        else:
-            pairs = {row.title: {"own": (row.hits, own), "others": (row.hits, ~own)}}
-        for title, parts in pairs.items():
-            for who, (hits, which) in parts.items():
-                both = np.stack([hits[which], usual[row.family][which]])
-                by = uncertainty.bootstrap_shares(both, lambda m: m[0].mean() - m[1].mean(), generator=generator)
-                found.append({"family": row.family, "name": title, "group": who, **_numbers(by)})
+        for who, which in (("own", own), ("others", ~own)):
+            both = np.stack([row.hits[which], usual[row.family][which]])
+            by = uncertainty.bootstrap_shares(both, lambda m: m[0].mean() - m[1].mean(), generator=generator)
+            found.append({"family": row.family, "name": row.title, "group": who, **_numbers(by)})
     return found
 
 
