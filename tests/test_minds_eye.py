@@ -491,10 +491,10 @@ def test_photographs_are_judged_by_a_network_that_took_no_part(four, monkeypatch
     assert witness.name == "efficientnet_lite0" and image_sets.witness(witness).name == "squeezenet1_1"
     part = from_noise.grouped(reader, "conv5", torch.cat([four, four.flip(3)]), 4, 2)
     right = part.images[[int(facets.pick(part.found, k, 1)[0]) for k in range(4)]]
-    ask = from_noise.near(witness, part)
-    assert ask(interface.to_pictures(right)).all() and not ask(interface.to_pictures(right[[1, 0, 3, 2]])).any()
+    ask = from_noise.ranks(witness, part)
+    assert not ask(interface.to_pictures(right)).any() and ask(interface.to_pictures(right[[1, 0, 3, 2]])).all()
     with pytest.raises(ValueError, match="the judge is squeezenet1_1, the network looked into; expected one that"):
-        from_noise.near(reader, part)
+        from_noise.ranks(reader, part)
 
     good, bad = (Pictures(interface.to_pictures(one)) for one in (right, right[[1, 0, 3, 2]]))
     half = Pictures(interface.to_pictures(right[[0, 1, 3, 2]]))
@@ -504,15 +504,13 @@ def test_photographs_are_judged_by_a_network_that_took_no_part(four, monkeypatch
     assert found["value"] == 0.5 and found["n"] == 4 and "distance alone" in found["note"]
     assert found["named"]["chance"][0] == 0.25 and found["named"]["the share itself, both terms"][0] == 1
 
-    tried = iter([bad, half, bad, good, half, half, half, half, bad, good])
+    worse = Pictures(interface.to_pictures(right[[0, 3, 1, 2]]))  # as few are right, and others are nearer
+    tried = iter([bad, half, bad, good, half, half, half, half, bad, worse, half, bad, bad, worse, half])
     monkeypatch.setattr(from_noise, "paint", lambda *_: next(tried))
     best, table = from_noise.choose(part, witness, 2)
-    assert best == {
-        image_sets.BOTH: from_noise.Way(0.1, 1, 0.05),
-        image_sets.ACTIVATION: from_noise.Way(1, 0, 0.02),
-        image_sets.DISTANCE: from_noise.Way(0, 1, 0.05),
-    }
-    assert len(table.rows) == 10
+    assert best[image_sets.BOTH] == from_noise.Way(0.3, 1, 0.05)
+    assert {best[image_sets.ACTIVATION].rate, best[image_sets.DISTANCE].rate} == {0.05, 0.1}
+    assert len(table.rows) == 15 and [row[3] for row in table.rows[:4]] == ["0.00", "0.50", "0.00", "1.00"]
 
 
 def test_the_figure_of_photographs_shows_the_facets_that_were_asked_for(four):

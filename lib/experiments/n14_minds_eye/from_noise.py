@@ -17,8 +17,8 @@ from lib.record import seeds, uncertainty
 from lib.record.tables import Table
 
 MOVES = (regularisers.jitter(8), regularisers.turn(5, zoom=1.1))  # before the network sees an image of 224 pixels
-RATES = (0.02, 0.05)  # of Adam, among which `choose` chooses
-WEIGHTS = {BOTH: (0.1, 0.3, 1.0), ACTIVATION: (1.0,), DISTANCE: (0.0,)}  # of the activation term, likewise
+RATES = (0.02, 0.05, 0.1)  # of Adam, among which `choose` chooses
+WEIGHTS = {BOTH: (0.3, 1.0, 3.0), ACTIVATION: (1.0,), DISTANCE: (0.0,)}  # of the activation term, likewise
 CHOOSER = "googlenet"  # the network by which `choose` chooses on photographs
 
 
@@ -95,41 +95,46 @@ def single(net: interface.Network, layer: str, images: Tensor, way: Way, steps: 
     return pictures[np.argsort([int(picked[0]) for picked in part.aim.picked])]
 
 
-def near(judge: interface.Network, part: Set) -> Callable[[np.ndarray], np.ndarray]:
-    """Asks a network that took no part: pictures (k, S, S, 3) uint8, one for each facet -> is its facet the nearest of
-    all, (k,) bool. ValueError if it is the network that was looked into."""
+def ranks(judge: interface.Network, part: Set) -> Callable[[np.ndarray], np.ndarray]:
+    """Asks a network that took no part: pictures (k, S, S, 3) uint8, one for each facet -> how many other facets are
+    nearer to a picture than its own, (k,); 0: its own is the nearest. ValueError if it is the network that was looked
+    into."""
     if judge.digest == part.net.digest:
         raise ValueError(f"the judge is {judge.name}, the network looked into; expected one that takes no part")
-    centres = facets.centres(
-        image_sets.judgement(judge, image_sets.resized(part.images, judge.size)), part.found.labels
-    )
+    centres = facets.centres(_read(judge, part.images), part.found.labels)
 
     def ask(pictures: np.ndarray) -> np.ndarray:
-        read = image_sets.judgement(judge, image_sets.resized(pictures, judge.size))
-        return image_sets.own(image_sets.distances(read, centres))
+        apart = image_sets.distances(_read(judge, pictures), centres)
+        return (apart < np.diagonal(apart)[:, None]).sum(1)
 
     return ask
 
 
+def _read(judge: interface.Network, images) -> np.ndarray:
+    return image_sets.judgement(judge, image_sets.resized(images, judge.size))
+
+
 def choose(part: Set, judge: interface.Network, steps: int, seed: int = 0) -> tuple[dict[str, Way], Table]:
-    """For each way the weight and rate by which most images are nearest to their facet for `judge`, of equal ones the
-    first; and everything that was tried."""
-    ask, best, rows = near(judge, part), {}, []
+    """For each way the weight and rate by which most images are nearest to their facet for `judge`, of equal ones that
+    with the better mean rank; and everything that was tried."""
+    ask, best, rows = ranks(judge, part), {}, []
     for name, weights in WEIGHTS.items():
-        tried = [Way(weight, float(name != ACTIVATION), rate) for rate in RATES for weight in weights]
-        shares = [ask(paint(part, way, steps, seed).pictures).mean() for way in tried]
-        best[name] = tried[int(np.argmax(shares))]
-        for way, value in zip(tried, shares, strict=True):
+        tried = {}
+        for way in (Way(weight, float(name != ACTIVATION), rate) for rate in RATES for weight in weights):
+            rank = ask(paint(part, way, steps, seed).pictures)
+            tried[way] = float((rank == 0).mean()), -float(rank.mean())
+        best[name] = max(tried, key=tried.get)
+        for way, (share, rank) in tried.items():
             mark = "chosen" if way == best[name] else ""
-            rows.append((name, f"{way.activation:g}", f"{way.rate:g}", f"{value:.2f}", mark))
-    return best, Table(("way", "weight of activation", "rate", "nearest to their facet", ""), rows)
+            rows.append((name, f"{way.activation:g}", f"{way.rate:g}", f"{share:.2f}", f"{1 - rank:.1f}", mark))
+    return best, Table(("way", "weight of activation", "rate", "nearest to their facet", "mean rank", ""), rows)
 
 
 def gain(made: dict[str, Seen], judge: interface.Network, part: Set, generator: np.random.Generator) -> dict:
     """Claim D1 on photographs, for claims.record: share of images nearest to the facet that they were made for, both
     terms minus the better single one, by facet; made: {way: images of all facets}. named: the shares, and chance."""
-    ask = near(judge, part)
-    shares = {name: ask(one.pictures).astype(float) for name, one in made.items()}
+    ask = ranks(judge, part)
+    shares = {name: (ask(one.pictures) == 0).astype(float) for name, one in made.items()}
     better = max((ACTIVATION, DISTANCE), key=lambda name: shares[name].mean())
     found = uncertainty.bootstrap_mean(shares[BOTH] - shares[better], generator=generator)
     named = {f"the share itself, {name}": seeds.estimate(one, generator)[:3] for name, one in shares.items()}
