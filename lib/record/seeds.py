@@ -72,14 +72,20 @@ def by_student(
     nulls: dict[int, np.ndarray] | None = None,
 ) -> dict:
     """As `estimates`, with Student's intervals, for few classes: nothing is drawn."""
-    each = {seed: uncertainty.student(one) for seed, one in values.items()}
-    found = recordable(uncertainty.student(average(values)), each)
+    each = {seed: student(one) for seed, one in values.items()}
+    found = recordable(student(average(values)), each)
     if nulls is not None:
         for row, null in zip((found, *found["seeds"]), (average(nulls), *nulls.values()), strict=True):
             row["null"] = span(null)[1:]
     if named is not None:
-        found["named"] = {name: tuple(uncertainty.student(average(one))[:3]) for name, one in named.items()}
+        found["named"] = {name: student(average(one))[:3] for name, one in named.items()}
     return found
+
+
+def student(values) -> uncertainty.Estimate:
+    """Mean of `values` (n,) with Student's interval, to nine decimals: no -1e-17 for a zero."""
+    found = uncertainty.student(values)
+    return uncertainty.Estimate(*(round(number, 9) + 0.0 for number in found[:3]), found.n)
 
 
 def span(drawn: np.ndarray) -> tuple[float, float, float]:

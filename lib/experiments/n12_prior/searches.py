@@ -38,9 +38,9 @@ SETTINGS = {  # what claims G3 and G4 compare; the first is the paper's
     "3 sd, no decay": Setting(decay=0.0),
 }
 OWN_RATES = {  # tried for each of those that are compared; the other bounds get the rate of the first
-    "clipped at 3 sd": (0.1, 0.3, 0.7, 1.5),
-    "not clipped": (0.03, 0.1, 0.3, 0.7),
-    "3 sd, no decay": (0.1, 0.3, 0.7, 1.5),
+    "clipped at 3 sd": (0.1, 0.3, 0.7, 1.5, 3.0),
+    "not clipped": (0.01, 0.03, 0.1, 0.3, 0.7),
+    "3 sd, no decay": (0.1, 0.3, 0.7, 1.5, 3.0),
 }
 
 
