@@ -46,7 +46,7 @@ def test_file_is_in_its_normal_form(path):
 
     text = path.read_text(encoding="utf-8")
     assert text == notebook_bytes.text(notebook_bytes.plain(nbformat.reads(text, as_version=4)))
-    assert path.stat().st_size < 8_000_000  # where a page begins to open slowly; 11 and 14 hold a hundred whole images each
+    assert path.stat().st_size < 8_000_000  # where a page opens slowly; 11 and 14 hold a hundred whole images each
     book = json.loads(text)
     assert book["metadata"] == notebook_bytes.METADATA and (book["nbformat"], book["nbformat_minor"]) == (4, 5)
 
