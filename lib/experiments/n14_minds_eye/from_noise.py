@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
+from lib.experiments.n11_ascent.painted import natural
 from lib.experiments.n14_minds_eye import image_sets
 from lib.experiments.n14_minds_eye.image_sets import ACTIVATION, BOTH, DISTANCE
 from lib.methods.ascent import parameterisations, regularisers
@@ -17,6 +18,7 @@ from lib.record import seeds, uncertainty
 from lib.record.tables import Table
 
 MOVES = (regularisers.jitter(8), regularisers.turn(5, zoom=1.1))  # before the network sees an image of 224 pixels
+FORMS = {"Fourier": parameterisations.fourier, "phases": natural}  # how an image of so many pixels is made
 RATES = (0.02, 0.05, 0.1)  # of Adam, among which `choose` chooses
 WEIGHTS = {BOTH: (0.3, 1.0, 3.0), ACTIVATION: (1.0,), DISTANCE: (0.0,)}  # of the activation term, likewise
 CHOOSER = "googlenet"  # the network by which `choose` chooses on photographs
@@ -61,7 +63,7 @@ def paint(
     steps: int,
     seed: int = 0,
     *,
-    form: Callable[[int], parameterisations.Parameterisation] = parameterisations.fourier,
+    form: Callable[[int], parameterisations.Parameterisation] = FORMS["Fourier"],
     share: float = 0.25,
     only: Sequence[int] | None = None,
 ) -> Seen:

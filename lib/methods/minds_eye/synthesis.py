@@ -155,7 +155,7 @@ def from_noise(
     seed: int = 0,
     batch: int = 50,
 ) -> Seen:
-    """As `synthesise`, by the means of notebook 11 instead of the paper's: from noise and not from the mean of a
+    """As `synthesise`, by the means of lib.methods.ascent instead of the paper's: from noise and not from the mean of a
     facet's images, through a parameterisation, by Adam, with small moves of the image before the network sees it; no
     mask, no window, no blur. Of `recipe` the weights and the number of steps count.
 
