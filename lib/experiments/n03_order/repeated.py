@@ -43,9 +43,5 @@ def moved(again: list[Row], families, generator: np.random.Generator) -> list[di
         for who, which in (("own", own), ("others", ~own)):
             both = np.stack([row.hits[which], usual[row.family][which]])
             by = uncertainty.bootstrap_shares(both, lambda m: m[0].mean() - m[1].mean(), generator=generator)
-            found.append({"family": row.family, "name": row.title, "group": who, **_numbers(by)})
+            found.append({"family": row.family, "name": row.title, "group": who} | by._asdict())
     return found
-
-
-def _numbers(by: uncertainty.Estimate) -> dict[str, float]:
-    return {"value": by.value, "low": by.low, "high": by.high}

@@ -63,9 +63,8 @@ class Pixels(NamedTuple):
     """Images without a generator, at equal network passes."""
 
     tried: dict[class_images.Recipe, float]  # primary judge's score on the starts for choosing
-    made: dict[
-        str, dict[int, Judged]
-    ]  # "plain pixels", "regularised pixels" (the best of notebook 11), "Fourier, jitter"
+    # by name: "plain pixels", "regularised pixels" (the best of notebook 11) and "Fourier, jitter"
+    made: dict[str, dict[int, Judged]]
     best: str  # which of the last two is the baseline of G1
 
 

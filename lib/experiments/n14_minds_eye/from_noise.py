@@ -21,6 +21,7 @@ MOVES = (regularisers.jitter(8), regularisers.turn(5, zoom=1.1))  # before the n
 FORMS = {"Fourier": parameterisations.fourier, "phases": natural}  # how an image of so many pixels is made
 RATES = (0.02, 0.05, 0.1)  # of Adam, among which `choose` chooses
 WEIGHTS = {BOTH: (0.3, 1.0, 3.0), ACTIVATION: (1.0,), DISTANCE: (0.0,)}  # of the activation term, likewise
+MEAN_RATE = 0.006  # of the paper's recipe, from a mean, chosen by eye
 CHOOSER = "googlenet"  # the network by which `choose` chooses on photographs
 
 
@@ -44,6 +45,7 @@ class Set(NamedTuple):
     net: interface.Network
     layer: str
     images: Tensor  # (m, 3, S, S)
+    rows: np.ndarray  # (m, C) pooled features
     found: facets.Facets
     aim: facets.Aim
     units: tuple[float, float]
@@ -54,7 +56,7 @@ def grouped(net: interface.Network, layer: str, images: Tensor, k: int, nearest:
     rows = facets.pooled(net, images, layer)
     found = facets.find(rows, k)
     units = synthesis.scales(net, layer, None, rows, images[:32])
-    return Set(net, layer, images, found, facets.aim(rows, images, found, nearest), units)
+    return Set(net, layer, images, rows, found, facets.aim(rows, images, found, nearest), units)
 
 
 def paint(
@@ -77,10 +79,9 @@ def paint(
 def from_mean(part: Set, steps: int, seed: int = 0, only: Sequence[int] | None = None) -> Seen:
     """The same facets by the paper's recipe, synthesis.synthesise, with equal weights and a rate that was chosen by
     eye; each starts at the mean of its images."""
-    recipe = Recipe(steps=steps, rate=(image_sets.PHOTO_RATE, image_sets.PHOTO_RATE / 5))
+    recipe = Recipe(steps=steps, rate=(MEAN_RATE, MEAN_RATE / 5))
     penalised = synthesis.below(part.net, part.layer)
-    rows = facets.pooled(part.net, part.images[:32], part.layer)
-    units = (part.units[0], synthesis.scales(part.net, part.layer, penalised, rows, part.images[:32])[1])
+    units = synthesis.scales(part.net, part.layer, penalised, part.rows, part.images[:32])
     return synthesis.synthesise(
         part.net, part.layer, _some(part.aim, only), units, recipe, penalised=penalised, keep=(0,), seed=seed
     )

@@ -15,7 +15,6 @@ from lib.worlds import cutouts
 
 RATES = (0.0003, 0.001, 0.003, 0.01, 0.03)  # among which one is chosen for each way
 CHOOSES = 0  # training seed of the networks with which settings are chosen; the others decide
-PHOTO_RATE = 0.006  # of the paper's recipe on photographs, chosen by eye
 WITNESSES = ("squeezenet1_1", "efficientnet_lite0")  # the first that is not looked into judges images of photographs
 BOTH, EQUAL, ACTIVATION, DISTANCE = "both terms", "equal weights", "activation alone", "distance alone"
 WAYS = (BOTH, EQUAL, ACTIVATION, DISTANCE)

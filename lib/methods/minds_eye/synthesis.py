@@ -126,10 +126,8 @@ def synthesise(
     maps the penalty is on, or None. keep: numbers of steps after which pictures are kept. seed: of noise and windows.
     ValueError for a layer without places, or if a value is no longer finite.
     """
-    width, _ = facets.extent(net, layer)
-    device = next((p.device for p in net.model.parameters()), aim.starts.device)
-    targets, side = aim.targets.to(device), round(recipe.zoom * net.size)
-    channels = facets.informative(aim.targets, max(1, int(share * width)))
+    targets, channels = _wanted(net, layer, aim, share)
+    device, side = targets.device, round(recipe.zoom * net.size)
     noise = torch.randn(aim.starts.shape, generator=torch.Generator().manual_seed(seed))
     first = functional.interpolate(aim.starts + recipe.noise * noise, (side, side), mode="bilinear", antialias=True)
     made = []
@@ -162,14 +160,12 @@ def from_noise(
     form: of images of the network's size. rate: Adam's. transforms: as for lib.methods.ascent.maximise. seed: of the
     noise and the moves; the rest as for `synthesise`. ValueError as there.
     """
-    width, _ = facets.extent(net, layer)
-    device = next((p.device for p in net.model.parameters()), aim.targets.device)
-    targets, channels = aim.targets.to(device), facets.informative(aim.targets, max(1, int(share * width)))
+    targets, channels = _wanted(net, layer, aim, share)
     made, generator = [], torch.Generator().manual_seed(seed)
     for part in (slice(k, k + batch) for k in range(0, len(targets), batch)):
         strip = {}
         terms, history, state = objective(net, layer, penalised, targets[part], channels[part], units, recipe)
-        first = form.start(len(targets[part]), generator).to(device)
+        first = form.start(len(targets[part]), generator).to(targets.device)
 
         def watch(x: Tensor, gradient: Tensor | None, step: int, strip=strip) -> Tensor:
             if step + 1 in keep:
@@ -184,6 +180,13 @@ def from_noise(
         curves = Curves(*(torch.stack(one).cpu().numpy() for one in zip(*history, strict=True)))
         made.append(Seen(to_pictures(found.images), curves, strip, *(one.cpu().numpy() for one in state())))
     return _together(made)
+
+
+def _wanted(net: interface.Network, layer: str, aim: facets.Aim, share: float) -> tuple[Tensor, np.ndarray]:
+    """Targets (n, C) where the network is, and which share of the channels is the most informative, (n, C) bool."""
+    width, _ = facets.extent(net, layer)
+    device = next((p.device for p in net.model.parameters()), aim.targets.device)
+    return aim.targets.to(device), facets.informative(aim.targets, max(1, int(share * width)))
 
 
 def _together(made: list[Seen]) -> Seen:
