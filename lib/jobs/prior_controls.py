@@ -7,7 +7,7 @@ from lib.running import job
 
 def compute(chosen: dict) -> None:
     """Fill the cache with what the notebook reads. chosen: its parameters in a profile."""
-    search = other_data_and_networks.Search(*(chosen[name] for name in ("n_starts", "steps", "rate", "seed")))
+    search = other_data_and_networks.Search(*(chosen[name] for name in ("n_starts", "steps", "rate", "norm", "seed")))
     other_data_and_networks.architectures(zoo.chosen(chosen["families"]), chosen["seeds"], search)
     modified_classes.units(chosen["modifications"], chosen["seeds"], search)
 

@@ -9,8 +9,8 @@ def compute(chosen: dict) -> None:
     """Fill the cache with what the notebook reads. chosen: its parameters in a profile."""
     nets = {seed: zoo.network("alexnet", seed) for seed in chosen["seeds"]}
     options = [chosen[name] for name in ("n_choose", "n_starts", "steps", "seed")]
-    through, without = measures.through_priors(nets, *options), measures.modern(nets, *options)
-    measures.beyond(nets, through, without, *options)
+    measures.through_priors(nets, *options)
+    measures.modern(nets, *options)
 
 
 main = job.of("12_generator_prior", compute)

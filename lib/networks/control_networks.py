@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lib.base import weights
 from lib.networks import interface, mirrored_hue_reader, zoo
-from lib.worlds import control_worlds
+from lib.worlds import control_worlds, cutouts
 
 AREAS = (372, 920)  # pixels: the smallest and the largest mask among the first 20,000 training pictures
 
@@ -28,7 +28,8 @@ AREAS = (372, 920)  # pixels: the smallest and the largest mask among the first 
 def network(name: str, device: str = "cpu") -> interface.Network:
     """A network of `python -m lib.training.make_controls` behind the common interface.
 
-    name: "bgr-0", "mosaic-2", "one_pose-1", ..., "bgr-detector" (classes: original, bgr), "half0-encoder",
+    name: "bgr-0", "mosaic-2", "one_pose-1", ..., "bgr-detector" (classes: original, bgr),
+    "alexnet-encoder-0" (scores (n, 10, 3): values of the three cues), "silhouette" (classes: the ten shapes),
     "objectness" (scores (n, 2, 64, 64): read it with `mask_probabilities`). FileNotFoundError lists what there is.
     """
     name = name.removeprefix("controls/")
@@ -45,11 +46,19 @@ def answers(kind: str, world: str) -> tuple[str, ...]:
     """What the scores of a network of this kind stand for."""
     if kind == "objectness":
         return ("background", "object")
+    if kind == "silhouette":
+        return cutouts.SHAPES
+    if kind == "encoder":
+        return tuple(f"value {k}" for k in range(cutouts.CLASSES))
     return ("original", world) if kind == "detector" else control_worlds.classes(world)
 
 
 def build(kind: str, family: str, world: str, seed: int = 0) -> nn.Module:
     """The untrained network of a kind: one of zoo.BUILDERS, or the `Masker`; a seed gives its weights to the bit."""
+    if kind == "encoder":  # a score for every value of every cue
+        model = zoo.build(family, cutouts.CLASSES * len(cutouts.CUES), seed)
+        model.add_module("cues", nn.Unflatten(1, (cutouts.CLASSES, len(cutouts.CUES))))
+        return model
     if family in zoo.BUILDERS:
         return zoo.build(family, len(answers(kind, world)), seed)
     if family == "mirrored":

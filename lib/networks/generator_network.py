@@ -13,13 +13,14 @@ class Generator(nn.Module):
     """Code (N, *code) -> images (N, 3, size, size), RGB, nominally in [0, 1], with no non-linearity at the end.
 
     size: 64 pixels, or a larger power of two. `unit`: root mean square of the code over training pictures;
-    `bound_mean`, `bound_sd`: of each of its numbers.
+    `bound_mean`, `bound_sd`: of each of its numbers; `norm`: mean length (L2 norm) of the codes.
     """
 
     def __init__(self, code: tuple[int, ...], width: int = 48, size: int = SIZE):
         super().__init__()
         self.code, self.size = tuple(code), size
         self.register_buffer("unit", torch.ones(()))
+        self.register_buffer("norm", torch.ones(()))
         self.register_buffer("bound_mean", torch.zeros(math.prod(code)))
         self.register_buffer("bound_sd", torch.ones(math.prod(code)))
         self.layers = layers(self.code, width, size)
@@ -29,8 +30,8 @@ class Generator(nn.Module):
 
 
 def layers(code: tuple[int, ...], width: int, size: int = SIZE) -> nn.Sequential:
-    """Dense layers for a row of units, a convolution for maps; then up-convolutions until the side is `size`: each
-    value is repeated in a square of two by two and a 3x3 convolution follows (a strided up-convolution leaves a grid).
+    """Dense layers for a row of units, a convolution for maps; then up-convolutions until the side is `size`: maps
+    are enlarged bilinearly and a 3x3 convolution follows (strided up-convolutions and repeated values leave a grid).
     ValueError for a code that is neither, or a size that its side does not reach by doubling."""
     if size < SIZE or size & (size - 1):
         raise ValueError(f"size is {size}, expected {SIZE} pixels or a larger power of two")
@@ -45,7 +46,8 @@ def layers(code: tuple[int, ...], width: int, size: int = SIZE) -> nn.Sequential
     while side < size:
         side, inside = 2 * side, width
         width = width if side < size // 2 else width * 2 // 3 if side == size // 2 else width // 2
-        parts += [nn.Upsample(scale_factor=2), nn.Conv2d(inside, width, 3, padding=1), nn.BatchNorm2d(width), leak]
+        parts += [nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(inside, width, 3, padding=1)]
+        parts += [nn.BatchNorm2d(width), leak]
         if side < size // 2:
             parts += [nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), leak]
     return nn.Sequential(*parts, nn.Conv2d(width, 3, 3, padding=1))

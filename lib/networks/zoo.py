@@ -93,12 +93,12 @@ def layers(family: str) -> dict[str, str]:
     return dict(LAYERS[family.split("_")[0]])
 
 
-def lenet(classes: int) -> nn.Module:
+def lenet(classes: int, units: int = 120) -> nn.Module:
     """LeCun et al. 1998, adapted to 64 pixels as paper 1 adapted it to 224: 6 and 16 maps, 120 and 84 units."""
     return named(
         conv1=conv(3, 6, 5, norm=False), pool1=nn.MaxPool2d(2),
         conv2=conv(6, 16, 5, norm=False), pool2=nn.MaxPool2d(2), shrink=nn.MaxPool2d(2), flat=nn.Flatten(),
-        fc6=dense(16 * 8 * 8, 120), fc7=dense(120, 84), fc8=nn.Linear(84, classes),
+        fc6=dense(16 * 8 * 8, units), fc7=dense(units, 84), fc8=nn.Linear(84, classes),
     )  # fmt: skip
 
 
@@ -201,6 +201,7 @@ BUILDERS: dict[str, Callable[[int], nn.Module]] = {
 BUILDERS |= {f"vgg_stride{stem}": partial(vgg, stem=stem) for stem in (2, 4)}  # variants, not members of the zoo
 BUILDERS |= {f"alexnet_x{widen}": partial(alexnet, widen=widen) for widen in (4, 8)}
 BUILDERS["alexnet_thin"] = partial(alexnet, maps=(20, 32, 32, 32, 32), units=64, dropout=0.0)  # 89,000 parameters
+BUILDERS |= {"alexnet_wide": partial(alexnet, units=512), "lenet_wide": partial(lenet, units=512)}  # encoders
 BUILDERS["resnet_thin"] = partial(resnet, widths=(12, 16, 24))  # 44,000
 
 

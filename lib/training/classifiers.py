@@ -145,4 +145,4 @@ def evaluate(
         loss += F.cross_entropy(scores, y, reduction="sum").item()
         right += (scores.argmax(1) == y).sum().item()
     model.train(training)
-    return loss / len(images), right / len(images)
+    return loss / labels.size, right / labels.size

@@ -27,7 +27,7 @@ class Losses(NamedTuple):
 
     image: float = 1.0
     feature: float = 2.0
-    adversarial: float = 0.05
+    adversarial: float = 0.0
 
 
 class Recipe(NamedTuple):
@@ -36,7 +36,7 @@ class Recipe(NamedTuple):
     losses: Losses = Losses()
     images: int = 60_000  # training pictures, in slices of `epoch`
     epoch: int = 6_000  # pictures an epoch
-    epochs: int = 10
+    epochs: int = 12
     batch: int = 16
     rate: float = 5e-4  # Adam, falling to 0 along half a cosine
     betas: tuple = (0.5, 0.999)
@@ -64,8 +64,8 @@ def fit(
     encoder: interface.Network,
     layer: str,
     comparator: tuple[str, ...],
-    data: Callable[[int], np.ndarray],
-    validation: np.ndarray,
+    data: Callable[[int], tuple[np.ndarray, ...]],
+    validation: tuple[np.ndarray, ...],
     recipe: Recipe,
     *,
     checkpoint: Path | None = None,
@@ -74,8 +74,9 @@ def fit(
 ) -> tuple[dict[str, Tensor], dict]:
     """Train `made` (changed in place) to invert `layer` of `encoder`; returns its state and the history by epoch.
 
-    comparator: the layers of `encoder` at which images are compared. data: epoch -> pictures (n, H, W, 3) uint8.
-    history: the losses on `validation` (pictures) after every epoch; D's and G's adversarial loss and the share of
+    comparator: the layers of `encoder` at which images are compared. data: epoch -> pictures (n, H, W, 3) uint8, and
+    masks (n, H, W) bool if G is to paint the object alone, on grey; `validation` likewise.
+    history: the losses on `validation` after every epoch; D's and G's adversarial loss and the share of
     steps in which D was frozen, over the epoch. FloatingPointError names the step at which a loss was not finite.
     """
     check(recipe, encoder, made.size)
@@ -84,29 +85,31 @@ def fit(
     judge = discriminator(size=made.size).to(fabric.device, memory_format=torch.channels_last)
     made.to(fabric.device, memory_format=torch.channels_last)
     moves = [torch.optim.Adam(m.parameters(), recipe.rate, recipe.betas) for m in (made, judge)]
-    bound(made, encoder, layer, data(0))
+    bound(made, encoder, layer, data(0)[0])
     total = recipe.epochs * (recipe.epoch // recipe.batch)
 
     def step(batch: list[np.ndarray], generator: torch.Generator, course: loop.Course) -> dict[str, float]:
         offsets = torch.randint(0, 2 * recipe.shift + 1, (2, len(batch[0])), generator=generator)
         x = classifiers.shifted(interface.to_tensor(batch[0]).to(fabric.device), recipe.shift, offsets)
+        wanted = x
+        if len(batch) > 1:
+            mask = torch.from_numpy(batch[1])[:, None].float().to(fabric.device)
+            wanted = on_grey(x, classifiers.shifted(mask, recipe.shift, offsets))
         with fabric.autocast():
-            return _step(made, judge, moves, encoder, layer, comparator, x, recipe, course.state, generator)
+            return _step(made, judge, moves, encoder, layer, comparator, x, wanted, recipe, course.state, generator)
 
     def rate(state: dict) -> float:
         return recipe.rate * (1 + math.cos(math.pi * state["step"] / total)) / 2
 
     def measure(_) -> dict[str, float]:
-        return losses(made, encoder, layer, comparator, validation)
+        return losses(made, encoder, layer, comparator, *validation)
 
     def rule(course: loop.Course) -> bool:
         return course.state["epoch"] >= recipe.epochs
 
     models, options = {"made": made, "judge": judge}, {"checkpoint": checkpoint, "progress": progress}
     options["state"] = {"frozen": False}
-    course = loop.train(
-        fabric, recipe, models, moves, lambda epoch: (data(epoch),), step, rate, measure, rule, **options
-    )
+    course = loop.train(fabric, recipe, models, moves, data, step, rate, measure, rule, **options)
     return loop.copied(made), course.history
 
 
@@ -121,16 +124,23 @@ def check(recipe: Recipe, encoder: interface.Network, size: int = generator_netw
         raise ValueError(f"{recipe}: expected 1 <= batch <= epoch, epochs >= 1, losses >= 0 and one of them above 0")
 
 
-def _step(made, judge, moves, encoder, layer, comparator, x, recipe, state, generator) -> dict[str, float]:
-    """One step of G and, unless it is frozen, of D: Dosovitskiy & Brox 2016, equations 1 to 5."""
+def on_grey(images: Tensor, masks: Tensor) -> Tensor:
+    """Images (n, 3, H, W) whose pixels outside of masks (n, 1, H, W) are mid-grey."""
+    return 0.5 + (images - 0.5) * masks
+
+
+def _step(made, judge, moves, encoder, layer, comparator, x, wanted, recipe, state, generator) -> dict[str, float]:
+    """One step of G, which is to paint `wanted` from the code of x, and, unless it is frozen, of D: Dosovitskiy & Brox
+    2016, equations 1 to 5."""
     with torch.no_grad():
         code = interface.forward_to(encoder, x, [layer])[layer]
     image = made(code)
-    loss = recipe.losses.image * relative(image, x)
+    loss = recipe.losses.image * relative(image, wanted)
     if recipe.losses.feature:
         top, left = torch.randint(0, 2 * JITTER + 1, (2,), generator=generator).tolist()
         seen, shown = (
-            F.pad(i, [JITTER] * 4, mode="reflect")[..., top:, left:][..., : made.size, : made.size] for i in (x, image)
+            F.pad(i, [JITTER] * 4, mode="reflect")[..., top:, left:][..., : made.size, : made.size]
+            for i in (wanted, image)
         )
         with torch.no_grad():
             real = interface.forward_to(encoder, seen, list(comparator))
@@ -146,7 +156,7 @@ def _step(made, judge, moves, encoder, layer, comparator, x, recipe, state, gene
     moves[0].step()
     frozen = state["frozen"]
     if recipe.losses.adversarial:
-        fooled = (F.softplus(-judge(2 * x - 1)) + F.softplus(judge(2 * image.detach() - 1))).mean() / 2
+        fooled = (F.softplus(-judge(2 * wanted - 1)) + F.softplus(judge(2 * image.detach() - 1))).mean() / 2
         if not frozen:
             moves[1].zero_grad()
             fooled.backward()
@@ -165,23 +175,27 @@ def relative(found: Tensor, real: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def losses(
-    made: generator_network.Generator, encoder, layer: str, comparator, pictures: np.ndarray
+    made: generator_network.Generator, encoder, layer: str, comparator, pictures: np.ndarray, masks=None
 ) -> dict[str, float]:
     """The image loss, the feature loss, and how well the code comes back (iterative re-encoding, once), each as a
-    share of answering zero, on pictures (n, H, W, 3) uint8."""
-    wanted, parts, device = list(dict.fromkeys((*comparator, layer))), [], next(made.eval().parameters()).device
-    for x in interface.to_tensor(pictures).split(100):
-        x = x.to(device)
-        real = interface.forward_to(encoder, x, wanted)
-        image = made(real[layer])
-        again = interface.forward_to(encoder, image, wanted)
+    share of answering zero, on pictures (n, H, W, 3) uint8; with masks (n, H, W) G is to paint the object on grey."""
+    layers, parts, device = list(dict.fromkeys((*comparator, layer))), [], next(made.eval().parameters()).device
+    images = interface.to_tensor(pictures)
+    wanted = images if masks is None else on_grey(images, torch.from_numpy(masks)[:, None].float())
+    for x, target in zip(images.split(100), wanted.split(100), strict=True):
+        x, target = x.to(device), target.to(device)
+        code = interface.forward_to(encoder, x, [layer])[layer]
+        real = interface.forward_to(encoder, target, list(comparator))
+        image = made(code)
+        again = interface.forward_to(encoder, image, layers)
         feature = sum(relative(again[name], real[name]).item() for name in comparator) / len(comparator)
-        parts.append((relative(image, x).item(), feature, relative(again[layer], real[layer]).item()))
+        parts.append((relative(image, target).item(), feature, relative(again[layer], code).item()))
     return dict(zip(("image", "feature", "code"), np.mean(parts, 0).tolist(), strict=True))
 
 
 def bound(made: generator_network.Generator, encoder: interface.Network, layer: str, pictures: np.ndarray) -> None:
-    """Measure the code of `layer` on pictures and write its size and bounds into `made`."""
+    """Measure the code of `layer` on pictures and write its size, length and bounds into `made`."""
     codes = interface.features(encoder, interface.to_tensor(pictures), [layer], 100)[layer].flatten(1).double()
     made.unit.copy_(codes.square().mean().sqrt().clamp_min(1e-6))
+    made.norm.copy_(codes.norm(dim=1).mean())
     made.bound_mean.copy_(codes.mean(0)), made.bound_sd.copy_(codes.std(0))

@@ -1,8 +1,9 @@
 """`python -m lib.training.make_controls`: train the control networks of notebooks 12 and 13 from scratch.
 
-Encoders of the two halves (too large to be committed: they stay in build/retrained/controls, where the training of
-generators finds them), networks of twenty classes, detectors of the three modifications, networks of one pose, of
-varied pose and of several shapes, and the mask predictor. lib/training/store.py says what becomes of a killed run.
+Encoders with a wide code, which name all three cues of a picture (those of the two halves and LeNet-5's are not
+committed: they stay in build/retrained/controls, where the training of generators finds them), networks of twenty
+classes, detectors of the three modifications, networks of one pose, of varied pose and of several shapes, the mask
+predictor, and the reader of silhouettes. lib/training/store.py says what becomes of a killed run.
 """
 
 from functools import cache, partial
@@ -28,16 +29,22 @@ RECIPES = {
     "modified": THIN._replace(epochs=14, improvement=0.02),
     "detector": classifiers.Recipe(images=40_000, epochs=6),
     "pose": THIN._replace(images=40_000, epochs=8, improvement=0.02),
+    "silhouette": classifiers.Recipe(images=40_000, epochs=8),
     "objectness": classifiers.Recipe(images=16_000, epoch=8_000, validation=1_000, shift=0, epochs=7, batch=64),
 }
 KINDS = tuple(RECIPES)
-ARCHITECTURES = {"encoder": "alexnet", "detector": "resnet_thin", "objectness": "masker"}  # the others: alexnet_thin
-ENCODERS = "controls/*-encoder"  # weights that are not committed
+ARCHITECTURES = {  # the others: alexnet_thin
+    "encoder": "alexnet_wide",
+    "detector": "resnet_thin",
+    "objectness": "masker",
+    "silhouette": "resnet",
+}
+ENCODERS = "controls/[hl]*-encoder-0"  # weights that are not committed: of the halves and of LeNet-5
 MIRRORED = "bgr"  # the world whose detector is lib.networks.mirrored_hue_reader
 
 
 class Job(NamedTuple):
-    """One network: its kind (of RECIPES), the control world it is trained on, its seed and its architecture."""
+    """One network: its kind (of RECIPES), the world it is trained on, its seed and its architecture."""
 
     kind: str
     world: str
@@ -46,9 +53,12 @@ class Job(NamedTuple):
 
     @property
     def name(self) -> str:
-        if self.kind == "objectness":
-            return "controls/objectness"
-        return f"controls/{self.world}-{self.kind if self.kind in ('encoder', 'detector') else self.seed}"
+        if self.kind in ("objectness", "silhouette"):
+            return f"controls/{self.kind}"
+        if self.kind == "encoder":
+            whose = self.world if self.world in control_worlds.HALVES else self.family.removesuffix("_wide")
+            return f"controls/{whose}-encoder-{self.seed}"
+        return f"controls/{self.world}-{self.kind if self.kind == 'detector' else self.seed}"
 
 
 def jobs(kinds=KINDS, seeds=SEEDS) -> list[list[Job]]:
@@ -56,13 +66,17 @@ def jobs(kinds=KINDS, seeds=SEEDS) -> list[list[Job]]:
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise ValueError(f"kind of control network is {unknown[0]!r}, expected one of {', '.join(KINDS)}")
     halves, modified, poses = control_worlds.HALVES, control_worlds.MODIFICATIONS, tuple(control_worlds.POSES)
-    worlds = {"encoder": halves, "modified": modified, "detector": modified, "pose": poses, "objectness": ("cutouts",)}
+    worlds = {"encoder": ("cutouts", *halves), "modified": modified, "detector": modified, "pose": poses}
     several = {"modified": seeds, "pose": seeds}
-    return [
+    groups = [
         [Job(kind, world, seed, _family(kind, world)) for seed in several.get(kind, (0,))]
         for kind in kinds
-        for world in worlds[kind]
+        for world in worlds.get(kind, ("cutouts",))
     ]
+    if "encoder" in kinds:  # AlexNet's at every seed, and LeNet-5's
+        others = [Job("encoder", "cutouts", seed, "alexnet_wide") for seed in seeds if seed]
+        groups += [others, [Job("encoder", "cutouts", 0, "lenet_wide")]]
+    return [group for group in groups if group]
 
 
 def recipe(job: Job) -> classifiers.Recipe:
@@ -79,8 +93,17 @@ def data(kind: str, world: str, split: str, n: int) -> tuple[np.ndarray, np.ndar
     """Pictures (n, 64, 64, 3) uint8 and what a network of this kind is to say about them: (n,), or masks (n, 64, 64).
 
     A detector is trained on a world of another seed and tested on that of all others. For the mask predictor every
-    second picture has no object.
+    second picture has no object. An encoder names all three cues, (n, 3). What is to be read as a silhouette has one
+    colour, and neither that nor what lies behind it says anything about the shape (control_worlds.silhouettes).
     """
+    if kind == "silhouette":
+        shown = control_worlds.silhouettes(split, n)
+        return shown.images, shown.cues[:, 0]
+    if kind == "encoder":
+        shown = (
+            cutouts.batch(cutouts.World(), split, n) if world == "cutouts" else control_worlds.pictures(world, split, n)
+        )
+        return shown.images, shown.cues
     if kind == "objectness":
         with_object = cutouts.batch(cutouts.World(), split, (n + 1) // 2)
         without = control_worlds.backgrounds(split, n // 2)

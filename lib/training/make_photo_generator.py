@@ -23,7 +23,7 @@ from lib.worlds import photo_crops
 ENCODER, LAYER, COMPARATOR = "alexnet_convolutions", "pool5", ("conv1", "conv3", "conv5")
 ENLARGED = 160  # pixels at which the encoder reads
 WIDTH = 96
-RECIPE = Recipe(losses=Losses(adversarial=0.0), images=6_000, epoch=6_000, epochs=10, shift=0)
+RECIPE = Recipe(losses=Losses(adversarial=0.0), images=6_000, epoch=6_000, epochs=20, shift=0)
 
 
 def name(size: int) -> str:
@@ -63,14 +63,14 @@ def one(recipe: Recipe, size: int, width: int = WIDTH, validation: int = 200, de
     made_by |= {"recipe": recipe._asdict() | {"losses": recipe.losses._asdict()}, "data": "photographs"}
 
     def train(checkpoint) -> dict:
-        held_out = photo_crops.judging(size, validation)[0]
+        held_out = (photo_crops.judging(size, validation)[0],)
         made = generator_network.build(code, recipe.seed, width, size)
         options = {"checkpoint": checkpoint, "device": device, "progress": progress}
         state, history = generators.fit(
-            made, net, LAYER, COMPARATOR, partial(crops, recipe, size), held_out, recipe, **options
+            made, net, LAYER, COMPARATOR, lambda epoch: (crops(recipe, size, epoch),), held_out, recipe, **options
         )
         made.cpu().load_state_dict(weights.as_stored(state, whole=True))
-        rounded = generators.losses(made, encoder(size), LAYER, COMPARATOR, held_out)
+        rounded = generators.losses(made, encoder(size), LAYER, COMPARATOR, *held_out)
         info = {"made_by": made_by, "history": history, "rounded": rounded}
         return weights.save(f"generators/{name(size)}", state, info, whole=True)
 

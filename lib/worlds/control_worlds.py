@@ -120,3 +120,15 @@ def backgrounds(split: str, n: int, seed: int = 0) -> np.ndarray:
     draws = (np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, i])).random(96) for i in range(n))
     images = [cutouts.picture(World(), u, np.zeros(3, np.int64), nowhere, sources)[0] for u in draws]
     return np.array(images, np.uint8).reshape(-1, cutouts.SIZE, cutouts.SIZE, 3)
+
+
+def silhouettes(split: str, n: int, seed: int = 0) -> Batch:
+    """`n` pictures of objects of which the shape alone says anything: no texture, a hue drawn by itself, and behind it
+    the world's ground or, in every second picture, one colour. The shape is one of ten, each as likely as the others;
+    it is `cues[:, 0]`, and also the label."""
+    stream = np.random.default_rng([seed, 200 + cutouts.SPLITS.index(split)])
+    cues = np.column_stack([stream.integers(CLASSES, size=n), np.zeros(n, int), stream.integers(CLASSES, size=n)])
+    shown = cutouts.render(World(seed=seed), split, range(n), cues)
+    plain = stream.integers(0, 256, (n, 1, 1, 3), np.uint8)
+    behind = ~shown.masks[..., None] & (np.arange(n) % 2 == 1)[:, None, None, None]
+    return shown._replace(images=np.where(behind, plain, shown.images), labels=cues[:, 0])

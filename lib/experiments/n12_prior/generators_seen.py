@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from lib.base import weights
-from lib.experiments.n12_prior.searches import Pair, Setting
+from lib.experiments.n12_prior.searches import Pair, Setting, encoder
 from lib.experiments.shared import recognised
 from lib.methods.ascent import generator_prior, objectives
 from lib.methods.ascent.maximise import Maximised
@@ -19,7 +19,9 @@ from lib.worlds import cutouts
 
 LAYERS = {"fc6": "alexnet-0-fc6", "conv3": "alexnet-0-conv3", "fc7": "alexnet-0-fc7"}  # title -> name of the weights
 ABLATED = {
-    "fc6, no adversary": "alexnet-0-fc6-noadversary",
+    "fc6, ground too": "alexnet-0-fc6-ground",
+    "fc6 of 128 numbers": "alexnet-0-fc6-narrow",
+    "fc6, adversary": "alexnet-0-fc6-adversary",
     "fc6, feature loss alone": "alexnet-0-fc6-feature",
     "fc6, image loss alone": "alexnet-0-fc6-image",
 }
@@ -47,15 +49,16 @@ class Inverted(NamedTuple):
     history: dict[str, list[float]]  # by epoch: these three, and the share of steps in which D was frozen
 
 
-def inverted(names: dict[str, str], net: interface.Network, pictures: np.ndarray, device="cpu") -> dict[str, Inverted]:
-    """Pictures (n, 64, 64, 3) uint8 through `net` and each of its generators, {title: name of the weights}; by title.
-    ValueError if one is not its."""
-    found, images = {}, interface.to_tensor(pictures).to(device)
+def inverted(names: dict[str, str], batch: cutouts.Batch, device="cpu") -> dict[str, Inverted]:
+    """Pictures through the encoders of some generators, {title: name of the weights}, and through these; by title."""
+    found, images = {}, interface.to_tensor(batch.images).to(device)
     for title, name in names.items():
         prior, info = generator_prior.load(name, device), weights.info(f"generators/{name}")
+        net = encoder(prior, device)
         with torch.no_grad():
             again = prior.generator(generator_prior.encode(prior, net, images))
-        measured = generators.losses(prior.generator, net, prior.layer, info["made_by"]["comparator"], pictures)
+        shown = (batch.images,) if name.endswith(make_generators.GROUND) else (batch.images, batch.masks)
+        measured = generators.losses(prior.generator, net, prior.layer, info["made_by"]["comparator"], *shown)
         found[title] = Inverted(interface.to_pictures(again), measured, info["rounded"], info["history"])
     return found
 
@@ -125,7 +128,7 @@ def strips(pair: Pair, units: tuple[int, int], batch: cutouts.Batch, shown, sett
     noise = noise.to(pair.prior.mean.device)
     case = np.flatnonzero(batch.labels == units[1])[:1]
     picture = interface.to_tensor(batch.images[case]).to(noise.device)
-    real = generator_prior.encode(pair.prior, pair.net, picture)
+    real = generator_prior.encode(pair.prior, encoder(pair.prior, noise.device), picture)
     first, second = (cutouts.SHAPES[unit] for unit in units)
     starts = {f"{first},\nfrom noise": (units[0], noise[:1], 1), f"{second},\nfrom noise": (units[1], noise[1:], 1)}
     starts |= {
@@ -147,13 +150,17 @@ class Units(NamedTuple):
     best: np.ndarray  # (channels,) its activation for the first of them
 
 
-def units(pair: Pair, layer: str, channels: Sequence[int], batch: cutouts.Batch, steps: int, rate: float, seed: int):
+def units(
+    pair: Pair, layer: str, channels: Sequence[int], batch: cutouts.Batch, steps: int, setting: Setting, seed: int
+) -> "Units":
     """Images through a prior for the middle unit of channels of a hidden layer, and the pictures of `batch` that it
     answers to most: Units."""
     objective = {way: objectives.unit(pair.net, layer, list(channels), "centre", way) for way in (1, -1)}
     start = generator_prior.form(pair.prior).start(len(channels), torch.Generator().manual_seed(seed))
     start = start.to(pair.prior.mean.device)
-    made = [generator_prior.search(pair.prior, objective[way], start, steps=steps, rate=rate) for way in (1, -1)]
+    made = [
+        generator_prior.search(pair.prior, objective[way], start, steps=steps, **setting._asdict()) for way in (1, -1)
+    ]
     maps = interface.features(pair.net, interface.to_tensor(batch.images), [layer])[layer][:, list(channels)]
     middle = (maps if maps.ndim == 2 else maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2]).cpu().numpy()
     order = np.argsort(-middle, axis=0, kind="stable")[:2]

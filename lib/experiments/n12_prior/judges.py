@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy import ndimage
 from scipy.spatial.distance import cdist, pdist
 
 from lib.experiments.n12_prior import searches
@@ -23,7 +24,7 @@ from lib.worlds import control_worlds, cutouts
 
 LATE = "fc6"  # the layer of the paper's own prior
 PRIMARY, FAMILIES = "primary judge", "families that took no part"
-OBJECT, DISTANCE = "shows one object", "distance to real pictures"
+OUTLINE, OBJECT, DISTANCE = "reads shape alone", "shows one object", "distance to real pictures"
 
 
 def other_seed(seed: int) -> int:
@@ -36,23 +37,27 @@ def certainty(one: Judged) -> np.ndarray:
     return one.read[:, np.arange(len(one.targets)), one.targets].mean(0)
 
 
-def references(nets: dict, batch: cutouts.Batch, n_starts: int, generator: torch.Generator, device="cpu") -> dict:
+def references(seeds, batch: cutouts.Batch, n_starts: int, generator: torch.Generator, device="cpu") -> dict:
     """What the judges see at worst and at best: {row: {training seed: Judged}}, n_starts pictures of each class, first
     those whose three cues agree with it.
 
-    "G, random codes": each number of the code of fc6 uniform in its bounds. "G, codes of test pictures": test pictures
-    through encoder and generator. "test pictures": the same pictures.
+    "G, random codes": each number of the code of fc6 uniform in its bounds, then the code as long as real ones are in
+    the mean. "G, codes of test pictures": test pictures through encoder and generator. "test pictures": the same
+    pictures.
     """
     agree = (batch.cues == batch.labels[:, None]).sum(1)
     order = np.argsort(-agree, kind="stable")
     rows = np.concatenate([order[batch.labels[order] == label][:n_starts] for label in range(cutouts.CLASSES)])
     real, targets = batch.images[rows], batch.labels[rows]
     found = {"G, random codes": {}, "G, codes of test pictures": {}, "test pictures": {}}
-    for s, net in nets.items():
-        prior = searches.pair(f"alexnet-{s}-{LATE}", net, device).prior
+    for s in seeds:
+        prior = generator_prior.load(f"alexnet-{s}-{LATE}", device)
+        encoder = searches.encoder(prior, device)
         draws = torch.rand((len(targets), *prior.code), generator=generator).to(device) * generator_prior.upper(prior)
-        codes = {"G, random codes": draws}
-        codes["G, codes of test pictures"] = generator_prior.encode(prior, net, interface.to_tensor(real).to(device))
+        codes = {"G, random codes": draws * prior.norm / draws.norm(dim=1, keepdim=True)}
+        codes["G, codes of test pictures"] = generator_prior.encode(
+            prior, encoder, interface.to_tensor(real).to(device)
+        )
         for name, code in codes.items():
             with torch.no_grad():
                 shown = interface.to_pictures(prior.generator(code))
@@ -69,6 +74,7 @@ class Judges(NamedTuple):
 
     families: tuple[str, ...]
     objectness: interface.Network
+    silhouette: interface.Network  # names the shape, and was trained where nothing else says anything
     readers: dict[int, interface.Network]  # by training seed of the network excited: the ResNet whose features count
     real: dict[int, np.ndarray]  # its features of test pictures, (n, 72)
     labels: np.ndarray  # (n,)
@@ -78,7 +84,14 @@ def judges(seeds, families, batch: cutouts.Batch, device="cpu") -> Judges:
     """The judges of images made for networks of these training seeds; batch: the test pictures to compare with."""
     readers = {s: zoo.network("resnet", other_seed(s), device) for s in seeds}
     real = {s: pool(net, batch.images) for s, net in readers.items()}
-    return Judges(tuple(families), control_networks.network("objectness", device), readers, real, batch.labels)
+    return Judges(
+        tuple(families),
+        control_networks.network("objectness", device),
+        control_networks.network("silhouette", device),
+        readers,
+        real,
+        batch.labels,
+    )
 
 
 def pool(net: interface.Network, pictures: np.ndarray) -> np.ndarray:
@@ -91,6 +104,16 @@ def one_object(of: Judges, pictures: np.ndarray) -> np.ndarray:
     return control_networks.shows_one_object(
         control_networks.mask_probabilities(of.objectness, interface.to_tensor(pictures))
     )
+
+
+def outlines(of: Judges, one: Judged) -> np.ndarray:
+    """Which pictures have the shape of their target class, by the network that reads shape alone: (n,) bool."""
+    return interface.scores(of.silhouette, interface.to_tensor(one.pictures)).argmax(1).cpu().numpy() == one.targets
+
+
+def outline_shares(of: Judges, one: Judged) -> np.ndarray:
+    """The share of `outlines` by class, (classes,)."""
+    return by_class(outlines(of, one), one.targets)
 
 
 def distances(of: Judges, one: Judged, seed: int) -> np.ndarray:
@@ -136,6 +159,9 @@ def judge_table(batch: cutouts.Batch, of: Judges) -> Table:
     for family in of.families:
         right = [recognised.others(batch.images, batch.labels, [family], seed)[0] for seed in seeds[:1]]
         rows += [(zoo.TITLES[family], f"names the class (seed {seeds[0]})", np.concatenate(right))]
+    for title, pictures in spoilt(batch).items():
+        said = interface.scores(of.silhouette, interface.to_tensor(pictures)).argmax(1).cpu().numpy()
+        rows.append(("reader of shape alone", f"names the shape of {title}", said == batch.cues[:, 0]))
     shown = (("shows an object", batch.images), ("shows none", control_worlds.backgrounds("test", len(batch.labels))))
     for title, pictures in shown:
         said = one_object(of, pictures)
@@ -143,6 +169,24 @@ def judge_table(batch: cutouts.Batch, of: Judges) -> Table:
     shares = [(judge, what, uncertainty.wilson(int(right.sum()), len(right))) for judge, what, right in rows]
     lines = [(judge, what, f"{number(e.value)} {span(e.interval)}", str(e.n)) for judge, what, e in shares]
     return Table(("judge", "what", "share", "pictures"), lines)
+
+
+def spoilt(batch: cutouts.Batch) -> dict[str, np.ndarray]:
+    """Test pictures, and what is left of them: {title: pictures (n, 64, 64, 3) uint8}. A reader of shape must read the
+    first three, and must not read the last two, which have the object's colours, or its surroundings, and no outline
+    of its own."""
+    grey = np.where(batch.masks[..., None], batch.images, 128).astype(np.uint8)
+    down, right = np.mgrid[: batch.images.shape[1], : batch.images.shape[2]]
+    x, y, radius = (batch.pose[:, k, None, None] for k in range(3))
+    inside = ((right - x) ** 2 + (down - y) ** 2 < radius**2)[..., None]
+    colour = (batch.images * batch.masks[..., None]).sum((1, 2)) / batch.masks.sum((1, 2))[:, None]
+    return {
+        "test pictures": batch.images,
+        "their objects on grey": grey,
+        "these, blurred": ndimage.gaussian_filter(grey.astype(float), (0, 2, 2, 0)).astype(np.uint8),
+        "discs of their colour and size": np.where(inside, colour[:, None, None], 128).astype(np.uint8),
+        "grounds without them": control_worlds.backgrounds("test", len(batch.labels)),
+    }
 
 
 def repetition(pictures: np.ndarray) -> np.ndarray:

@@ -8,34 +8,36 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 from lib.experiments.n12_prior import judges, searches
-from lib.experiments.n12_prior.judges import DISTANCE, FAMILIES, LATE, OBJECT, PRIMARY, Judges
-from lib.experiments.n12_prior.searches import FOURIER, RATES, Setting
+from lib.experiments.n12_prior.judges import DISTANCE, FAMILIES, LATE, OBJECT, OUTLINE, PRIMARY, Judges
+from lib.experiments.n12_prior.searches import FOURIER, Setting
 from lib.experiments.shared import class_images
 from lib.experiments.shared.class_images import EVALUATION, GRID, SELECTION
 from lib.experiments.shared.recognised import Judged, by_class, judged
+from lib.networks import zoo
 from lib.record.seeds import by_student, estimate
 from lib.record.tables import Table
 
 EARLY, LATEST = "conv3", "fc7"  # other layers whose codes priors invert; the last for seed 0 alone
-BEYOND, FOURIER_BEYOND = (1.5, 3.0), (0.2, 0.4)  # larger rates, tried after G1's result was known; they decide nothing
+SHUFFLED, UNTRAINED = "G, class units shuffled", "G, untrained network"  # controls of G1
 
 
 # ------------------------------------------------------------------------------------------- what was made
 
 
 class Through(NamedTuple):
-    """Images through priors. Rates were chosen by the primary judge on starts that nothing is reported from."""
+    """Images through priors. Settings were chosen by families that took no part, on starts that nothing is reported
+    from."""
 
-    tried: dict[str, dict[float, float]]  # by layer: rate -> primary judge's score on the starts for choosing
-    rates: dict[str, float]  # by layer
-    made: dict[str, dict[int, Judged]]  # by setting of searches.settings, and by layer: training seed -> images
-    choosing: dict[int, list[Judged]]  # the images through fc6 from the starts for choosing, all rates
+    tried: dict[str, dict[Setting, float]]  # by layer: what families said on the starts for choosing
+    chosen: dict[str, Setting]  # by layer
+    made: dict[str, dict[int, Judged]]  # by setting of searches.settings, by layer, and UNTRAINED: seed -> images
+    choosing: dict[int, list[Judged]]  # the images through fc6 from the starts for choosing, all settings
     own: dict[str, dict[float, float]]  # by setting with a rate of its own: rate -> what families said of it there
 
 
 def through_priors(nets: dict, n_choose: int, n_starts: int, steps: int, seed: int, device="cpu") -> Through:
-    """Choose the rate of each layer's prior by the primary judge, and that of each setting by families that took no
-    part; then make the images from the other starts.
+    """Choose the rate and the cap of each layer's prior, and the rate of each setting, by families that took no part;
+    then make the images from the other starts.
 
     nets: {training seed: AlexNet}."""
     pairs, made = {}, {}
@@ -43,33 +45,37 @@ def through_priors(nets: dict, n_choose: int, n_starts: int, steps: int, seed: i
         own = [0] if layer == LATEST else list(nets)
         pairs[layer] = {s: searches.pair(f"alexnet-{s}-{layer}", nets[s], device) for s in own if s in nets}
     options, others = (n_choose, steps, seed, device), (n_starts, steps, seed, device)
-    tried = {layer: searches.tried(list(of.values()), RATES, *options) for layer, of in pairs.items() if of}
-    rates = {layer: searches.best(found) for layer, found in tried.items()}
-    own = searches.own_rates(pairs[LATE], judges.family_share, *options)
+    judge = judges.family_share
+    tried = {layer: searches.tried(of, judge, *options) for layer, of in pairs.items() if of}
+    best = {layer: searches.best(found) for layer, found in tried.items()}
+    own = searches.own_rates(pairs[LATE], judge, *options)
     chosen = {name: searches.best(found) for name, found in own.items()}
     wanted = {name: (LATE, setting) for name, setting in searches.settings(chosen).items()}
-    wanted |= {layer: (layer, Setting(rates[layer])) for layer in tried}
+    wanted |= {layer: (layer, one) for layer, one in best.items()}
     for name, (layer, setting) in wanted.items():
         found = {s: searches.make(one, setting, EVALUATION, *others) for s, one in pairs[layer].items()}
         made[name] = {s: judged(one) for s, one in found.items()}
+    blank = {s: zoo.network("alexnet", s, device, stage="step0") for s in nets}
+    blank = {s: searches.Pair(pairs[LATE][s].prior, net) for s, net in blank.items()}
+    made[UNTRAINED] = {s: judged(searches.make(one, best[LATE], EVALUATION, *others)) for s, one in blank.items()}
     choosing = {
-        s: [judged(searches.make(one, Setting(rate), SELECTION, *options)) for rate in RATES]
+        s: [judged(searches.make(one, setting, SELECTION, *options)) for setting in tried[LATE]]
         for s, one in pairs[LATE].items()
     }
-    return Through(tried, rates, made, choosing, own)
+    return Through(tried, best, made, choosing, own)
 
 
 class Pixels(NamedTuple):
     """Images without a generator, at equal network passes."""
 
-    tried: dict[class_images.Recipe, float]  # primary judge's score on the starts for choosing
+    tried: dict[class_images.Recipe, float]  # what families that took no part said on the starts for choosing
     # by name: "plain pixels", "regularised pixels" (the best of notebook 11) and "Fourier, jitter"
     made: dict[str, dict[int, Judged]]
     best: str  # which of the last two is the baseline of G1
 
 
 def modern(nets: dict, n_choose: int, n_starts: int, steps: int, seed: int, device="cpu") -> Pixels:
-    """Fourier coefficients with jitter, at the best of three rates."""
+    """Fourier coefficients with jitter, at the best of the rates tried."""
     tried = {one: _tried(nets, one, n_choose, steps, seed, device) for one in FOURIER}
     made = _made(nets, searches.best(tried), n_starts, steps, seed, device)
     return Pixels(tried, {"Fourier, jitter": made}, "Fourier, jitter")
@@ -87,49 +93,21 @@ def pixels(nets: dict, n_choose: int, n_starts: int, steps: int, seed: int, devi
     return Pixels(grid | new.tried, made, winner)
 
 
-class Beyond(NamedTuple):
-    """Both sides of G1 again with larger rates among those tried, added after its result was known."""
-
-    tried: dict[str, dict[float, float]]  # "G for fc6" and the Fourier baseline: larger rate -> score
-    rates: dict[str, float]  # the best of all rates tried
-    made: dict[str, dict[int, Judged]]  # training seed -> images at that rate
-
-
-def beyond(
-    nets: dict, through: Through, without: Pixels, n_choose: int, n_starts: int, steps: int, seed: int, device="cpu"
-) -> Beyond:
-    """Choose again among all rates, BEYOND and FOURIER_BEYOND with the others; then images from the other starts."""
-    options, others = (n_choose, steps, seed, device), (n_starts, steps, seed, device)
-    pairs = {s: searches.pair(f"alexnet-{s}-{LATE}", net, device) for s, net in nets.items()}
-    code = searches.tried(list(pairs.values()), BEYOND, *options)
-    pixel = {rate: _tried(nets, FOURIER[0]._replace(rate=rate), *options) for rate in FOURIER_BEYOND}
-    before = {one.rate: without.tried[one] for one in FOURIER}
-    rates = {
-        f"G for {LATE}": searches.best(through.tried[LATE] | code),
-        FOURIER[0].name: searches.best(before | pixel),
-    }
-    late, fourier = rates.values()
-    made = {s: judged(searches.make(one, Setting(late), EVALUATION, *others)) for s, one in pairs.items()}
-    flat = _made(nets, FOURIER[0]._replace(rate=fourier), *others)
-    tried = dict(zip(rates, (code, pixel), strict=True))
-    return Beyond(tried, rates, dict(zip(rates, (made, flat), strict=True)))
-
-
 def _tried(nets: dict, recipe, *options) -> float:
-    made = (class_images.make(net, recipe, SELECTION, *options) for net in nets.values())
-    return float(np.mean([searches.score(one) for one in made]))
+    made = {s: class_images.make(net, recipe, SELECTION, *options) for s, net in nets.items()}
+    return float(np.mean([judges.family_share(one, s) for s, one in made.items()]))
 
 
 def _made(nets: dict, recipe, *options) -> dict[int, Judged]:
     return {s: judged(class_images.make(net, recipe, EVALUATION, *options)) for s, net in nets.items()}
 
 
-def choices(through: Through, without: Pixels, more: Beyond) -> Table:
-    """What was tried on the starts for choosing, and the primary judge's score of each; last, what was tried later."""
+def choices(through: Through, without: Pixels) -> Table:
+    """What was tried on the starts for choosing, what families that took no part recognised, and what was chosen."""
     rows = []
     for layer, found in through.tried.items():
-        text = ", ".join(f"{rate:g}: {value:.2f}" for rate, value in found.items())
-        rows.append((f"G for {layer}", text, f"rate {through.rates[layer]:g}"))
+        text = f"{len(found)} settings: {min(found.values()):.2f} to {max(found.values()):.2f}"
+        rows.append((f"G for {layer}", text, through.chosen[layer].title))
     fourier = {one: without.tried[one] for one in FOURIER}
     text = ", ".join(f"{one.rate:g}: {value:.2f}" for one, value in fourier.items())
     rows.append((FOURIER[0].name, text, f"rate {searches.best(fourier).rate:g}"))
@@ -137,10 +115,17 @@ def choices(through: Through, without: Pixels, more: Beyond) -> Table:
     best = searches.best(grid)
     text = f"{len(grid)} settings: {min(grid.values()):.2f} to {grid[best]:.2f}"
     rows.append(("regularised pixels", text, f"{best.name} by {best.progress:g}"))
-    for name, found in more.tried.items():
-        text = ", ".join(f"{rate:g}: {value:.2f}" for rate, value in found.items())
-        rows.append((f"afterwards: {name}", text, f"rate {more.rates[name]:g}"))
-    return Table(("images", "tried, and the score", f"chosen (baseline: {without.best})"), rows)
+    return Table(("images", "tried, and the share recognised", f"chosen (baseline: {without.best})"), rows)
+
+
+def chosen_rows(through: Through, layer: str = LATE) -> Table:
+    """What was tried for a layer: a row for each cap on the length, a column for each rate."""
+    found, rates = through.tried[layer], searches.RATES
+    rows = [
+        ("any" if norm is None else f"{norm:g}", *(f"{found[Setting(rate, norm=norm)]:.2f}" for rate in rates))
+        for norm in searches.NORMS
+    ]
+    return Table(("longest code", *(f"rate {rate:g}" for rate in rates)), rows)
 
 
 def judge_rows(found: dict[str, dict[int, Judged]], of: Judges, generator: np.random.Generator) -> list[dict]:
@@ -150,6 +135,7 @@ def judge_rows(found: dict[str, dict[int, Judged]], of: Judges, generator: np.ra
         measured = {
             PRIMARY: [by_class(one.hits, one.targets) for one in made.values()],
             FAMILIES: [judges.family_shares(of, one, s) for s, one in made.items()],
+            OUTLINE: [judges.outline_shares(of, one) for one in made.values()],
             OBJECT: [by_class(judges.one_object(of, one.pictures), one.targets) for one in made.values()],
             DISTANCE: [judges.distances(of, one, s) for s, one in made.items()],
         }
@@ -159,10 +145,20 @@ def judge_rows(found: dict[str, dict[int, Judged]], of: Judges, generator: np.ra
 
 
 def everything(through: Through, without: Pixels, references: dict) -> dict[str, dict[int, Judged]]:
-    """All rows of images that judges are asked about, from test pictures down to random codes."""
+    """All rows of images that judges are asked about, from test pictures down to the controls."""
     layers = {f"G, {layer}": through.made[layer] for layer in through.tried}
     rows = {name: references[name] for name in ("test pictures", "G, codes of test pictures")}
-    return rows | layers | without.made | {"G, random codes": references["G, random codes"]}
+    return rows | layers | without.made | controls(through, references)
+
+
+def controls(through: Through, references: dict) -> dict[str, dict[int, Judged]]:
+    """What a G that paints the same whatever it is told would do as well as the real search: its images judged as if
+    they were the next class's, images for the units of an untrained network, and random codes."""
+    shuffled = {}
+    for s, one in through.made[LATE].items():
+        classes = one.read.shape[2]
+        shuffled[s] = one._replace(targets=(one.targets + 1) % classes)
+    return {SHUFFLED: shuffled, UNTRAINED: through.made[UNTRAINED], "G, random codes": references["G, random codes"]}
 
 
 def own_rates(through: Through) -> Table:
@@ -188,16 +184,15 @@ def setting_rows(through: Through, of: Judges, generator: np.random.Generator) -
 # ------------------------------------------------------------------------------------------- the claims
 
 
-def prior_gain(through: Through, without: Pixels, of: Judges, more: Beyond | None = None) -> dict:
+def prior_gain(through: Through, without: Pixels, of: Judges, references: dict) -> dict:
     """Claim G1, for claims.record: the primary judge's score with G minus that of the pixel baseline, over classes;
-    named, among others: G minus every way without it, and minus Fourier at the best of all rates, with the larger ones
-    of `more`."""
+    named: by the other judges, G minus every way without it, and minus every control."""
     one, other = through.made[LATE], without.made[without.best]
-    named = {
-        FAMILIES: {s: judges.family_shares(of, one[s], s) - judges.family_shares(of, other[s], s) for s in one}
-    } | {f"primary judge, minus {name}": _gains(one, made) for name, made in without.made.items()}
-    if more:
-        named["larger rates tried too, minus Fourier"] = _gains(*more.made.values())
+    families = {s: judges.family_shares(of, one[s], s) - judges.family_shares(of, other[s], s) for s in one}
+    outlines = {s: judges.outline_shares(of, one[s]) - judges.outline_shares(of, other[s]) for s in one}
+    named = {FAMILIES: families, OUTLINE: outlines}
+    rest = without.made | controls(through, references)
+    named |= {f"primary judge, minus {name}": _gains(one, made) for name, made in rest.items()}
     return by_student(_gains(one, other), named) | {"note": f"Baseline, chosen on other starts: {without.best}."}
 
 
@@ -239,7 +234,7 @@ def pooled(through: Through) -> dict[int, dict[str, list[Judged]]]:
         s: {
             "default setting": [through.made[default][s]],
             "other clipping or decay": [through.made[name][s] for name in others],
-            "rates tried": of,
+            "settings tried": of,
         }
         for s, of in through.choosing.items()
     }

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from lib.base import cache
-from lib.experiments.shared import recognised
 from lib.experiments.shared.class_images import EVALUATION, MODERN, SELECTION, Made
 from lib.methods.ascent import generator_prior, maximise, objectives
-from lib.networks import interface
+from lib.networks import control_networks, interface, zoo
 
-RATES = (0.1, 0.3, 0.7)  # tried for every layer, on the starts for choosing
-FOURIER = tuple(MODERN._replace(rate=rate) for rate in (0.02, 0.05, 0.1))  # tried for the pixel baseline
+RATES = (0.1, 0.3, 0.7, 1.5)  # tried for every layer, on the starts for choosing
+NORMS = (None, 1.3, 1.0)  # with each of these caps on the code's length, as multiples of the mean of real codes
+FOURIER = tuple(MODERN._replace(rate=rate) for rate in (0.02, 0.05, 0.1, 0.2, 0.4))  # tried for the pixel baseline
 
 
 class Setting(NamedTuple):
@@ -28,6 +28,11 @@ class Setting(NamedTuple):
     rate: float = 0.3
     sds: float | None = 3.0  # None: no clipping
     decay: float = 0.01
+    norm: float | None = None  # None: codes of any length, as released
+
+    @property
+    def title(self) -> str:
+        return f"rate {self.rate:g}, " + ("any length" if self.norm is None else f"length at most {self.norm:g}")
 
 
 SETTINGS = {  # what claims G3 and G4 compare; the first is the paper's
@@ -63,6 +68,14 @@ def pair(name: str, net: interface.Network, device="cpu") -> Pair:
     return Pair(prior, interface.resized(net, prior.size, device=device))
 
 
+def encoder(prior: generator_prior.Prior, device="cpu") -> interface.Network:
+    """The network whose code a prior takes: an encoder of lib.training.make_controls, or a network of the zoo."""
+    if "-encoder-" in prior.encoder:
+        return control_networks.network(prior.encoder, device)
+    family, seed = prior.encoder.rsplit("-", 1)
+    return zoo.network(family, int(seed), device)
+
+
 def make(
     pair: Pair, setting: Setting, stream: str, starts: int, steps: int, seed: int, device="cpu", classes=None
 ) -> Made:
@@ -93,16 +106,13 @@ def run(pair: Pair, setting: Setting, steps: int, start: torch.Tensor, units: Se
     return generator_prior.search(pair.prior, objective, start, steps=steps, **setting._asdict())
 
 
-def score(made: Made) -> float:
-    """Share of images that the three single-cue networks assign to the target class: the primary judge (claim G1)."""
-    return float(recognised.judge(made.pictures, made.targets).mean())
-
-
-def tried(pairs: Sequence[Pair], rates: Sequence[float], *options) -> dict[float, float]:
-    """{rate: the primary judge's score on the starts for choosing, mean over pairs}; options: starts, steps, seed,
-    device."""
-    made = {rate: [make(one, Setting(rate), SELECTION, *options) for one in pairs] for rate in rates}
-    return {rate: float(np.mean([score(one) for one in all_of])) for rate, all_of in made.items()}
+def tried(pairs: dict[int, Pair], judge: Callable[[Made, int], float], *options) -> dict[Setting, float]:
+    """{setting: what `judge` says of the images of a training seed on the starts for choosing, mean over seeds}, for
+    every rate of RATES with every cap of NORMS; pairs: {training seed: pair}; options: starts, steps, seed, device."""
+    return {
+        one: float(np.mean([judge(make(pair, one, SELECTION, *options), s) for s, pair in pairs.items()]))
+        for one in (Setting(rate, norm=norm) for norm in NORMS for rate in RATES)
+    }
 
 
 def own_rates(pairs: dict[int, Pair], judge: Callable[[Made, int], float], *options) -> dict[str, dict[float, float]]:

@@ -7,11 +7,12 @@ import numpy as np
 import torch
 
 from lib.base import weights
+from lib.experiments.n12_prior import searches
 from lib.experiments.n13_controls.other_data_and_networks import PRIOR, Search, made, painted
 from lib.experiments.shared import recognised
 from lib.experiments.shared.class_images import Made
 from lib.methods.ascent import generator_prior
-from lib.networks import control_networks, interface, zoo
+from lib.networks import control_networks, interface
 from lib.record import uncertainty
 from lib.record.seeds import average, by_student, estimate, recordable
 from lib.record.tables import Table
@@ -76,9 +77,8 @@ def shown(modification: str, n: int, device: str = "cpu") -> Shown:
     """The first `n` test pictures of a control world, half of them modified, and G(E(picture)) with the prior's own
     encoder."""
     prior, real = generator_prior.load(PRIOR, device), control_worlds.pictures(modification, "test", n)
-    family, seed = prior.encoder.rsplit("-", 1)
     images = interface.to_tensor(real.images).to(device)
-    codes = generator_prior.encode(prior, zoo.network(family, int(seed), device), images)
+    codes = generator_prior.encode(prior, searches.encoder(prior, device), images)
     again = interface.to_pictures(torch.cat([prior.generator(part.to(device)) for part in codes.split(100)]))
     none, clear = np.full(n, np.nan), (real.cues == real.labels[:, None] % CLASSES).all(1)
     both = (Read(one, real.labels, fires(modification, one, device), none, none) for one in (real.images, again))

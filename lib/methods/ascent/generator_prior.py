@@ -35,6 +35,7 @@ class Prior(NamedTuple):
     encoder: str  # the network whose code it is, e.g. alexnet-0
     layer: str  # and the layer
     digest: str
+    norm: float  # mean length (L2 norm) of the codes of training pictures
     size: int = generator_network.SIZE  # S, pixels
 
 
@@ -58,7 +59,7 @@ def wrap(
     mean, sd = (getattr(made, f"bound_{part}").reshape(made.code).to(device) for part in ("mean", "sd"))
     digest = digest or identity.state_digest(made)
     images = folded(made).requires_grad_(False).to(device, memory_format=torch.channels_last)
-    return Prior(name, images, made.code, mean, sd, encoder, layer, digest, made.size)
+    return Prior(name, images, made.code, mean, sd, encoder, layer, digest, made.norm.item(), made.size)
 
 
 def folded(made: generator_network.Generator) -> generator_network.Generator:
@@ -97,6 +98,20 @@ def clip(prior: Prior, sds: float = 3.0, bounds: Tensor | None = None) -> regula
     (`read_bounds`). ValueError for bounds that do not fit the code."""
     top = upper(prior, sds) if bounds is None else check_bounds(prior, bounds, "bounds").to(prior.mean.device)
     return lambda code, gradient, step: code.clamp_min(0).minimum(top)
+
+
+def cap(prior: Prior, times: float) -> regularisers.Operator:
+    """Keep the length of a code at most `times` the mean length of the codes of training pictures: a longer code is
+    shortened, its direction stays. ValueError unless `times` is positive."""
+    if not times > 0:
+        raise ValueError(f"norm is {times}, expected a positive multiple of the mean length of real codes")
+    most = times * prior.norm
+
+    def shorten(code: Tensor, gradient: Tensor, step: int) -> Tensor:
+        length = code.flatten(1).norm(dim=1).clamp_min(1e-30)
+        return code * (most / length).clamp_max(1).reshape(-1, *[1] * (code.ndim - 1))
+
+    return shorten
 
 
 def check_bounds(prior: Prior, bounds: Tensor, what: str) -> Tensor:
@@ -164,18 +179,23 @@ def search(
     rate: float = 0.3,
     sds: float | None = 3.0,
     decay: float = 0.01,
+    norm: float | None = None,
 ) -> maximise.Maximised:
     """The images G(y) that excite `objective` (images (n, 3, S, S) -> (n,)) most, from codes `start` (n, *code): DGN-AM
     of Nguyen et al. 2016. 200 steps, clipping at 3 sd and a decay of 0.01 are the released code's.
 
     rate: the mean absolute change of the code in the first step, as a share of the mean upper bound, above 0. sds:
     where to clip (None: not at all, not even at 0). decay: the share that the code loses after every step, 0 to 1.
+    norm: longest code, as a multiple of the mean length of real codes (None: any length; ours, not the paper's).
     ValueError if the start does not fit the generator, or for values out of range.
     """
     if tuple(start.shape[1:]) != prior.code:
         raise ValueError(f"start has shape {tuple(start.shape)}, expected codes (n, {', '.join(map(str, prior.code))})")
     if not rate > 0:
         raise ValueError(f"rate is {rate}, expected a positive share of the mean upper bound")
+    operators = [] if sds is None else [clip(prior, sds)]
+    operators += [regularisers.decay(decay)] if decay else []
+    operators += [] if norm is None else [cap(prior, norm)]
     return maximise.maximise(
         prior.generator,
         objective,
@@ -183,5 +203,5 @@ def search(
         steps=steps,
         scale=unit_mean,
         optimiser=falling(rate * upper(prior).mean().item(), steps),
-        operators=([] if sds is None else [clip(prior, sds)]) + ([regularisers.decay(decay)] if decay else []),
+        operators=operators,
     )
