@@ -62,6 +62,18 @@ def alike(found: list[Peaks], cues: np.ndarray, generator: np.random.Generator, 
     return recordable(value) | {"null": tuple(null.tolist()), "note": note}
 
 
+def beside_untrained(found: dict, raw: list[Peaks], cues: np.ndarray, generator: np.random.Generator) -> dict:
+    """What `alike` found, for all and for each seed, with a second null beside its own: the interval of untrained
+    networks, whose units' strongest pictures agree as well, if less."""
+    low, high = alike(raw, cues, generator, draws=1)["interval"]
+    seeds = [one | {"null": _nulls(one["null"], (low, high))} for one in found["seeds"]]
+    return found | {"null": _nulls(found["null"], (low, high)), "seeds": seeds}
+
+
+def _nulls(dealt: tuple, untrained: tuple) -> dict:
+    return {"dealt at random": dealt, "untrained networks": untrained}
+
+
 def dealt(marks: np.ndarray, units: int, k: int, draws: int, generator: np.random.Generator) -> np.ndarray:
     """Purity (draws, units, Q) of k different pictures drawn at random for every unit, again and again."""
     result = np.empty((draws, units, marks.shape[1]), np.float32)

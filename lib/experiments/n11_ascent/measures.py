@@ -10,7 +10,7 @@ import numpy as np
 from lib.experiments.shared import class_images, recognised
 from lib.experiments.shared.class_images import COMBINATIONS, EVALUATION, GRID, MODERN, Recipe
 from lib.networks import interface
-from lib.record.seeds import estimate, estimates
+from lib.record.seeds import by_student, estimate, estimates, student
 from lib.record.tables import Table
 from lib.worlds import cutouts
 
@@ -122,7 +122,7 @@ def regularisers(
     return Regularised(explored, chosen, made, best)
 
 
-def combination_gain(found: Regularised, families, generator: np.random.Generator) -> dict:
+def combination_gain(found: Regularised, families) -> dict:
     """Claim E9, for claims.record: the primary judge's score of the best combination minus the best single regulariser;
     named: each regulariser minus none, and the first difference by families that took no part."""
     single, combination = (found.made[found.best[kind]] for kind in ("single", "combination"))
@@ -131,12 +131,12 @@ def combination_gain(found: Regularised, families, generator: np.random.Generato
     for row in found.made:
         if row in found.best.values() or found.chosen[row].kind not in ("none", "combination"):
             pairs = [_gain(found.made[row][seed], found.made["none"][seed]) for seed in single]
-            named[f"{row} minus none"] = estimate(np.mean(pairs, 0), generator)[:3]
+            named[f"{row} minus none"] = student(np.mean(pairs, 0))[:3]
     readers = {kind: [_others(found.made[row][s], families, s) for s in single] for kind, row in found.best.items()}
     read = np.subtract(readers["combination"], readers["single"])
-    named["by families that took no part"] = estimate(np.mean(read, 0), generator)[:3]
+    named["by families that took no part"] = student(np.mean(read, 0))[:3]
     note = "Chosen on other starts: {combination} and {single}.".format(**found.best)
-    return estimates(gains, generator) | {"named": named, "note": note}
+    return by_student(gains) | {"named": named, "note": note}
 
 
 def regulariser_rows(found: Regularised, families, generator: np.random.Generator) -> list[dict]:
