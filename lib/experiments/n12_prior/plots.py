@@ -31,16 +31,14 @@ def inverted(pictures: np.ndarray, found: dict[str, Inverted], names, shown: int
 
 
 def training(rows: list[dict]) -> Figure:
-    """Image, feature and code loss and the share of frozen steps by epoch, a panel each, a line for each `name`."""
-    panels = {"image": "image loss", "feature": "feature loss", "code": "code loss", "frozen": "steps with D frozen"}
-    figure, axes = plt.subplots(1, 4, figsize=(style.WIDTH, 2.4))
+    """Image, feature and code loss by epoch, a panel each, a line for each `name`."""
+    panels = {"image": "image loss", "feature": "feature loss", "code": "code loss"}
+    figure, axes = plt.subplots(1, 3, figsize=(style.WIDTH, 2.4))
     for axis, (key, title) in zip(axes, panels.items(), strict=True):
         for k, name in enumerate(dict.fromkeys(row["name"] for row in rows)):
             own = [(row["epoch"], row[key]) for row in rows if row["name"] == name]
             axis.plot(*zip(*own, strict=True), "os^D"[k] + "-", color=style.COLOURS[k], ms=3, label=name)
-        axis.set(
-            title=title, xlabel="epoch", xticks=range(0, len(own) + 1, 5), ylim=(0, 1 if key == "frozen" else None)
-        )
+        axis.set(title=title, xlabel="epoch", xticks=range(0, len(own) + 1, 5), ylim=(0, None))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
 
@@ -71,6 +69,21 @@ def judged(rows: list[dict], chance: float = 0.1) -> Figure:
     dots.refer(right, {"": 1})
     left.set(xlim=(-0.02, 1.02), xlabel="share of images")
     right.set(xlabel=f"{groups[-1]},\ntest pictures = 1", xlim=(0, None))
+    figure.legend(loc="outside upper center", ncols=4)
+    return figure
+
+
+def natural_paths(rows: list[dict], layers) -> Figure:
+    """A line for each `name` over the layers; 0: as pictures of different classes, 1: as pictures of one class."""
+    figure, axis = plt.subplots(figsize=(style.WIDTH, 3.0))
+    for k, (name, (colour, shape)) in enumerate(dots.looks(dots.unique(rows, "name")).items()):
+        own = {row["layer"]: row for row in rows if row["name"] == name}
+        x = np.arange(len(layers)) + 0.05 * k
+        value, low, high = (np.array([own[layer][key] for layer in layers]) for key in ("value", "low", "high"))
+        axis.errorbar(x, value, [value - low, high - value], fmt=shape + "-", color=colour, ms=4, lw=1, label=name)
+    for level in (0, 1):
+        axis.axhline(level, color="0.6", lw=0.8, ls=":")
+    axis.set(xticks=range(len(layers)), xticklabels=layers, ylabel="likeness to pictures of the class")
     figure.legend(loc="outside upper center", ncols=4)
     return figure
 

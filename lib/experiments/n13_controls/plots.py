@@ -1,6 +1,7 @@
 """Drawing of notebook 13: images side by side, and who recognises what; computing is elsewhere."""
 
 import numpy as np
+from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from lib.drawing import dots, style
@@ -110,4 +111,20 @@ def canonical(rows: list[dict], width: float = style.WIDTH) -> Figure:
     right.set(xlabel="distance to the nearest mode", xlim=(0, None))
     dots.refer(right, {"": 1}, ls=":")
     figure.legend(loc="outside upper center", ncols=5)
+    return figure
+
+
+def read_by_others(rows: list[dict], width: float = style.WIDTH) -> Figure:
+    """Readability of each family's signal against the share of other families that recognise its images; a panel for
+    each `way`."""
+    ways = dots.unique(rows, "way")
+    figure, axes = plt.subplots(1, len(ways), figsize=(width, 2.9), sharex=True, sharey=True, squeeze=False)
+    for axis, way in zip(axes[0], ways, strict=True):
+        for row in (row for row in rows if row["way"] == way):
+            bars = [[row["value"] - row["low"]], [row["high"] - row["value"]]]
+            axis.errorbar(row["readability"], row["value"], bars, fmt="o", color=style.COLOURS[0], ms=4, lw=1)
+            place = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": "small"}
+            axis.annotate(row["family"], (row["readability"], row["value"]), **place)
+        axis.set(title=way, xlabel="readability of its signal (notebook 03)", ylim=(0, 1))
+    axes[0, 0].set_ylabel("other families that\nrecognise its images")
     return figure

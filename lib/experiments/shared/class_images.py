@@ -67,9 +67,12 @@ def class_model(objective: str, l2: float) -> Recipe:
     return Recipe(objective, "objective", objective, l2=l2, rate=0.01)
 
 
-def make(net: interface.Network, recipe: Recipe, stream: str, starts: int, steps: int, seed: int, device="cpu") -> Made:
-    """`starts` images of every class of `net`, kept by content. The starts depend on stream and seed alone."""
-    targets = np.repeat(np.arange(len(net.classes)), starts)
+def make(
+    net: interface.Network, recipe: Recipe, stream: str, starts: int, steps: int, seed: int, device="cpu", classes=None
+) -> Made:
+    """`starts` images of every class of `net` (or of `classes`, numbers of its scores), kept by content. The starts
+    depend on stream and seed alone."""
+    targets = np.repeat(np.arange(len(net.classes)) if classes is None else np.asarray(classes), starts)
 
     def compute() -> dict[str, np.ndarray]:
         number = 2 * seed + (stream == EVALUATION)
@@ -80,6 +83,7 @@ def make(net: interface.Network, recipe: Recipe, stream: str, starts: int, steps
         return {"pictures": interface.to_pictures(made.images), "before": before, "after": after}
 
     about = {"network": net, "recipe": recipe, "stream": stream, "starts": starts, "steps": steps, "seed": seed}
+    about |= {} if classes is None else {"targets": targets}
     found = cache.cached("class_images", about | {"device": str(device)}, compute)
     return Made(found["pictures"], targets, found["before"], found["after"])
 

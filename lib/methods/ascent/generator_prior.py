@@ -40,9 +40,10 @@ class Prior(NamedTuple):
 
 
 def load(name: str, device="cpu") -> Prior:
-    """A trained generator, e.g. "alexnet-0-fc6", with the bounds of its code. Batch normalisation is folded into the
-    convolutions, which changes images by rounding only."""
-    state, info = weights.load(f"generators/{name}")
+    """A trained generator, e.g. "alexnet-0-fc6", or the path of a .safetensors file with its .json beside it, with the
+    bounds of its code. Batch normalisation is folded into the convolutions, which changes images by rounding only."""
+    own = name.endswith(".safetensors")
+    state, info = weights.load(str(Path(name).resolve().with_suffix("")) if own else f"generators/{name}")
     made_by = info["made_by"]
     made = generator_network.Generator(
         tuple(made_by["code"]), made_by["width"], made_by.get("size", generator_network.SIZE)
