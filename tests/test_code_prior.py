@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from lib.base import weights
+from lib.base import paths, weights
 from lib.experiments.n12_prior import searches
 from lib.experiments.n12_prior.searches import Pair, Setting
 from lib.experiments.shared.class_images import EVALUATION, SELECTION
@@ -205,13 +205,28 @@ def test_a_run_is_the_search_for_its_class(prior):
     assert np.abs(found.astype(int) - made.pictures[6]).max() <= 1
 
 
-def test_rates_are_tried_on_starts_for_choosing(prior, monkeypatch):
-    asked = []
-    monkeypatch.setattr(searches, "make", lambda pair, setting, stream, *_: asked.append((setting, stream)) or setting)
-    monkeypatch.setattr(searches, "score", lambda made: {0.1: 0.5, 0.3: 0.75, 0.7: 0.75}[made.rate])
-    found = searches.tried([None, None], searches.RATES, 2, 3, 0)
-    assert found == {0.1: 0.5, 0.3: 0.75, 0.7: 0.75} and searches.best(found) == 0.3  # the first of equals
-    assert {stream for _, stream in asked} == {SELECTION} and len(asked) == 6
+def test_a_cap_shortens_long_codes_and_leaves_the_others(prior):
+    capped = generator_prior.cap(prior._replace(norm=2.0), 1.5)
+    codes = torch.stack([torch.full((128,), 1.0), torch.full((128,), 0.01)])
+    found = capped(codes, None, 0)
+    assert found.norm(dim=1).tolist() == pytest.approx([3.0, 0.01 * 128**0.5])
+    torch.testing.assert_close(found[0] / found[0].norm(), codes[0] / codes[0].norm())
+    with pytest.raises(ValueError, match="norm is 0, expected a positive multiple"):
+        generator_prior.cap(prior, 0)
+    net = zoo.network("lenet", 0)
+    made = searches.make(Pair(prior, net), Setting(3.0, norm=0.1), EVALUATION, 1, 3, 0)
+    free = searches.make(Pair(prior, net), Setting(3.0), EVALUATION, 1, 3, 0)
+    assert not np.array_equal(made.pictures, free.pictures)
+
+
+def test_a_generator_is_loaded_by_the_path_of_its_file(tmp_path):
+    for ending in ("safetensors", "json"):
+        name = f"alexnet-0-conv3.{ending}"
+        (tmp_path / f"mine.{ending}").write_bytes((paths.weights() / "generators" / name).read_bytes())
+    mine, ours = generator_prior.load(str(tmp_path / "mine.safetensors")), generator_prior.load("alexnet-0-conv3")
+    assert mine.digest == ours.digest and mine.code == ours.code
+    with pytest.raises(FileNotFoundError):
+        generator_prior.load(str(tmp_path / "other.safetensors"))
 
 
 def test_bounds_are_read_from_text_and_from_npy(tmp_path):

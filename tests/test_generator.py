@@ -8,13 +8,13 @@ from torch import nn
 
 from lib.base import paths, weights
 from lib.methods.ascent import generator_prior
-from lib.networks import catalogue, generator_network, interface, zoo
+from lib.networks import catalogue, control_networks, generator_network, interface, zoo
 from lib.training import generators, make_generators
 from lib.training.generators import Losses, Recipe
 from lib.worlds import cutouts, photo_crops
 
 PICTURES = cutouts.batch(cutouts.World(), "train", 48).images
-TINY = Recipe(images=32, epoch=32, epochs=2, batch=8, rate=2e-3)
+TINY = Recipe(losses=Losses(adversarial=0.05), images=32, epoch=32, epochs=2, batch=8, rate=2e-3)
 COMPARATOR = ("conv1", "pool5")
 
 
@@ -23,10 +23,10 @@ def net():
     return zoo.network("lenet", 0)
 
 
-def fit(net, recipe=TINY, layer="fc6", data=lambda epoch: PICTURES[:32], seed=0, **options):
+def fit(net, recipe=TINY, layer="fc6", data=lambda epoch: (PICTURES[:32],), seed=0, **options):
     code = tuple(interface.features(net, torch.zeros(1, 3, 64, 64), [layer])[layer].shape[1:])
     made = generator_network.build(code, seed, width=6)
-    state, history = generators.fit(made, net, layer, COMPARATOR, data, PICTURES[32:], recipe, **options)
+    state, history = generators.fit(made, net, layer, COMPARATOR, data, (PICTURES[32:],), recipe, **options)
     return made, state, history
 
 
@@ -69,6 +69,7 @@ def test_the_code_is_read_in_units_of_its_size_and_the_bounds_are_measured(net):
     found = maps["fc6"].double().numpy()
     np.testing.assert_allclose(made.bound_mean, found.mean(0), rtol=1e-5)
     np.testing.assert_allclose(made.bound_sd, found.std(0, ddof=1), rtol=1e-5)
+    assert float(made.norm) == pytest.approx(np.linalg.norm(found, axis=1).mean(), rel=1e-5)
     assert float(made.unit) == pytest.approx(np.sqrt((found**2).mean()), rel=1e-5)
     torch.testing.assert_close(made(code * made.unit), plain)
 
@@ -121,6 +122,29 @@ def test_losses_of_the_true_pictures_are_zero_and_of_others_as_computed_by_hand(
     )
 
 
+def test_an_object_on_grey_is_what_is_wanted_where_there_are_masks(net):
+    batch = cutouts.batch(cutouts.World(), "train", 6)
+    images = interface.to_tensor(batch.images)
+    wanted = np.where(batch.masks[..., None], batch.images, 127.5) / 255
+    wanted = torch.from_numpy(wanted).permute(0, 3, 1, 2).float()
+    torch.testing.assert_close(generators.on_grey(images, torch.from_numpy(batch.masks)[:, None].float()), wanted)
+    found = generators.losses(Told(wanted), net, "fc6", COMPARATOR, batch.images, batch.masks)
+    assert found["image"] == pytest.approx(0, abs=1e-6) == found["feature"]
+    assert found["code"] > 0.01  # the code is that of the whole picture
+    whole = generators.losses(Told(wanted), net, "fc6", COMPARATOR, batch.images)
+    assert whole["image"] > 0.1  # without masks the ground is wanted too
+
+
+def test_with_masks_training_comes_nearer_to_objects_on_grey(net):
+    batch = cutouts.batch(cutouts.World(), "train", 48)
+    made = generator_network.build((120,), 0, width=6)
+    held_out = (batch.images[32:], batch.masks[32:])
+    before = generators.losses(made, net, "fc6", COMPARATOR, *held_out)
+    data = lambda epoch: (batch.images[:32], batch.masks[:32])  # noqa: E731
+    _, history = generators.fit(made, net, "fc6", COMPARATOR, data, held_out, TINY._replace(epochs=6))
+    assert history["image"][-1] < 0.9 * before["image"]
+
+
 # ------------------------------------------------------------------------------------------------------ training
 
 
@@ -144,7 +168,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(net, layer, tmp_path):
     def stops(epoch):
         if epoch == 2:
             raise KeyboardInterrupt
-        return PICTURES[:32]
+        return (PICTURES[:32],)
 
     checkpoint = tmp_path / "half.ckpt"
     with pytest.raises(KeyboardInterrupt):
@@ -176,7 +200,7 @@ def _after(net, made, recipe):
     return made[-1].state_dict()
 
 
-@pytest.mark.parametrize("kind", ["image", "feature", "noadversary"])
+@pytest.mark.parametrize("kind", ["image", "feature"])
 def test_a_loss_of_weight_zero_is_left_out(net, kind, monkeypatch):
     losses = make_generators.ABLATIONS[kind]
     if not losses.feature:  # then nothing is asked of the comparator while G learns
@@ -208,9 +232,9 @@ def test_a_recipe_that_cannot_be_followed_is_refused_before_anything_is_computed
 def test_layers_that_the_encoder_lacks_are_named_with_those_it_has(net):
     made = generator_network.build((120,), 0, width=6)
     with pytest.raises(ValueError, match="has no layer 'conv9'.*conv1, "):
-        generators.fit(made, net, "conv9", COMPARATOR, lambda epoch: PICTURES, PICTURES, TINY)
+        generators.fit(made, net, "conv9", COMPARATOR, lambda epoch: (PICTURES,), (PICTURES,), TINY)
     with pytest.raises(ValueError, match="has no layer 'conv9'"):
-        generators.fit(made, net, "fc6", ("conv9",), lambda epoch: PICTURES, PICTURES, TINY)
+        generators.fit(made, net, "fc6", ("conv9",), lambda epoch: (PICTURES,), (PICTURES,), TINY)
 
 
 @pytest.mark.parametrize(("code", "size"), [((12,), 128), ((6, 4, 4), 128), ((6, 4, 4), 256)])
@@ -223,7 +247,7 @@ def test_a_generator_of_larger_images_learns_from_an_encoder_that_reads_another_
     made, pictures = generator_network.build(code, 0, 6, size), np.zeros((8, size, size, 3), np.uint8) + 90
     pictures += np.random.default_rng(0).integers(0, 60, pictures.shape, np.uint8)
     tiny = TINY._replace(epoch=8, batch=4, epochs=1)
-    _, history = generators.fit(made, reader, layer, ("conv1",), lambda epoch: pictures, pictures, tiny)
+    _, history = generators.fit(made, reader, layer, ("conv1",), lambda epoch: (pictures,), (pictures,), tiny)
     assert np.isfinite(history["image"]).all() and np.isfinite(history["adversarial"]).all()
 
 
@@ -238,7 +262,7 @@ def test_an_encoder_of_larger_images_is_refused(name):
     net = catalogue.load(name)
     with pytest.raises(ValueError, match=f"encoder {name} reads 224 pixels, expected 64"):
         generators.fit(
-            generator_network.build((8,), 0, 6), net, "conv1", ("conv1",), lambda epoch: PICTURES, PICTURES, TINY
+            generator_network.build((8,), 0, 6), net, "conv1", ("conv1",), lambda epoch: (PICTURES,), (PICTURES,), TINY
         )
 
 
@@ -251,8 +275,9 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path))
     monkeypatch.setattr(
         make_generators, "pictures",
-        lambda job, split, n: cutouts.batch(cutouts.World(), split, n).images,
+        lambda job, split, n: (lambda b: (b.images, b.masks))(cutouts.batch(cutouts.World(), split, n)),
     )  # fmt: skip
+    monkeypatch.setattr(make_generators, "encoder", lambda job, device="cpu": zoo.network(job.family, job.seed, device))
 
 
 @pytest.mark.parametrize("family", zoo.FAMILIES)
@@ -278,13 +303,14 @@ def test_a_pooled_row_of_maps_is_no_code(elsewhere):
 def test_committed_generators_are_those_of_the_jobs_and_as_good_as_their_info_says():
     names = {job.name for job in make_generators.jobs()}
     there = {path.stem for path in (paths.weights() / "generators").glob("*.json")}
-    assert there <= names
+    assert there - {"photos-alexnet-pool5"} == names
     for name in sorted(there & {"alexnet-0-fc6", "alexnet-0-conv3"}):
         info = weights.info(f"generators/{name}")
-        prior, net = generator_prior.load(name), zoo.network("alexnet", 0)
-        assert info["made_by"]["network"] == net.digest
-        held_out = cutouts.batch(cutouts.World(), "validation", 60).images
-        found = generators.losses(prior.generator, net, prior.layer, info["made_by"]["comparator"], held_out)
+        prior, net = generator_prior.load(name), control_networks.network("alexnet-encoder-0")
+        assert info["made_by"]["network"] == net.digest and info["made_by"]["encoder"] == net.name == prior.encoder
+        held_out = cutouts.batch(cutouts.World(), "validation", 60)
+        shown = (held_out.images, held_out.masks)
+        found = generators.losses(prior.generator, net, prior.layer, info["made_by"]["comparator"], *shown)
         assert found == {key: pytest.approx(value, rel=0.2) for key, value in info["rounded"].items()}
 
 

@@ -119,15 +119,6 @@ def test_depth_alone_is_no_interaction(draws):
     assert len(other_data_and_networks.architecture_rows(match, draws)) == 12
 
 
-def test_itself_and_another_network_are_told_apart(draws):
-    found = crossed(lambda encoder, target: 0.25)
-    for own in ("alexnet", "lenet"):
-        found[own, own, 0] = readings(1.0)
-    named = other_data_and_networks.interaction(found, [0, 1, 2], draws)["named"]
-    assert named["the encoder itself as target (seed 0)"][0] == pytest.approx(0.75)
-    assert named["another network of its family (other seeds)"][0] == pytest.approx(0)
-
-
 @pytest.mark.parametrize("family", zoo.FAMILIES)
 def test_every_family_is_a_target(family):
     net = zoo.network(family, 0)

@@ -74,10 +74,10 @@ class Judges(NamedTuple):
 
     families: tuple[str, ...]
     objectness: interface.Network
-    silhouette: interface.Network  # names the shape, and was trained where nothing else says anything
     readers: dict[int, interface.Network]  # by training seed of the network excited: the ResNet whose features count
     real: dict[int, np.ndarray]  # its features of test pictures, (n, 72)
     labels: np.ndarray  # (n,)
+    silhouette: interface.Network | None = None  # names the shape, and was trained where nothing else says anything
 
 
 def judges(seeds, families, batch: cutouts.Batch, device="cpu") -> Judges:

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lib.experiments.n12_prior import searches
+from lib.experiments.n12_prior import of_photographs, searches
 from lib.experiments.shared import class_images, recognised
 from lib.experiments.shared.class_images import EVALUATION, MODERN, Made
 from lib.experiments.shared.recognised import Judged, judged
+from lib.methods.ascent import objectives
 from lib.networks import interface, zoo
 from lib.record import uncertainty
 from lib.record.seeds import average, by_student, estimate, recordable
@@ -176,3 +177,31 @@ def architecture_rows(found: dict[tuple[str, str, int], Judged], draws: np.rando
         | estimate(score, draws)._asdict()
         for (encoder, family, seed), score in scores(found).items()
     ]
+
+
+# ------------------------------------------------------------------------ one unit through several generators
+
+
+def several(net: interface.Network, generators, names: list[str], search: Search) -> dict[str, Made]:
+    """{generator: images of classes `names` of a network}, `search.starts` of each class, the same search for all."""
+    classes, found = objectives.numbers(net, names), {}
+    for name in generators:
+        setting = searches.Setting(search.rate, norm=search.norm)
+        options = (search.starts, search.steps, search.seed, search.device, classes)
+        found[name] = searches.make(searches.pair(name, net, search.device), setting, EVALUATION, *options)
+    return found
+
+
+def several_rows(found: dict[str, Made], reader: interface.Network, names: list[str]) -> list[dict]:
+    """By generator and class: the score of the network driven at the start and in the end, and the probability that
+    another network gives to the class, means over starts: rows for a figure."""
+    rows = []
+    for name, made in found.items():
+        each = np.arange(len(made.targets))
+        likely = of_photographs.likely(reader, made, names)
+        values = (made.before[each, made.targets], made.after[each, made.targets], likely)
+        first, last, other = (value.reshape(len(names), -1).mean(1).tolist() for value in values)
+        columns = zip(names, first, last, other, strict=True)
+        keys = ("class", "first", "last", "other")
+        rows += [{"generator": name} | dict(zip(keys, line, strict=True)) for line in columns]
+    return rows

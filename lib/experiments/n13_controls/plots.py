@@ -6,8 +6,10 @@ from matplotlib.figure import Figure
 
 from lib.drawing import dots, style
 from lib.experiments.n11_ascent import plots
+from lib.experiments.n12_prior.of_photographs import enlarged
 from lib.experiments.n13_controls.modified_classes import Shown, Units
 from lib.experiments.n13_controls.varied_classes import Posed, Seen
+from lib.experiments.shared.class_images import Made
 from lib.experiments.shared.recognised import Judged
 from lib.networks import zoo
 from lib.worlds import cutouts
@@ -112,6 +114,16 @@ def canonical(rows: list[dict], width: float = style.WIDTH) -> Figure:
     dots.refer(right, {"": 1}, ls=":")
     figure.legend(loc="outside upper center", ncols=5)
     return figure
+
+
+def several(found: dict[str, Made]) -> dict[str, np.ndarray]:
+    """Rows of pictures by generator and start, a column for each class, all as large as the largest."""
+    rows, side = {}, max(made.pictures.shape[1] for made in found.values())
+    for name, made in found.items():
+        for k in range((made.targets == made.targets[0]).sum()):
+            first = np.sort(np.unique(made.targets, return_index=True)[1])
+            rows[f"{name},\nstart {k + 1}"] = np.stack([enlarged(one, side) for one in made.pictures[first + k]])
+    return rows
 
 
 def read_by_others(rows: list[dict], width: float = style.WIDTH) -> Figure:

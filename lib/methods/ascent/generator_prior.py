@@ -35,8 +35,8 @@ class Prior(NamedTuple):
     encoder: str  # the network whose code it is, e.g. alexnet-0
     layer: str  # and the layer
     digest: str
-    norm: float  # mean length (L2 norm) of the codes of training pictures
     size: int = generator_network.SIZE  # S, pixels
+    norm: float = 1.0  # mean length (L2 norm) of the codes of training pictures
 
 
 def load(name: str, device="cpu") -> Prior:
@@ -60,7 +60,7 @@ def wrap(
     mean, sd = (getattr(made, f"bound_{part}").reshape(made.code).to(device) for part in ("mean", "sd"))
     digest = digest or identity.state_digest(made)
     images = folded(made).requires_grad_(False).to(device, memory_format=torch.channels_last)
-    return Prior(name, images, made.code, mean, sd, encoder, layer, digest, made.norm.item(), made.size)
+    return Prior(name, images, made.code, mean, sd, encoder, layer, digest, made.size, made.norm.item())
 
 
 def folded(made: generator_network.Generator) -> generator_network.Generator:
