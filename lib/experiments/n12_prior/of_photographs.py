@@ -1,7 +1,7 @@
 """ImageNet networks driven through a generator of photographs, and without one (notebook 12): the paper's own figure.
 
-What the generator inverts is AlexNet's pool5 (lib.training.make_photo_generator). Each network's rate and cap are
-chosen, on starts that are not shown, by what another network reads.
+What the generator inverts is AlexNet's pool5 (lib.training.make_photo_generator). Whether the length of codes is
+capped is chosen for each network on starts that are not shown, by what another network reads.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from lib.methods.ascent import generator_prior, objectives
 from lib.networks import interface, readers
 from lib.record.tables import Table
 
-TRIED = tuple(Setting(rate, norm=norm) for norm in (None, 1.0) for rate in (0.1, 0.5))
+TRIED = tuple(Setting(0.5, norm=norm) for norm in (None, 1.0))  # for half of the steps
 PIXELS = {"plain pixels": next(one for one in GRID if one.kind == "none"), "Fourier": MODERN._replace(jitter=16)}
 G = "through G"
 WAYS = (*PIXELS, G)
@@ -38,7 +38,7 @@ def paint(
     prior: generator_prior.Prior,
     names: Sequence[str],
     *,
-    starts: int = 2,
+    starts: int = 1,
     steps: int = 200,
     seed: int = 0,
     device="cpu",
@@ -52,7 +52,8 @@ def paint(
         pair = searches.Pair(prior, interface.resized(net, prior.size, device=device))
         classes, other = objectives.numbers(net, names), nets[(k + 1) % len(nets)]
         options = (steps, seed, device, classes)
-        choosing = {one: searches.make(pair, one, SELECTION, 1, *options) for one in TRIED}
+        half = (max(1, steps // 2), *options[1:])
+        choosing = {one: searches.make(pair, one, SELECTION, 1, *half) for one in TRIED}
         tried = {one: float(np.log(likely(other, made, names).clip(1e-12)).mean()) for one, made in choosing.items()}
         chosen = searches.best(tried)
         made = {way: pixels(net, recipe, starts, *options) for way, recipe in PIXELS.items()}
