@@ -268,7 +268,7 @@ def test_each_setting_gets_the_rate_that_families_like_and_the_other_bounds_that
 
     tried = searches.own_rates(dict.fromkeys(SEEDS), judge, 2)
     assert {name: searches.best(found) for name, found in tried.items()} == liked
-    assert tried["not clipped"] == {0.01: 0, 0.03: 0, 0.1: 2, 0.3: 0, 0.7: 0}
+    assert tried["not clipped"] == {0.001: 0, 0.003: 0, 0.01: 0, 0.03: 0, 0.1: 2}
     rates = {name: one.rate for name, one in searches.settings(liked).items()}
     assert rates == liked | {"clipped at 2 sd": 0.7, "clipped at 1 sd": 0.7}
     assert searches.settings(liked)["not clipped"].sds is None

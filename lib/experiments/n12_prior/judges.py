@@ -84,14 +84,8 @@ def judges(seeds, families, batch: cutouts.Batch, device="cpu") -> Judges:
     """The judges of images made for networks of these training seeds; batch: the test pictures to compare with."""
     readers = {s: zoo.network("resnet", other_seed(s), device) for s in seeds}
     real = {s: pool(net, batch.images) for s, net in readers.items()}
-    return Judges(
-        tuple(families),
-        control_networks.network("objectness", device),
-        control_networks.network("silhouette", device),
-        readers,
-        real,
-        batch.labels,
-    )
+    objectness, silhouette = (control_networks.network(name, device) for name in ("objectness", "silhouette"))
+    return Judges(tuple(families), objectness, readers, real, batch.labels, silhouette)
 
 
 def pool(net: interface.Network, pictures: np.ndarray) -> np.ndarray:

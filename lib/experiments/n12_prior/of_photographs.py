@@ -19,7 +19,7 @@ from lib.networks import interface, readers
 from lib.record.tables import Table
 
 TRIED = tuple(Setting(0.5, norm=norm) for norm in (None, 1.0))  # for half of the steps
-PIXELS = {"plain pixels": next(one for one in GRID if one.kind == "none"), "Fourier": MODERN._replace(jitter=16)}
+PIXELS = {"plain pixels": [one for one in GRID if one.kind == "none"][-1], "Fourier": MODERN._replace(jitter=16)}
 G = "through G"
 WAYS = (*PIXELS, G)
 

@@ -44,7 +44,7 @@ SETTINGS = {  # what claims G3 and G4 compare; the first is the paper's
 }
 OWN_RATES = {  # tried for each of those that are compared; the other bounds get the rate of the first
     "clipped at 3 sd": (0.1, 0.3, 0.7, 1.5, 3.0),
-    "not clipped": (0.01, 0.03, 0.1, 0.3, 0.7),
+    "not clipped": (0.001, 0.003, 0.01, 0.03, 0.1),
     "3 sd, no decay": (0.1, 0.3, 0.7, 1.5, 3.0),
 }
 
