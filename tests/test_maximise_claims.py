@@ -116,7 +116,7 @@ def test_settings_are_chosen_on_the_starts_for_choosing_only(monkeypatch, draws)
     assert found.chosen[MODERN.name] == MODERN and len(found.made) == 10
     assert {starts for recipe, stream, starts in asked if stream == SELECTION} == {2}
     assert {starts for recipe, stream, starts in asked if stream == EVALUATION} == {4}
-    row = measures.combination_gain(found, ["lenet"], draws)
+    row = measures.combination_gain(found, ["lenet"])
     assert row["value"] == pytest.approx(0.0 - 0.25)  # reported from the other starts, where the chosen are the worst
     assert "combination 2" in row["note"] and len(row["seeds"]) == 3
     assert {"decay minus none", "blur minus none", "small norm minus none", "small contribution minus none"} <= set(

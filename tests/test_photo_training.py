@@ -252,7 +252,7 @@ def test_the_boldest_rate_within_a_point_of_the_best_is_taken():
 def test_the_profile_runs_the_notebooks_that_have_photographs():
     plan = runner.plan("photos")
     asked = {name[:2] for name, job in plan.notebooks.items() if job.entry["photos"]}
-    assert asked == {"02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "14"}
+    assert asked == {"02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "14"}
     for name in ("02_reconstruction_comparison", "03_total_order", "04_nmi", "05_noise_and_literature"):
         assert plan.notebooks[name].values["world"] == "photos" and plan.notebooks[name].values["seeds"] == [0]
 

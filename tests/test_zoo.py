@@ -114,7 +114,7 @@ def test_committed_weights_are_whole_and_within_their_budget():
                 )
     assert size < 30 * 2**20  # the zoo
     everything = [path.stat().st_size for path in paths.weights().rglob("*") if path.is_file()]
-    assert sum(everything) < 64 * 2**20  # what a clone can bear; wide generators and encoders took it over 60
+    assert sum(everything) < 66 * 2**20  # what a clone can bear; wide generators and encoders took it over 60
 
 
 def test_weights_in_eight_bits_come_back_within_half_a_step_and_the_rest_in_half_precision(tmp_path, monkeypatch):
