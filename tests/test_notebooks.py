@@ -168,3 +168,20 @@ def test_source_has_no_magic_no_path_and_nothing_left_to_do(path):
             assert not re.search(r"^\s*[%!]|['\"]/(home|root|tmp|work|usr)/|sys\.path", cell["text"], re.M), cell[
                 "text"
             ]
+
+
+def test_measured_numbers_are_masked_between_processors_and_verdicts_and_counts_are_not():
+    import configparser
+
+    rules = configparser.ConfigParser()
+    rules.read(ROOT / "tests" / "sanitize_lax.cfg", encoding="utf-8")
+
+    def masked(text: str) -> str:
+        for name in rules.sections():
+            text = re.sub(rules[name]["regex"], rules[name]["replace"], text)
+        return text
+
+    row = "E4a {0} [{1}, 0.460]; null [{2}, 0.506] REPRODUCED 800"
+    assert masked(row.format("0.439", "0.417", "0.499")) == masked(row.format("0.443", "-0.001", "1.2e-05"))
+    assert masked(row.format("0.439", "0.417", "0.5")) != masked(row.format("0.439", "0.417", "0.5")[:-3] + "900")
+    assert "REPRODUCED 800" in masked(row.format("0.439", "0.417", "0.499"))
