@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from lib.base import paths
 from lib.experiments.n07_patches import measures as patches
 from lib.experiments.n12_prior import natural_paths, of_photographs
 from lib.experiments.n13_controls import other_data_and_networks, plots, read_by_others
@@ -58,6 +59,17 @@ def test_what_another_network_finds_likely_is_its_probability_of_the_own_class()
     numbers = [net.classes.index(name) for name in NAMES]
     own = expected[np.arange(4), [numbers[0], numbers[0], numbers[1], numbers[1]]]
     np.testing.assert_allclose(of_photographs.likely(net, made, NAMES), own, rtol=0.05, atol=1e-6)
+
+
+def test_generators_of_files_are_called_by_their_names_and_two_of_one_name_are_refused(tmp_path):
+    net, search = catalogue.load("squeezenet1_1"), other_data_and_networks.Search(starts=1, steps=2)
+    for ending in ("safetensors", "json"):
+        content = (paths.weights() / "generators" / f"photos-alexnet-pool5.{ending}").read_bytes()
+        (tmp_path / f"mine.{ending}").write_bytes(content)
+    mine = str(tmp_path / "mine.safetensors")
+    assert list(other_data_and_networks.several(net, [mine], NAMES, search)) == ["mine"]
+    with pytest.raises(ValueError, match="generators holds two that are called 'mine'"):
+        other_data_and_networks.several(net, [mine, str(tmp_path / "b" / "mine.safetensors")], NAMES, search)
 
 
 def test_one_unit_through_several_generators():

@@ -5,6 +5,7 @@ the notebook runs (with lib.experiments.n13_controls.modified_classes's images t
 computes the same pictures itself.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -183,12 +184,17 @@ def architecture_rows(found: dict[tuple[str, str, int], Judged], draws: np.rando
 
 
 def several(net: interface.Network, generators, names: list[str], search: Search) -> dict[str, Made]:
-    """{generator: images of classes `names` of a network}, `search.starts` of each class, the same search for all."""
+    """{generator: images of classes `names` of a network}, `search.starts` of each class, the same search for all.
+    generators: names in data/weights/generators, or files, which are called by their names without folders; ValueError
+    for two of one name."""
     classes, found = objectives.numbers(net, names), {}
-    for name in generators:
+    called = [Path(name).stem if name.endswith(".safetensors") else name for name in generators]
+    if twice := [name for name in called if called.count(name) > 1]:
+        raise ValueError(f"generators holds two that are called {twice[0]!r}, expected different names: rename a file")
+    for title, name in zip(called, generators, strict=True):
         setting = searches.Setting(search.rate, norm=search.norm)
         options = (search.starts, search.steps, search.seed, search.device, classes)
-        found[name] = searches.make(searches.pair(name, net, search.device), setting, EVALUATION, *options)
+        found[title] = searches.make(searches.pair(name, net, search.device), setting, EVALUATION, *options)
     return found
 
 
