@@ -100,9 +100,8 @@ def data(kind: str, world: str, split: str, n: int) -> tuple[np.ndarray, np.ndar
         shown = control_worlds.silhouettes(split, n)
         return shown.images, shown.cues[:, 0]
     if kind == "encoder":
-        shown = (
-            cutouts.batch(cutouts.World(), split, n) if world == "cutouts" else control_worlds.pictures(world, split, n)
-        )
+        half = world in control_worlds.HALVES
+        shown = control_worlds.pictures(world, split, n) if half else cutouts.batch(cutouts.World(), split, n)
         return shown.images, shown.cues
     if kind == "objectness":
         with_object = cutouts.batch(cutouts.World(), split, (n + 1) // 2)

@@ -23,10 +23,8 @@ ABLATIONS = {  # what each loss does: the weights of the others stay
     "feature": Losses()._replace(image=0.0),
     "adversary": Losses()._replace(adversarial=0.05),
 }
-GROUND, NARROW = (
-    "ground",
-    "narrow",
-)  # painted with the picture's ground; from the code of the zoo's AlexNet, 128 numbers
+GROUND = "ground"  # G paints the ground of the picture as well
+NARROW = "narrow"  # G inverts the zoo's AlexNet, whose fc6 has 128 numbers
 
 
 class Job(NamedTuple):

@@ -17,13 +17,13 @@ import numpy as np
 from lib.base import weights
 from lib.networks import catalogue, generator_network, interface
 from lib.training import generators, store
-from lib.training.generators import Losses, Recipe
+from lib.training.generators import Recipe
 from lib.worlds import photo_crops
 
 ENCODER, LAYER, COMPARATOR = "alexnet_convolutions", "pool5", ("conv1", "conv3", "conv5")
 ENLARGED = 160  # pixels at which the encoder reads
 WIDTH = 96
-RECIPE = Recipe(losses=Losses(adversarial=0.0), images=6_000, epoch=6_000, epochs=20, shift=0)
+RECIPE = Recipe(images=6_000, epoch=6_000, epochs=20, shift=0)
 
 
 def name(size: int) -> str:

@@ -102,7 +102,12 @@ def one_object(of: Judges, pictures: np.ndarray) -> np.ndarray:
 
 def outlines(of: Judges, one: Judged) -> np.ndarray:
     """Which pictures have the shape of their target class, by the network that reads shape alone: (n,) bool."""
-    return interface.scores(of.silhouette, interface.to_tensor(one.pictures)).argmax(1).cpu().numpy() == one.targets
+    return shapes(of, one.pictures) == one.targets
+
+
+def shapes(of: Judges, pictures: np.ndarray) -> np.ndarray:
+    """The shape (number of cutouts.SHAPES) that the network which reads shape alone names, (n,)."""
+    return interface.scores(of.silhouette, interface.to_tensor(pictures)).argmax(1).cpu().numpy()
 
 
 def outline_shares(of: Judges, one: Judged) -> np.ndarray:
@@ -154,8 +159,8 @@ def judge_table(batch: cutouts.Batch, of: Judges) -> Table:
         right = [recognised.others(batch.images, batch.labels, [family], seed)[0] for seed in seeds[:1]]
         rows += [(zoo.TITLES[family], f"names the class (seed {seeds[0]})", np.concatenate(right))]
     for title, pictures in spoilt(batch).items():
-        said = interface.scores(of.silhouette, interface.to_tensor(pictures)).argmax(1).cpu().numpy()
-        rows.append(("reader of shape alone", f"names the shape of {title}", said == batch.cues[:, 0]))
+        right = shapes(of, pictures) == batch.cues[:, 0]
+        rows.append(("reader of shape alone", f"names the shape of {title}", right))
     shown = (("shows an object", batch.images), ("shows none", control_worlds.backgrounds("test", len(batch.labels))))
     for title, pictures in shown:
         said = one_object(of, pictures)
