@@ -1,0 +1,121 @@
+"""What a claim's page says beside the record: how far the paper's number is trusted, the rule in words, and a drawing
+of the intervals between their bounds."""
+
+import math
+from typing import NamedTuple
+
+from matplotlib.ticker import MaxNLocator
+
+from lib.record.tables import number, span
+
+TRUSTED = (  # (what the claim's own text says, how far that goes); the first that is found counts
+    ("(decoded", "Decoded from page images of the paper, not read from its text."),
+    ("decoded from", "Decoded from page images of the paper, not read from its text."),
+    ("the decoded table", "Partly decoded from page images of the paper, partly computed here from what was decoded."),
+    ("read off figure", "Read off a figure of the paper, to about ±0.01."),
+    ("the question is ours", "Not a claim of the paper: the question is this companion's own."),
+    ("comment says", "Read in the released code; not a claim of the paper."),
+    ("(released code)", "Read in the released code, not in the paper."),
+    ("abstract", "From the paper's abstract; its text was not at hand."),
+    ("notes on the follow-up", "From notes on a later paper; there is no number to compare with."),
+    ("summar", "From summaries that others wrote; the paper's text was not at hand, and no number of it is known."),
+    ("a sentence of the list", "A sentence of the lecture's list, which prints no number."),
+    ("a reading of the list", "Our reading of a sentence of the lecture's list, which prints no number."),
+    ("course notes", "From the course's notes, which print no number."),
+    ("shown, not measured", "The work shows it in pictures and measures nothing."),
+    ("no measure", "The work shows it in pictures and measures nothing."),
+    ("no numbers", "An argument of the work, without a number."),
+)
+UNSAID = "As quoted; the claim's entry says nothing of how it was checked."
+UNVERIFIED = "Where in the work it stands could not be verified."
+SIDES = {"reproduced": "reproduced", "not_reproduced": "not reproduced"}
+
+
+def trusted(claim: dict) -> str:
+    """How far the number of the paper can be trusted, from what the claim's `found` and `place` say."""
+    found, place = " ".join(claim["found"].lower().split()), claim["place"].lower()
+    text = next((says for mark, says in TRUSTED if mark in found), None)
+    text = text or next((says for mark, says in TRUSTED if mark in place), UNSAID)
+    return f"{text} {UNVERIFIED}" if "not verified" in place else text
+
+
+def in_words(bounds: dict) -> list[str]:
+    """Conditions of a rule as phrases, in the order of the entry."""
+    words = {
+        "low_above": lambda b: f"the whole interval lies above {b:g}",
+        "high_below": lambda b: f"the whole interval lies below {b:g}",
+        "inside": lambda b: f"the whole interval lies between {b[0]:g} and {b[1]:g}",
+        "outside": lambda b: f"the whole interval lies below {b[0]:g} or above {b[1]:g}",
+        "excludes": lambda b: f"the interval does not hold {b:g}",
+        "value_at_least": lambda b: f"the value is {b:g} or more",
+        "value_outside": lambda b: f"the value lies below {b[0]:g} or above {b[1]:g}",
+        "above_null": lambda _: "the whole interval lies above what chance gives",
+        "not_above_null": lambda _: "the upper end of the interval is not above what chance gives",
+        "named": lambda b: "; ".join(f"{name}: {' and '.join(in_words(one))}" for name, one in b.items()),
+    }
+    return [words[key](bound) for key, bound in bounds.items()]
+
+
+def agreement(entry: dict) -> str:
+    """How many trainings must agree, and how, in a sentence."""
+    if not entry["seeds"]:
+        return "No training decides here: one interval is judged."
+    how = "value must lie on the verdict's side" if entry["agree"] == "sign" else "own interval must give that verdict"
+    return f"At least {entry['seeds']} trainings; of each, the {how}."
+
+
+class Line(NamedTuple):
+    """One interval of a drawing: what it is called, its places in per cent of the width, and its text."""
+
+    label: str
+    low: float
+    value: float
+    high: float
+    text: str
+    verdict: str
+
+
+class Drawing(NamedTuple):
+    """Intervals on one axis: lines, ticks and bounds as (place in per cent, text), the null's band as (left, width)."""
+
+    lines: list[Line]
+    ticks: list[tuple[float, str]]
+    bounds: list[tuple[float, str]]
+    nulls: list[tuple[float, float]]
+
+
+def drawing(entry: dict, row: dict) -> Drawing:
+    """The interval of a recorded row, those of its seeds, its bounds and its null, placed on one axis."""
+    rows = [("all", row, row["verdict"])] + [(f"seed {one['seed']}", one, "") for one in row["seeds"]]
+    nulls = list(row["null"].values()) if isinstance(row["null"], dict) else [row["null"]] if row["null"] else []
+    bounds = sorted({bound for side in SIDES for bound in _numbers(entry["rule"][side])})
+    numbers = [end for _, one, _ in rows for end in one["interval"]] + [end for pair in nulls for end in pair]
+    ticks = MaxNLocator(nbins=5).tick_values(min(numbers + bounds), max(numbers + bounds))
+    ticks = [float(tick) for tick in ticks]
+    low, high = ticks[0], ticks[-1]
+
+    def place(value: float) -> float:
+        return round(100 * (value - low) / (high - low), 2)
+
+    return Drawing(
+        [
+            Line(label, *(place(x) for x in (one["interval"][0], one["value"], one["interval"][1])), _text(one), verdict)
+            for label, one, verdict in rows
+        ],
+        [(place(tick), f"{tick:.{_decimals(ticks)}f}") for tick in ticks],
+        [(place(bound), f"{bound:g}") for bound in bounds],
+        [(place(one[0]), round(place(one[1]) - place(one[0]), 2)) for one in nulls],
+    )
+
+
+def _numbers(bounds: dict) -> list[float]:
+    single = [bounds[key] for key in ("low_above", "high_below", "excludes", "value_at_least") if key in bounds]
+    return single + [end for key in ("inside", "outside", "value_outside") for end in bounds.get(key, ())]
+
+
+def _decimals(ticks: list[float]) -> int:
+    return max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
+
+
+def _text(one: dict) -> str:
+    return f"{number(one['value'])} {span(one['interval'])}"
