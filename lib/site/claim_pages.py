@@ -1,4 +1,4 @@
-"""What a claim's page says beside the record: how far the paper's number is trusted, the rule in words, and a drawing
+"""A page a claim: what the record says of it, how far the paper's number is trusted, the rule in words, and a drawing
 of the intervals between their bounds."""
 
 import math
@@ -7,6 +7,9 @@ from typing import NamedTuple
 from matplotlib.ticker import MaxNLocator
 
 from lib.record.tables import number, span
+from lib.site import content, notebook_pages, work
+from lib.site.content import PROFILES
+from lib.site.work import Work
 
 TRUSTED = (  # (what the claim's own text says, how far that goes); the first that is found counts
     ("(decoded", "Decoded from page images of the paper, not read from its text."),
@@ -29,6 +32,52 @@ TRUSTED = (  # (what the claim's own text says, how far that goes); the first th
 UNSAID = "As quoted; the claim's entry says nothing of how it was checked."
 UNVERIFIED = "Where in the work it stands could not be verified."
 SIDES = {"reproduced": "reproduced", "not_reproduced": "not reproduced"}
+
+
+def add(made: Work, pages: dict[str, dict]) -> None:
+    """Add a page a claim. pages: the notebooks', as `notebook_pages.add` gives them. ValueError names a claim whose
+    notebook is not there."""
+    claims = made.content.claims["embedded"]
+    steps = [None, *((f"claims/{name}.html", name) for name in claims), None]
+    for (name, claim), before, after in zip(claims.items(), steps, steps[2:], strict=False):
+        home = pages.get(claim["notebook"])
+        if home is None:
+            raise ValueError(f"data/claims.yaml, claim {name}: notebook {claim['notebook']} is not in the index")
+        at, said = f"claims/{name}.html", work.said(made, name)
+        data = {"claim_id": name, "claim": claim, "said": said, "trusted": trusted(claim), "home": home["heading"]}
+        data |= {"cited": content.cited(made.content.references[claim["paper"]]), "before": before, "after": after}
+        data |= {"asked": [_asked(made, name, part, home) for part in claim["parts"]]}
+        data |= {"pictured": _pictured(made, claim, home)}
+        work.render(made, "claim.html.j2", at, f"{name}: {claim['statement']}", **data)
+        work.finish(made, at, own=name)
+        text = f"{claim['found']} {' '.join(said.values())} {' '.join(claim['parts'])}"
+        work.note(made, "claim", f"{name}: {claim['statement']}", at, text)
+
+
+def _asked(made: Work, name: str, part: str, home: dict) -> dict:
+    """A part of a claim as its page shows it, in every profile."""
+    shown = []
+    for profile, label in PROFILES.items():
+        entry, row = made.content.claims[profile][name]["parts"][part], made.content.rows[profile].get(part)
+        one = {"profile": profile, "label": label, "entry": entry, "row": row}
+        one["said"] = content.part_verdict(entry, row)
+        if row and "untestable" not in entry:
+            one["rule"] = {side: in_words(entry["rule"][side]) for side in SIDES}
+            one |= {"agreement": agreement(entry), "drawn": drawing(entry, row)}
+            seeds = [(f"seed {seed['seed']}", {"null": row["null"]} | seed) for seed in row["seeds"]]
+            one["lines"] = [("all", row), *seeds]
+        shown.append(one)
+    cell = home["cells"].get(part)
+    return {"name": part, "profiles": shown, "cell": f"{home['page']}#cell-id={cell}" if cell else None}
+
+
+def _pictured(made: Work, claim: dict, home: dict) -> list:
+    """The figures nearest to the cells that decide a claim, and the same figures of the other profile."""
+    figures, notebook = made.content.figures, made.content.notebooks[home["name"]]
+    mine = [home["cells"][part] for part in claim["parts"] if part in home["cells"]]
+    near = [one for cell in mine for one in notebook_pages.figures_near(notebook, home["shown"], cell)]
+    names = dict.fromkeys(one.name for one in near)
+    return [figures[profile, name] for name in names for profile in PROFILES if (profile, name) in figures]
 
 
 def trusted(claim: dict) -> str:
@@ -72,7 +121,6 @@ class Line(NamedTuple):
     value: float
     high: float
     text: str
-    verdict: str
 
 
 class Drawing(NamedTuple):
@@ -86,10 +134,10 @@ class Drawing(NamedTuple):
 
 def drawing(entry: dict, row: dict) -> Drawing:
     """The interval of a recorded row, those of its seeds, its bounds and its null, placed on one axis."""
-    rows = [("all", row, row["verdict"])] + [(f"seed {one['seed']}", one, "") for one in row["seeds"]]
+    rows = [("all", row)] + [(f"seed {one['seed']}", one) for one in row["seeds"]]
     nulls = list(row["null"].values()) if isinstance(row["null"], dict) else [row["null"]] if row["null"] else []
     bounds = sorted({bound for side in SIDES for bound in _numbers(entry["rule"][side])})
-    numbers = [end for _, one, _ in rows for end in one["interval"]] + [end for pair in nulls for end in pair]
+    numbers = [end for _, one in rows for end in one["interval"]] + [end for pair in nulls for end in pair]
     ticks = MaxNLocator(nbins=5).tick_values(min(numbers + bounds), max(numbers + bounds))
     ticks = [float(tick) for tick in ticks]
     low, high = ticks[0], ticks[-1]
@@ -99,8 +147,8 @@ def drawing(entry: dict, row: dict) -> Drawing:
 
     return Drawing(
         [
-            Line(label, *(place(x) for x in (one["interval"][0], one["value"], one["interval"][1])), _text(one), verdict)
-            for label, one, verdict in rows
+            Line(label, *(place(x) for x in (one["interval"][0], one["value"], one["interval"][1])), _text(one))
+            for label, one in rows
         ],
         [(place(tick), f"{tick:.{_decimals(ticks)}f}") for tick in ticks],
         [(place(bound), f"{bound:g}") for bound in bounds],

@@ -53,7 +53,7 @@ class Content(NamedTuple):
 
 
 def read(root: Path | None = None) -> Content:
-    """The content of the repository at `root` (by default this one); ValueError names a file that is not as expected."""
+    """The content of the repository at `root`, by default this one; ValueError names a file that is not as expected."""
     root = root or paths.ROOT
     index = strict_yaml.read(root / "notebooks/index.yaml")
     index = {
@@ -108,7 +108,7 @@ def frames(folder: Path, name: str) -> dict | None:
 
 
 def references(text: str) -> dict[str, dict]:
-    """The entries of a BibTeX file by key, each a dict of its fields, with the braces of capitals and umlauts undone."""
+    """The entries of a BibTeX file by key, each a dict of its fields; braces and the TeX of accents are undone."""
     found = {}
     for kind, key, body in ENTRY.findall(text):
         fields = {hit[1]: _plain(hit[2]) for line in body.splitlines() if (hit := FIELD.match(line.strip()))}

@@ -30,7 +30,8 @@ def _one(tex: str) -> str:
     low, high = points.min(0) - 1, points.max(0) + 1
     width, height = high - low
     commands = "".join(
-        LETTERS[code] + " ".join(f"{number:.2f}" for number in np.asarray(numbers) * np.tile([1, -1], len(numbers) // 2))
+        LETTERS[code]
+        + " ".join(f"{number:.2f}" for number in np.asarray(numbers) * np.tile([1, -1], len(numbers) // 2))
         if code != Outline.CLOSEPOLY
         else "Z"
         for numbers, code in outline.iter_segments(simplify=False, curves=True)

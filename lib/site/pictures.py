@@ -87,4 +87,6 @@ def placed(notebook, content: Content, by_digest: dict, draw) -> tuple[nbformat.
 
 def _captions(output, name: str) -> bool:
     """Whether an output is the caption below the figure `name`, which the figure of the site has inside."""
-    return re.match(rf"\*\*{name}(, on photographs)?\.\*\* ", output.get("data", {}).get("text/markdown", "")) is not None
+    return (
+        re.match(rf"\*\*{name}(, on photographs)?\.\*\* ", output.get("data", {}).get("text/markdown", "")) is not None
+    )

@@ -177,6 +177,8 @@ def tidy(tree: BeautifulSoup) -> None:
         cell.attrs.pop("style", None)
         if (said := cell.get_text().strip().lower()) in (*claims.VERDICTS, claims.UNTESTABLE):
             cell["class"] = [*cell.get("class", []), "said", said.replace(" ", "-")]
+    for element in tree(["pre", "div"], tabindex=True, class_=lambda name: name != "wide"):
+        del element["tabindex"]
     for code in tree("pre"):
         code["tabindex"] = "0"
     used: dict[str, int] = {}
@@ -187,7 +189,7 @@ def tidy(tree: BeautifulSoup) -> None:
             for own in element("a", class_="anchor-link"):
                 own["href"] = f"#{element['id']}"
     for link in tree("a", class_="anchor-link"):
-        link["aria-label"] = f"Link to the section {link.parent.get_text().removesuffix(link.get_text()).strip()}"
+        link["aria-label"] = f"Link to the section {own_text(link.parent)}"
 
 
 def _name(table: Tag) -> str:
@@ -197,6 +199,12 @@ def _name(table: Tag) -> str:
     return "Table: " + ", ".join(head for head in heads if head)[:80]
 
 
+def own_text(heading: Tag) -> str:
+    """The words of a heading, without the mark that links to it."""
+    mark = heading.find("a", class_="anchor-link")
+    return " ".join(heading.get_text().removesuffix(mark.get_text() if mark else "").split())
+
+
 def contents(tree: BeautifulSoup) -> list[dict]:
     """The sections of a page in order: {"id", "title", "level"}, and `text`, what stands in them."""
     found = []
@@ -204,9 +212,8 @@ def contents(tree: BeautifulSoup) -> list[dict]:
         text = " ".join(element.get_text().split())
         if element.name in ("h2", "h3"):
             if element.get("id"):
-                link = element.find("a", class_="anchor-link")
-                title = text.removesuffix(link.get_text()) if link else text
-                found.append({"id": element["id"], "title": title, "level": int(element.name[1]), "text": ""})
+                level = int(element.name[1])
+                found.append({"id": element["id"], "title": own_text(element), "level": level, "text": ""})
         elif found:
             found[-1]["text"] += f" {text}"
     return found

@@ -5,7 +5,7 @@ const kept = {
   get: () => { try { return localStorage.getItem("theme"); } catch { return null; } },
   set: (name) => { try { localStorage.setItem("theme", name); } catch { /* not kept, then */ } },
 };
-const THEMES = { "": "Theme: as the system", light: "Theme: light", dark: "Theme: dark" };
+const THEMES = { "": "Theme: system", light: "Theme: light", dark: "Theme: dark" };
 page.classList.add("script");
 if (kept.get()) page.dataset.theme = kept.get();
 
@@ -136,7 +136,7 @@ document.addEventListener("DOMContentLoaded", () => {
       const large = dialog.querySelector("img");
       large.src = link.href;
       large.alt = small.alt;
-      large.style.maxWidth = `${Math.max(small.naturalWidth, 600)}px`;
+      large.style.width = `max(100%, ${Math.min(small.naturalWidth, 1100)}px)`; // a narrow screen scrolls over it
       dialog.querySelector("span").textContent = link.href.split("/").pop();
       dialog.setAttribute("aria-label", small.alt);
       dialog.showModal();
