@@ -1,7 +1,6 @@
 """A page a claim: what the record says of it, how far the paper's number is trusted, the rule in words, and a drawing
 of the intervals between their bounds."""
 
-import math
 from typing import NamedTuple
 
 from matplotlib.ticker import MaxNLocator
@@ -11,26 +10,30 @@ from lib.site import content, notebook_pages, work
 from lib.site.content import PROFILES
 from lib.site.work import Work
 
-TRUSTED = (  # (what the claim's own text says, how far that goes); the first that is found counts
-    ("(decoded", "Decoded from page images of the paper, not read from its text."),
-    ("decoded from", "Decoded from page images of the paper, not read from its text."),
-    ("the decoded table", "Partly decoded from page images of the paper, partly computed here from what was decoded."),
-    ("read off figure", "Read off a figure of the paper, to about ±0.01."),
-    ("the question is ours", "Not a claim of the paper: the question is this companion's own."),
-    ("comment says", "Read in the released code; not a claim of the paper."),
-    ("(released code)", "Read in the released code, not in the paper."),
-    ("abstract", "From the paper's abstract; its text was not at hand."),
-    ("notes on the follow-up", "From notes on a later paper; there is no number to compare with."),
-    ("summar", "From summaries that others wrote; the paper's text was not at hand, and no number of it is known."),
-    ("a sentence of the list", "A sentence of the lecture's list, which prints no number."),
-    ("a reading of the list", "Our reading of a sentence of the lecture's list, which prints no number."),
-    ("course notes", "From the course's notes, which print no number."),
-    ("shown, not measured", "The work shows it in pictures and measures nothing."),
-    ("no measure", "The work shows it in pictures and measures nothing."),
-    ("no numbers", "An argument of the work, without a number."),
-)
-UNSAID = "As quoted; the claim's entry says nothing of how it was checked."
-UNVERIFIED = "Where in the work it stands could not be verified."
+SOURCES = {  # what `found` says of where it comes from -> how far that goes
+    "(decoded": "Decoded from page images of the paper, not read from its text.",
+    "read off figure": "Read off a figure of the paper, to about ±0.01.",
+    "the decoded table": "Computed here from what was decoded of page images of the paper.",
+    "digits uncertain": "Some digits are uncertain.",
+    "question is ours": "Not a claim of the paper: the question is this companion's own.",
+    "summar": "From summaries that others wrote; the paper's text was not at hand, and no number of it is known.",
+    "the follow-up": "From notes on a later paper: there is no number.",
+    "course notes": "From the course's notes: there is no number.",
+    "of the list": "A sentence of the lecture's list, or our reading of one: there is no number.",
+}
+PLACES = {  # what `place` says
+    "abstract": "The abstract was at hand, the paper's text was not.",
+    "released code": "Read in the released code.",
+    "released toolbox": "Read in the released code, which documents the paper's table.",
+    "not verified": "Where in the work it stands could not be verified.",
+}
+EVIDENCE = {  # what `found` says of the evidence
+    "shown": "The work shows it in pictures and measures nothing.",
+    "no measure": "The work shows it in pictures and measures nothing.",
+    "no numbers": "No number to compare with is known.",
+    "an identity": "Stated in words, and exact.",
+}
+UNSAID = "Quoted as it stands; the claim's entry does not say how it was checked."
 SIDES = {"reproduced": "reproduced", "not_reproduced": "not reproduced"}
 
 
@@ -55,20 +58,38 @@ def add(made: Work, pages: dict[str, dict]) -> None:
 
 
 def _asked(made: Work, name: str, part: str, home: dict) -> dict:
-    """A part of a claim as its page shows it, in every profile."""
-    shown = []
+    """A part of a claim as its page shows it, in every profile; what is as in the first is said once."""
+    shown, first = [], {}
     for profile, label in PROFILES.items():
         entry, row = made.content.claims[profile][name]["parts"][part], made.content.rows[profile].get(part)
         one = {"profile": profile, "label": label, "entry": entry, "row": row}
         one["said"] = content.part_verdict(entry, row)
         if row and "untestable" not in entry:
-            one["rule"] = {side: in_words(entry["rule"][side]) for side in SIDES}
-            one |= {"agreement": agreement(entry), "drawn": drawing(entry, row)}
+            facts = _facts(entry, row)
+            one["facts"] = {key: text for key, text in facts.items() if text and first.get(key) != text}
+            one["same"] = [key for key in facts if key not in one["facts"] and facts[key]]
+            first = first or facts
             seeds = [(f"seed {seed['seed']}", {"null": row["null"]} | seed) for seed in row["seeds"]]
-            one["lines"] = [("all", row), *seeds]
+            one |= {"drawn": drawing(entry, row), "lines": [("all", row), *seeds]}
         shown.append(one)
     cell = home["cells"].get(part)
     return {"name": part, "profiles": shown, "cell": f"{home['page']}#cell-id={cell}" if cell else None}
+
+
+def _facts(entry: dict, row: dict) -> dict[str, str]:
+    sides = {f"{said} if".capitalize(): ", and ".join(in_words(entry["rule"][side])) for side, said in SIDES.items()}
+    detectable = number(row["detectable"]) if "detectable" in row else ""
+    return {
+        "Statistic": entry["statistic"],
+        "Interval over": row["unit"] + (f" (n = {row['n']})" if row["n"] else ""),
+        "Null": entry["null"],
+        **sides,
+        "Trainings": agreement(entry),
+        "Smallest detectable effect": detectable,
+        "Note": row["note"],
+        "Limits": entry.get("limits", ""),
+        "Settled": entry.get("settled", ""),
+    }
 
 
 def _pictured(made: Work, claim: dict, home: dict) -> list:
@@ -81,11 +102,13 @@ def _pictured(made: Work, claim: dict, home: dict) -> list:
 
 
 def trusted(claim: dict) -> str:
-    """How far the number of the paper can be trusted, from what the claim's `found` and `place` say."""
-    found, place = " ".join(claim["found"].lower().split()), claim["place"].lower()
-    text = next((says for mark, says in TRUSTED if mark in found), None)
-    text = text or next((says for mark, says in TRUSTED if mark in place), UNSAID)
-    return f"{text} {UNVERIFIED}" if "not verified" in place else text
+    """How far what the paper found can be trusted, in sentences, from what the claim's `found` and `place` say."""
+    found, place = (" ".join(claim[field].lower().split()) for field in ("found", "place"))
+    source = [says for mark, says in SOURCES.items() if mark in found]
+    source += [says for mark, says in PLACES.items() if mark in place]
+    silent = "no number" in " ".join(source)  # said already
+    evidence = [says for mark, says in EVIDENCE.items() if mark in found and not silent]
+    return " ".join(dict.fromkeys(source + evidence)) or UNSAID
 
 
 def in_words(bounds: dict) -> list[str]:
@@ -138,8 +161,8 @@ def drawing(entry: dict, row: dict) -> Drawing:
     nulls = list(row["null"].values()) if isinstance(row["null"], dict) else [row["null"]] if row["null"] else []
     bounds = sorted({bound for side in SIDES for bound in _numbers(entry["rule"][side])})
     numbers = [end for _, one in rows for end in one["interval"]] + [end for pair in nulls for end in pair]
-    ticks = MaxNLocator(nbins=5).tick_values(min(numbers + bounds), max(numbers + bounds))
-    ticks = [float(tick) for tick in ticks]
+    ticks = MaxNLocator(nbins=5, steps=[1, 2, 5, 10]).tick_values(min(numbers + bounds), max(numbers + bounds))
+    ticks = [round(float(tick), 9) for tick in ticks]
     low, high = ticks[0], ticks[-1]
 
     def place(value: float) -> float:
@@ -150,7 +173,7 @@ def drawing(entry: dict, row: dict) -> Drawing:
             Line(label, *(place(x) for x in (one["interval"][0], one["value"], one["interval"][1])), _text(one))
             for label, one in rows
         ],
-        [(place(tick), f"{tick:.{_decimals(ticks)}f}") for tick in ticks],
+        [(place(tick), f"{tick:g}") for tick in ticks],
         [(place(bound), f"{bound:g}") for bound in bounds],
         [(place(one[0]), round(place(one[1]) - place(one[0]), 2)) for one in nulls],
     )
@@ -159,10 +182,6 @@ def drawing(entry: dict, row: dict) -> Drawing:
 def _numbers(bounds: dict) -> list[float]:
     single = [bounds[key] for key in ("low_above", "high_below", "excludes", "value_at_least") if key in bounds]
     return single + [end for key in ("inside", "outside", "value_outside") for end in bounds.get(key, ())]
-
-
-def _decimals(ticks: list[float]) -> int:
-    return max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
 
 
 def _text(one: dict) -> str:

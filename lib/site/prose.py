@@ -18,8 +18,17 @@ from lib.site import formulas
 OUTSIDE = re.compile(r"^(?:[a-z]+:|#|//)", re.I)
 PLAIN = {"a", "code", "pre", "h1", "h2", "h3", "h4", "button", "summary", "script", "style", "th", "svg", "dt", "nav"}
 PICTURES = {".png", ".svg", ".webp", ".jpg", ".jpeg", ".csv", ".json"}
+LONG = 60  # characters of a cell that wants a wide column
 CITED = r"\[(?P<work>[a-z]+\d{4})\]"
 CLAIM = r"(?P<claim>\b[A-Z]\d{1,2}[a-z]?\b)"
+
+
+class Term(NamedTuple):
+    """A word of the glossary: its place there, what it means, and the notebooks that use it in another sense."""
+
+    place: str
+    says: str
+    but_in: tuple[str, ...]
 
 
 class Site(NamedTuple):
@@ -28,7 +37,7 @@ class Site(NamedTuple):
     root: Path
     claims: dict[str, str]  # id of a claim or of a part -> its page and place
     works: set[str]
-    terms: dict[str, tuple[str, str]]  # form of a term -> (its place in the glossary, what it means)
+    terms: dict[str, Term]  # by the form in which a term stands in a text
     wanted: set[str]
 
 
@@ -128,7 +137,9 @@ def link_terms(tree: BeautifulSoup, at: str, site: Site, own: str = "") -> None:
 
 
 def _running(text: NavigableString) -> bool:
-    return text.find_parent(["p", "li", "dd", "td", "figcaption"]) is not None
+    return bool(text.find_parent(["p", "li", "dd", "td", "figcaption"])) and not text.find_parent(
+        attrs={"data-plain": "1"}
+    )
 
 
 @cache
@@ -152,14 +163,13 @@ def _linked(hit: re.Match, at: str, site: Site, seen: set, alone: bool) -> Tag |
     return _term(hit[0], site.terms.get(hit["term"]) or site.terms[hit["term"].lower()], at, seen)
 
 
-def _term(text: str, entry: tuple[str, str], at: str, seen: set) -> Tag | None:
-    place, says = entry
-    if place in seen:
+def _term(text: str, term: Term, at: str, seen: set) -> Tag | None:
+    if term.place in seen or posixpath.basename(at)[:2] in term.but_in:
         return None
-    seen.add(place)
-    attributes = {"class": "term", "title": says}
+    seen.add(term.place)
+    attributes = {"class": "term", "title": term.says}
     return BeautifulSoup("", "html.parser").new_tag(
-        "a", href=away(at, f"glossary.html#{place}"), string=str(text), attrs=attributes
+        "a", href=away(at, f"glossary.html#{term.place}"), string=str(text), attrs=attributes
     )
 
 
@@ -175,6 +185,8 @@ def tidy(tree: BeautifulSoup) -> None:
         head["scope"] = head.get("scope", "col")
     for cell in tree(["td", "th"]):
         cell.attrs.pop("style", None)
+        if len(cell.get_text()) > LONG:
+            cell["class"] = [*cell.get("class", []), "long"]
         if (said := cell.get_text().strip().lower()) in (*claims.VERDICTS, claims.UNTESTABLE):
             cell["class"] = [*cell.get("class", []), "said", said.replace(" ", "-")]
     for element in tree(["pre", "div"], tabindex=True, class_=lambda name: name != "wide"):

@@ -52,11 +52,10 @@ def begin(what: Content) -> Work:
     return Work(what, site, templates, {}, set(pictures.files_of(what)), [])
 
 
-def forms(terms: dict[str, dict]) -> dict[str, tuple[str, str]]:
-    """{form of a term as it stands in texts: (its place in the glossary, what it means)}; by default the term and its
-    plural."""
+def forms(terms: dict[str, dict]) -> dict[str, prose.Term]:
+    """{form of a term as it stands in texts: its entry}; by default the term and its plural are its forms."""
     return {
-        form: (place_of(term), entry["says"])
+        form: prose.Term(place_of(term), entry["says"], tuple(entry.get("but_in", ())))
         for term, entry in terms.items()
         for form in entry.get("forms", [term, f"{term}s"])
     }
