@@ -2,15 +2,13 @@
 companion differs from the papers."""
 
 import re
-from pathlib import Path
 
 from lib.record.tables import number, span
 from lib.site import claim_pages, content, notebook_pages, prose, work
 from lib.site.content import PROFILES
 from lib.site.work import NAME, SAID, Work
 
-HERE = "lib/site"
-TEXTS = ("easy_and_difficult", "unchecked")  # prose of the page on differences, Markdown beside this file
+TEXTS = ("easy_and_difficult", "unchecked")  # prose of the page on differences, Markdown in lib/site
 HERO = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)\n\n\*(.+?)\*\n", re.S)  # a picture and, below it, its caption
 
 
@@ -94,9 +92,11 @@ def references(made: Work) -> None:
 def differences(made: Work, pages: dict[str, dict]) -> None:
     """Add the page on how the companion differs from the papers."""
     what, at, title = made.content, "differences.html", "How this differs from the papers"
-    here = Path(__file__).parent
-    texts = {name: (here / f"{name}.md").read_text(encoding="utf-8") for name in TEXTS}
-    texts = {name: work.safe(work.prose_of(made, text, at, f"{HERE}/{name}.md")) for name, text in texts.items()}
+    texts = {}
+    for name in TEXTS:
+        origin = f"lib/site/{name}.md"
+        text = (what.root / origin).read_text(encoding="utf-8") if (what.root / origin).exists() else ""
+        texts[name] = work.safe(work.prose_of(made, text, at, origin))
     both: dict[tuple, list] = {(one, two): [] for one in SAID for two in SAID}
     for name in what.claims["embedded"]:
         both[tuple(work.said(made, name).values())].append(name)

@@ -27,8 +27,11 @@ def files_of(content: Content) -> list[str]:
 
 
 def digests(content: Content) -> dict[str, Figure]:
-    """The figures by the digest of their PNG."""
-    return {files.file_digest(content.root / f"{one.place}.png"): one for one in content.figures.values()}
+    """The figures by the digest of their PNG; of two that are alike, the first."""
+    found = {}
+    for one in content.figures.values():
+        found.setdefault(files.file_digest(content.root / f"{one.place}.png"), one)
+    return found
 
 
 def size(content: Content, path: str) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import re
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from bs4 import BeautifulSoup, NavigableString, Tag
 from jinja2 import pass_context
@@ -193,6 +194,12 @@ def tidy(tree: BeautifulSoup) -> None:
         del element["tabindex"]
     for code in tree("pre"):
         code["tabindex"] = "0"
+    for heading in tree(["h1", "h2", "h3", "h4"], id=True):
+        heading["id"] = unquote(heading["id"])
+        for own in heading("a", class_="anchor-link"):
+            own["href"] = f"#{heading['id']}"
+    for second in tree("h1")[1:]:
+        second.name = "h2"
     used: dict[str, int] = {}
     for element in tree.find_all(id=True):
         used[element["id"]] = used.get(element["id"], 0) + 1

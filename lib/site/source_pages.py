@@ -13,7 +13,7 @@ from pygments.util import ClassNotFound
 from lib.site import prose, work
 from lib.site.work import NAME, Work
 
-SHOWN = {".py", ".yaml", ".yml", ".toml", ".txt", ".cff", ".bib", ".md", ".mplstyle", ""}
+SHOWN = {".py", ".yaml", ".txt", ".mplstyle"}  # of a folder's files, those that have pages
 
 
 def add(made: Work) -> None:
