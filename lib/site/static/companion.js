@@ -96,7 +96,11 @@ document.addEventListener("DOMContentLoaded", () => {
     results.hidden = !words.length;
     if (!words.length) return;
     const hits = found.filter((one) => words.every((word) => one[4].includes(word)));
-    const rank = (one) => words.filter((word) => !one[1].toLowerCase().includes(word)).length + (one[0] === "source" ? 0.5 : 0);
+    const missing = (title) => words.filter((word) => !title.includes(word)).length;
+    const rank = (one) => {
+      const title = one[1].toLowerCase();
+      return title === words.join(" ") ? -1 : missing(title) + (one[0] === "source" ? 0.5 : 0);
+    };
     hits.sort((a, b) => rank(a) - rank(b));
     document.getElementById("search-said").textContent =
       `${hits.length} found${hits.length > 40 ? ", the first 40 shown" : ""}`;
