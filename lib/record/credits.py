@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lib.base import files, paths
 
+YOURS = "yours"  # whose pictures need no credit: the reader's own, which stay in build/
 MOST = 8  # photographs that a caption names; of more it says where they are named
 FILE = "CREDITS.md"  # in figures/
 HEAD = """# Photographs in the figures
@@ -21,7 +22,11 @@ to one beyond that, its caption says.
 
 def line(photographs: Iterable[dict]) -> str:
     """What the photographs are called, their authors and licences, for a caption."""
-    found = list(photographs)
+    everything = list(photographs)
+    found = [one for one in everything if one["author"] != YOURS]
+    if mine := len(everything) - len(found):
+        own = f"{mine} photograph{'s' * (mine > 1)} of your own"
+        return f"{own}; {line(found)}" if found else own
     if len(found) <= MOST:
         return "; ".join(f"{one['title']}: {one['author']}, {one['licence']}" for one in found)
     licences = ", ".join(dict.fromkeys(one["licence"] for one in found))

@@ -96,7 +96,7 @@ def purity_rows(found: dict[tuple, Spaces], batch: cutouts.Batch, titles: dict[s
         for space, near in one.near.items():
             if space == layer_codes.PIXELS and rows:
                 continue  # pixels are the same for every network
-            line = space if space == layer_codes.PIXELS else f"{readers.TITLES[family]}, {titles.get(space, space)}"
+            line = space if space == layer_codes.PIXELS else f"{readers.title(family)}, {titles.get(space, space)}"
             own = layer_codes.shared(near, batch.labels)
             groups = {"class": own}
             if known:
@@ -129,7 +129,7 @@ def probe_rows(found: dict[tuple, dict[str, np.ndarray]]) -> list[dict]:
     rows = []
     for (family, seed), hits in found.items():
         for place, (layer, hit) in enumerate(hits.items()):
-            row = {"name": readers.TITLES[family], "seed": seed, "depth": place, "layer": layer}
+            row = {"name": readers.title(family), "seed": seed, "depth": place, "layer": layer}
             rows.append(row | uncertainty.wilson(int(hit.sum()), len(hit))._asdict())
     return rows
 

@@ -113,17 +113,34 @@ def pixel_map(values: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
 def panels(net: interface.Network, image: Tensor, label: int, window: int, stride: int, layer=None, **options) -> dict:
     """Fig. 7 of the paper for one image (3, S, S) of class `label`, by the name of each panel: the input, the activity
     of the layer's strongest map, its deconvnet projection, the class's probability, the most probable class. layer: a
-    layer's name; None takes the last convolution. options: those of `sweep`."""
-    layer = layer or interface.last_conv(net)
+    layer's name; None takes the last convolution. options: those of `sweep`.
+
+    A panel that the network has nothing for, a map or a projection, is the sentence that says why, a string.
+    """
+    why = ""
+    if layer is None:
+        try:
+            layer = interface.last_conv(net)
+        except ValueError as error:
+            why = str(error)
     found = sweep(net, image[None], window, stride, layer=layer, **options)
     likeliest = found.logits[0].argmax(-1)
-    projection = three_rules.project(net, image[None], layer, int(found.channel[0]), start="activation")
     return {
-        "image": _array(image.permute(1, 2, 0)), "activation": found.activity[0].reshape(found.grid),
-        "projection": _array(projection[0].permute(1, 2, 0)), "label": likeliest.reshape(found.grid),
+        "image": _array(image.permute(1, 2, 0)), "activation": why or found.activity[0].reshape(found.grid),
+        "projection": why or _projected(net, image, layer, int(found.channel[0])),
+        "label": likeliest.reshape(found.grid),
         "probability": probability(found.logits, [label])[0].reshape(found.grid),
         "names": {int(k): net.classes[k] for k in np.unique(likeliest)}, "title": net.classes[label], "box": window,
     }  # fmt: skip
+
+
+def _projected(net: interface.Network, image: Tensor, layer: str, channel: int) -> np.ndarray | str:
+    """The deconvnet projection (S, S, 3) of a channel, or why the network has none."""
+    try:
+        shown = three_rules.project(net, image[None], layer, channel, start="activation")
+    except ValueError as error:
+        return str(error)
+    return _array(shown[0].permute(1, 2, 0))
 
 
 def _array(values: Tensor) -> np.ndarray:
