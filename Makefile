@@ -22,8 +22,7 @@ RUN = $(PY) -m lib.running.runner run $(1) --profile $(PROFILE) $(if $(CORES),--
 
 reproduce: $(INSTALLED) ## run what is stale, redraw the figures, print the verdicts; PROFILE=smoke, ONLY="01 09", P="window=8"
 	@$(if $(filter photos paper,$(PROFILE)),$(PY) -m lib.networks.fetch --check $(PROFILE))
-	@$(call RUN,$(ONLY))
-	@$(PY) -m lib.record.review --profile $(PROFILE)
+	@$(call RUN,$(ONLY)) --verdicts
 
 test: $(INSTALLED) ## unit, oracle and fault tests, then every notebook again in an empty folder
 	$(PY) -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --ignore tests/test_smoke.py tests
