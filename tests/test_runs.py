@@ -1,12 +1,16 @@
 """Runs with other parameters than the profile's: folders of their own, their own verdicts, and nothing taken for the
 profile's."""
 
+import os
 import re
+import subprocess
 
 import nbformat
+import pytest
+from conftest import ROOT
 from test_runner import edit, ran, tiny
 
-from lib.running import custom
+from lib.running import custom, given, params
 
 
 def folder_of(project, start: str = "embedded-"):
@@ -83,3 +87,128 @@ def test_a_run_of_its_own_prints_its_own_verdicts_and_where_its_results_are(proj
     edit(project.notebooks / "09_tiny.ipynb", lambda book: book.cells[-1].update(source="1 / 0"))
     code, text = project.run("09", "-p", "size=7", "--label", "mine-x")
     assert code == 1 and "It recorded no claim" in text and "0.700" not in text, text  # an older run's is not told
+
+
+# --- values on the command line
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("", []),
+        ("  ", []),
+        ("window=8", ["window=8"]),
+        ("window=8 stride=4", ["window=8", "stride=4"]),
+        (" 09.window = 8  stride=4 ", ["09.window = 8", "stride=4"]),
+        ("networks=[a.yaml, b.yaml] window=8", ["networks=[a.yaml, b.yaml]", "window=8"]),
+        ("network=/my nets/a.yaml window=8", ["network=/my nets/a.yaml", "window=8"]),
+        ('networks=["/x=1 y=2/a.yaml", b.yaml] seeds=[0]', ['networks=["/x=1 y=2/a.yaml", b.yaml]', "seeds=[0]"]),
+        ("network='/x y=2/a.yaml'", ["network='/x y=2/a.yaml'"]),
+        ("network=/o'neil/a.yaml window=8", ["network=/o'neil/a.yaml", "window=8"]),
+        ("networks=[a.yaml window=8", ["networks=[a.yaml window=8"]),  # told as no YAML
+    ],
+)
+def test_a_line_of_values_is_split_where_the_next_name_begins(line, parts):
+    assert given.split(line) == parts
+
+
+def test_a_line_that_does_not_begin_with_a_name_gets_a_sentence():
+    for line in ("8", "b.yaml] window=8"):
+        with pytest.raises(ValueError, match="expected name=value, or several of them"):
+            given.split(line)
+
+
+NETS = {
+    "networks": {"type": "list", "items": {"type": "str"}, "meaning": "networks"},
+    "network": {"type": "str", "meaning": "a network"},
+    "photographs": {"type": "list", "items": {"type": "str", "pattern": "chelsea|[.]/.*"}, "meaning": "photographs"},
+    "world": {"type": "str", "choices": ["photos.yaml", "photos"], "meaning": "a world"},
+}
+
+
+def read(text: str, *folders):
+    entries = {"01_one": {"parameters": NETS}}
+    (values,) = params.overrides([text], ["01_one"], entries, list(folders) or None).values()
+    (value,) = values.values()
+    return value
+
+
+def test_paths_are_found_where_the_command_was_given(tmp_path, monkeypatch):
+    for name in ("here/a.yaml", "here/my nets/b c.yaml", "there/d.yml", "there/e.safetensors", "here/vgg/x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    here, there = tmp_path / "here", tmp_path / "there"
+    assert read("networks=[a.yaml, my nets/b c.yaml, vgg]", here, there) == [
+        str(here / "a.yaml"), str(here / "my nets/b c.yaml"), "vgg",
+    ]  # fmt: skip
+    assert read("network=my nets/b c.yaml", here) == str(here / "my nets/b c.yaml")
+    assert read("network='../there/d.yml'", here) == read("network=d.yml", here, there) == str(there / "d.yml")
+    assert read("network=e.safetensors", there) == str(there / "e.safetensors")
+    monkeypatch.setenv("HOME", str(here))
+    assert read("networks=[~/a.yaml]", there) == [str(here / "a.yaml")]
+    assert read("networks=[torchvision:resnet18, squeezenet1_1, v1.0, a/b]", here) == [
+        "torchvision:resnet18", "squeezenet1_1", "v1.0", "a/b",
+    ]  # fmt: skip
+    assert read("photographs=[chelsea, ./vgg]", here) == ["chelsea", "./vgg"]  # they fit what the rule asks for
+    assert read("world=photos.yaml", here) == "photos.yaml"
+    monkeypatch.chdir(here)
+    assert read("network=a.yaml") == str(here / "a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "networks=[squeezenet1_1, no.yaml]",
+            r"01_one: networks\[1\]: there is no file no.yaml in .*/here or .*/there$",
+        ),
+        ("network=/no/no.yaml", "01_one: network: there is no file /no/no.yaml$"),
+        ("network=./no", "01_one: network: there is no file ./no in .*/here"),
+        ("network=~/no.yaml", "01_one: network: there is no file .*no.yaml"),
+        ("networks=[a.yaml", r"01_one: networks is '\[a.yaml', which is not valid YAML .*needs quotes of its own"),
+        ("networks=[a: b: c]", "01_one: networks is .* which is not valid YAML"),
+        ("networks=a", r"01_one: networks is 'a' \(str\), expected list"),
+        ("network=[a]", r"01_one: network is \['a'\] \(list\), expected str"),
+        ("network=", r"01_one: network is None \(NoneType\), expected str"),
+    ],
+)
+def test_a_missing_path_and_a_broken_list_get_a_sentence(tmp_path, text, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        read(text, tmp_path / "here", tmp_path / "there")
+
+
+def test_make_hands_over_whole_values_and_the_folder_in_which_it_was_called(tmp_path):
+    """With a stand-in for Python that only says what it was given."""
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "$COMPANION_P|$COMPANION_FROM|$*"\n')
+    python.chmod(0o755)
+    (tmp_path / "my folder").mkdir()
+    line = "networks=[a.yaml, my nets/b.yaml] network='$HOME/x.yaml' window=8"
+    command = ["make", "-s", "-C", str(ROOT), "reproduce", f"P={line}", "ONLY=09 10", f"PY={python}", "INSTALLED="]
+    environment = os.environ | {"PWD": str(tmp_path / "my folder")}
+    done = subprocess.run(command, cwd=tmp_path / "my folder", env=environment, capture_output=True, text=True)
+    said, folder, arguments = done.stdout.strip().split("|")
+    assert (said, folder) == (line, str(tmp_path / "my folder")), done.stdout + done.stderr
+    assert arguments.split() == ["-m", "lib.running.runner", "run", "09", "10", "--profile", "embedded", "--verdicts"]
+
+
+def test_a_run_takes_the_values_that_make_hands_over(project, tmp_path):
+    tiny(project)
+    project.index["09_tiny"]["parameters"]["nets"] = {"type": "list", "items": {"type": "str"}, "meaning": "networks"}
+    edit(
+        project.notebooks / "09_tiny.ipynb",
+        lambda book: book.cells[0].update(source=book.cells[0].source + "\nnets = []  # networks"),
+    )
+    project.profiles["embedded"]["09_tiny"]["nets"] = []
+    project.save()
+    (tmp_path / "my nets").mkdir()
+    (tmp_path / "my nets" / "a.safetensors").touch()
+    line = "size=4 nets=[my nets/a.safetensors, squeezenet1_1]"
+    environment = project.environment() | {"COMPANION_P": line, "COMPANION_FROM": str(tmp_path)}
+    code, text = project.run("09", env=environment)
+    assert code == 0, text
+    source = (folder_of(project) / "09_tiny.ipynb").read_text()
+    assert "size = 4" in source and str(tmp_path / "my nets/a.safetensors") in source
+    code, text = project.run("09", env=environment | {"COMPANION_P": "nets=[no.yaml]"})
+    assert code == 1 and f"09_tiny: nets[0]: there is no file no.yaml in {tmp_path} or {ROOT}" in text, text
+    assert "Traceback" not in text and "begins" not in text

@@ -2,6 +2,9 @@
 
 run      the notebooks of a profile, jobs side by side          execute  one notebook, in this process
 status   which notebooks are fresh, stale or missing, and why   job      one shared artefact, lib.<job>
+
+`make reproduce P="..."` hands its values over whole in COMPANION_P, in which lists and paths may hold spaces
+(lib/running/given.py), and the folder in which it was called, where relative paths begin, in COMPANION_FROM.
 """
 
 import argparse
@@ -17,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lib.base import files, locks, nearest, paths, processor
-from lib.running import custom, params, progress, results, staleness
+from lib.running import custom, given, params, progress, results, staleness
 
 OTHERS = ("photos", "paper")  # profiles of those notebooks alone that read photographs in them
 OURS = "\x1f"  # begins the lines that notebooks write, among those of Snakemake
@@ -40,11 +43,18 @@ class Plan(NamedTuple):
         return self.folder.name != self.profile
 
 
-def plan(profile: str, given: list[str] | None = None, chosen: list[str] | None = None, label: str = "") -> Plan:
+def plan(
+    profile: str,
+    given: list[str] | None = None,
+    chosen: list[str] | None = None,
+    label: str = "",
+    folders: list[Path] | None = None,
+) -> Plan:
     """Everything checked, nothing run: ValueError with a sentence for an unknown or wrong profile, notebook, parameter.
 
     Where a `given` parameter is not the profile's, or with a `label`, results stay in a folder of their own in build/,
-    which the label names, and no committed file is touched.
+    which the label names, and no committed file is touched. folders: where relative paths in `given` are looked for, by
+    default the current one.
     """
     entries = params.index()
     values = params.profile(profile, entries)
@@ -56,7 +66,7 @@ def plan(profile: str, given: list[str] | None = None, chosen: list[str] | None 
     for name in chosen:
         if name not in written:
             raise ValueError(f"{name} is planned but not written yet; written: {', '.join(written)}")
-    changed = params.overrides(given or [], chosen, entries)
+    changed = params.overrides(given or [], chosen, entries, folders)
     changed = {name: differing for name in changed if (differing := custom.differing(changed[name], values[name]))}
     for name in changed:
         values[name] |= changed[name]
@@ -350,6 +360,12 @@ def say(line: str) -> None:
     sys.stderr.flush()
 
 
+def _folders() -> list[Path]:
+    """Where relative paths on the command line are looked for: where `make` was called, and the current folder."""
+    called = os.environ.get("COMPANION_FROM", "")
+    return [*([Path(called)] if os.path.isabs(called) else []), Path.cwd()]
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m lib.running.runner", description=__doc__.splitlines()[0])
     parser.add_argument("verb", choices=["run", "status", "execute", "job"])
@@ -369,8 +385,10 @@ def main(arguments: list[str] | None = None) -> int:
         if os.environ.get("COMPANION_RUN"):
             locks.leave_with(os.environ["COMPANION_RUN"])
     try:
+        if options.verb in ("run", "status"):
+            options.given += given.split(os.environ.get("COMPANION_P", ""))
         chosen = options.names if options.verb in ("run", "status") else None
-        made = plan(options.profile, options.given, chosen, options.label)
+        made = plan(options.profile, options.given, chosen, options.label, _folders())
         if options.verb == "run":
             code = run(made, options.names, options.cores, options.snakemake)
             if made.own:
