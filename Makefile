@@ -14,7 +14,11 @@ PY := .venv/bin/python
 # pins or a moved clone are installed again, and an interrupted installation has no such file.
 KEY := $(shell cat pyproject.toml constraints.txt data/weights.txt | cksum | tr -d ' ')-$(shell pwd | cksum | tr -d ' ')
 INSTALLED := .venv/.installed-$(KEY)
-RUN = $(PY) -m lib.running.runner run $(1) --profile $(PROFILE) $(if $(CORES),--cores $(CORES)) $(if $(SNAKEMAKE),--snakemake='$(SNAKEMAKE)') $(foreach p,$(P),-p '$(p)')
+RUN = $(PY) -m lib.running.runner run $(1) --profile $(PROFILE) $(if $(CORES),--cores $(CORES)) $(if $(SNAKEMAKE),--snakemake='$(SNAKEMAKE)')
+# P goes whole, through the environment, since a path or a list in it may hold spaces; a relative path in it begins in the
+# folder in which make was called, also with make -C.
+reproduce status retrain: export COMPANION_P = $(value P)
+reproduce status retrain: export COMPANION_FROM = $(value PWD)
 
 .DEFAULT_GOAL := help
 .PHONY: help data weights install reproduce status test test-strict lab retrain bench clean
@@ -22,8 +26,7 @@ RUN = $(PY) -m lib.running.runner run $(1) --profile $(PROFILE) $(if $(CORES),--
 
 reproduce: $(INSTALLED) ## run what is stale, redraw the figures, print the verdicts; PROFILE=smoke, ONLY="01 09", P="window=8"
 	@$(if $(filter photos paper,$(PROFILE)),$(PY) -m lib.networks.fetch --check $(PROFILE))
-	@$(call RUN,$(ONLY))
-	@$(PY) -m lib.record.review --profile $(PROFILE)
+	@$(call RUN,$(ONLY)) --verdicts
 
 test: $(INSTALLED) ## unit, oracle and fault tests, then every notebook again in an empty folder
 	$(PY) -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --ignore tests/test_smoke.py tests

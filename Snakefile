@@ -8,7 +8,7 @@ import os
 
 from lib.running import runner
 
-plan = runner.plan(config.get("profile", "embedded"), config.get("given", []))
+plan = runner.plan(config.get("profile", "embedded"), config.get("given", []), label=config.get("label", ""))
 runner.write_keys(plan)
 os.environ.update(runner.child_environment())
 

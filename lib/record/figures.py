@@ -60,7 +60,7 @@ def style() -> None:
 
 def folder(profile: str, publish: bool = True) -> Path:
     """Where figures go: figures/<profile>, or build/<profile>/figures for pictures that must not be published."""
-    return paths.figures() / profile if publish else paths.build() / profile / "figures"
+    return paths.figures() / profile if publish else paths.of_run(profile) / "figures"
 
 
 def save(
@@ -218,7 +218,7 @@ def _digests(given) -> list[str]:
 
 def _log(run, name: str) -> None:
     """What may differ from run to run: when, on what, after how many seconds of computing."""
-    path = paths.build() / run.profile / "logs" / f"{run.notebook[:2]}_figures.log"
+    path = paths.of_run(run.profile) / "logs" / f"{run.notebook[:2]}_figures.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     entry = {
         "name": name,

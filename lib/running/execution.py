@@ -34,7 +34,7 @@ def execute(job: Job, log) -> None:
         (staging / "figures" / job.profile).mkdir(parents=True)
         if job.entry["after"]:
             results.lend_others(job, staging / "figures" / job.profile)
-        os.environ["COMPANION_FIGURES"] = str(staging / "figures")
+        os.environ |= {"COMPANION_FIGURES": str(staging / "figures"), "COMPANION_FOLDER": str(job.folder)}
         started = time.monotonic()
         executed = _papermill(job, staging, log)
         missing = results.missing(job)

@@ -10,9 +10,8 @@ import math
 import re
 from pathlib import Path
 
-import yaml
-
 from lib.base import nearest, paths, strict_yaml
+from lib.running import given as from_line
 
 COMMON = "every_notebook"  # the entry of the index and of a profile that stands for all notebooks
 TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list}
@@ -131,11 +130,14 @@ def profile(name: str, entries: dict | None = None, folder: Path | None = None) 
     return complete
 
 
-def overrides(texts: list[str], notebooks: list[str], entries: dict) -> dict[str, dict]:
+def overrides(
+    texts: list[str], notebooks: list[str], entries: dict, folders: list[Path] | None = None
+) -> dict[str, dict]:
     """Values given on the command line: 'name=value' for every notebook in `notebooks` that declares the name, or
     'notebook.name=value' for one. Values are read as YAML, so `[1, 2]`, `0.5`, `true` and `text` mean what they say.
+    Relative paths are looked for in `folders` (default: the current one) and made absolute; what is missing is told.
     """
-    given = {}
+    folders, given = folders or [Path.cwd()], {}
     for text in texts:
         name, sign, value = text.partition("=")
         name = name.strip()
@@ -153,7 +155,9 @@ def overrides(texts: list[str], notebooks: list[str], entries: dict) -> dict[str
             raise ValueError(f"unknown parameter {name!r} of {', '.join(chosen)}{nearest.nearest(name, known)}")
         for notebook in holders:
             rules = {name: entries[notebook]["parameters"][name]}
-            given.setdefault(notebook, {}).update(check({name: yaml.safe_load(value)}, rules, notebook))
+            found = from_line.read(value, rules[name], f"{notebook}: {name}")
+            found = from_line.located(found, rules[name], folders, f"{notebook}: {name}")
+            given.setdefault(notebook, {}).update(check({name: found}, rules, notebook))
     return given
 
 

@@ -17,8 +17,8 @@ class Job(NamedTuple):
     entry: dict  # its entry in the index
     values: dict  # its checked parameters
     key: dict  # lib.running.staleness
-    folder: Path  # build/<profile>
-    figures: Path  # figures/<profile>
+    folder: Path  # build/<profile>, or that of a run with parameters of its own
+    figures: Path  # figures/<profile>, or in that folder
     publish: bool  # whether the outputs go into notebooks/ as well
 
     @property
@@ -124,7 +124,7 @@ def photographs(job: Job) -> bool:
 
 
 def _absent_figures(job: Job, folder: Path) -> list[str]:
-    private = paths.build() / job.profile / "figures"  # figures that hold pictures of others stay there
+    private = job.folder / "figures"  # figures that hold pictures of others stay there
     return [n for n in figures(job) if not any((place / f"{n}.json").exists() for place in (folder, private))]
 
 

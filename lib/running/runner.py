@@ -2,6 +2,9 @@
 
 run      the notebooks of a profile, jobs side by side          execute  one notebook, in this process
 status   which notebooks are fresh, stale or missing, and why   job      one shared artefact, lib.<job>
+
+`make reproduce P="..."` hands its values over whole in COMPANION_P, in which lists and paths may hold spaces
+(lib/running/given.py), and the folder in which it was called, where relative paths begin, in COMPANION_FROM.
 """
 
 import argparse
@@ -17,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lib.base import files, locks, nearest, paths, processor
-from lib.running import params, progress, results, staleness
+from lib.running import custom, given, params, progress, results, staleness
 
 OTHERS = ("photos", "paper")  # profiles of those notebooks alone that read photographs in them
 OURS = "\x1f"  # begins the lines that notebooks write, among those of Snakemake
@@ -27,17 +30,31 @@ class Plan(NamedTuple):
     """What a run of a profile consists of."""
 
     profile: str
-    given: list[str]  # -p of the command line, each as notebook.name=value
-    folder: Path  # build/<profile>, or build/<profile>-custom where parameters are given
+    given: list[str]  # what differs from the profile by -p of the command line, each as notebook.name=value
+    label: str  # names the folder of a run with parameters of its own; empty: what was changed does
+    folder: Path  # build/<profile>, or that of a run with parameters of its own (lib/running/custom.py)
     notebooks: dict[str, results.Job]  # by name, in reading order
     jobs: dict[str, dict]  # keys of the shared artefacts, by name
     needs: dict[str, list[str]]  # number of a notebook -> markers that must be there before it
 
+    @property
+    def own(self) -> bool:
+        """Whether its results go to a folder of their own, since its parameters are not the profile's."""
+        return self.folder.name != self.profile
 
-def plan(profile: str, given: list[str] | None = None, chosen: list[str] | None = None) -> Plan:
+
+def plan(
+    profile: str,
+    given: list[str] | None = None,
+    chosen: list[str] | None = None,
+    label: str = "",
+    folders: list[Path] | None = None,
+) -> Plan:
     """Everything checked, nothing run: ValueError with a sentence for an unknown or wrong profile, notebook, parameter.
 
-    With parameters `given`, results stay in build/<profile>-custom and no committed file is touched.
+    Where a `given` parameter is not the profile's, or with a `label`, results stay in a folder of their own in build/,
+    which the label names, and no committed file is touched. folders: where relative paths in `given` are looked for, by
+    default the current one.
     """
     entries = params.index()
     values = params.profile(profile, entries)
@@ -49,12 +66,18 @@ def plan(profile: str, given: list[str] | None = None, chosen: list[str] | None 
     for name in chosen:
         if name not in written:
             raise ValueError(f"{name} is planned but not written yet; written: {', '.join(written)}")
-    changed = params.overrides(given or [], chosen, entries)
+    changed = params.overrides(given or [], chosen, entries, folders)
+    changed = {name: differing for name in changed if (differing := custom.differing(changed[name], values[name]))}
     for name in changed:
         values[name] |= changed[name]
-    given = [f"{name}.{key}={json.dumps(value)}" for name in changed for key, value in changed[name].items()]
-    folder = paths.build() / (f"{profile}-custom" if given else profile)
-    figures = (folder / "figures" if given else paths.figures()) / profile
+    given = [
+        f"{name}.{key}={json.dumps(value, ensure_ascii=False)}"
+        for name in changed
+        for key, value in changed[name].items()
+    ]
+    folder = paths.build() / custom.folder_name(profile, changed, label)
+    own = folder.name != profile
+    figures = (folder / "figures" if own else paths.figures()) / profile
     for name, entry in written.items():  # what only cutouts ask for
         if values[name].get("world", "cutouts") == "cutouts":
             written[name] = entry | {field: entry[field] + entry[f"cutouts_{field}"] for field in ("jobs", "inputs")}
@@ -68,10 +91,10 @@ def plan(profile: str, given: list[str] | None = None, chosen: list[str] | None 
         entry = entry | {"after": [other for other in entry["after"] if other in written]}
         path = paths.notebooks() / f"{name}.ipynb"
         key = staleness.notebook_key(path, entry, values[name], {job: jobs[job] for job in entry["jobs"]})
-        publish = profile == "embedded" and not given
+        publish = profile == "embedded" and not own
         notebooks[name] = results.Job(name, profile, entry, values[name], key, folder, figures, publish)
         needs[name[:2]] = [f"done/{job}.json" for job in entry["jobs"]] + [f"done/{n[:2]}.json" for n in entry["after"]]
-    return Plan(profile, given, folder, notebooks, jobs, needs)
+    return Plan(profile, given, label, folder, notebooks, jobs, needs)
 
 
 def write_keys(plan: Plan) -> None:
@@ -135,15 +158,24 @@ def run(plan: Plan, chosen: list[str], cores: int, extra: str = "") -> int:
             say(failures.get(job.number) or (waits if before else f"{job.notebook}: did not run to its end"))
         if (code or late) and not failures:
             say(f"Snakemake ended with {code}; the end of {log}:\n" + "\n".join(log.read_text().splitlines()[-15:]))
-        if (
-            code == 0
-            and plan.profile != "smoke"
-            and not plan.given
-            and all(map(results.fresh, plan.notebooks.values()))
-        ):
+        if code == 0 and plan.profile != "smoke" and not plan.own and all(map(results.fresh, plan.notebooks.values())):
             processor.record(plan.profile)
         say(f"{len(jobs) - len(late)} of {len(jobs)} notebooks of {plan.folder.name} are up to date")
         return 1 if late or code else 0
+
+
+def results_told(plan: Plan) -> str:
+    """What a run with parameters of its own came to: its verdicts, from its own ledgers, and where its results are."""
+    from lib.record import review  # here, since it loads what figures are drawn with
+
+    done = [job for job in plan.notebooks.values() if results.fresh(job)]
+    table = review.own(plan.profile, plan.folder / "figures", [job.number for job in done])
+    lines = [f"Verdicts of this run alone, profile {plan.profile} with {', '.join(plan.given) or 'nothing changed'}:"]
+    lines += ["", repr(table) if table.rows else "It recorded no claim.", ""]
+    lines += [f"notebook  {job.copy}" for job in done]
+    shown = sorted(plan.folder.glob("figures/*/*.png")) + sorted(plan.folder.glob("figures/*.png"))
+    lines += [f"figures   {folder}" for folder in dict.fromkeys(path.parent for path in shown)]
+    return "\n".join(lines)
 
 
 def waiting(plan: Plan, stale: list[str]) -> dict[str, list[str]]:
@@ -231,16 +263,21 @@ def snakemake(plan: Plan, cores: int, extra: str = "") -> list[str]:
         *("--cores", str(cores), "--scheduler", "greedy", "--rerun-triggers", "mtime", "--keep-going"),
         *("--nolock", "--ignore-incomplete", "--quiet", "progress", "rules", "reason", "host"),
         *shlex.split(extra),
-        *("--config", f"profile={plan.profile}", f"given={json.dumps(plan.given)}", "--"),
+        "--config",
+        f"profile={plan.profile}",
+        f"given={json.dumps(plan.given, ensure_ascii=False)}",
+        f"label={json.dumps(plan.label, ensure_ascii=False)}",
+        "--",
     ]
 
 
 def command(plan: Plan, verb: str, name: str) -> str:
     """The shell command of one job of the Snakefile."""
     given = [text for one in plan.given for text in ("-p", one)]
-    stale = ["--if-stale"] if verb == "execute" else []
+    more = ["--if-stale"] if verb == "execute" else []
+    more += ["--label", plan.label] if plan.label else []
     return shlex.join(
-        [sys.executable, "-m", "lib.running.runner", verb, name, "--profile", plan.profile, *stale, *given]
+        [sys.executable, "-m", "lib.running.runner", verb, name, "--profile", plan.profile, *more, *given]
     )
 
 
@@ -323,6 +360,12 @@ def say(line: str) -> None:
     sys.stderr.flush()
 
 
+def _folders() -> list[Path]:
+    """Where relative paths on the command line are looked for: where `make` was called, and the current folder."""
+    called = os.environ.get("COMPANION_FROM", "")
+    return [*([Path(called)] if os.path.isabs(called) else []), Path.cwd()]
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m lib.running.runner", description=__doc__.splitlines()[0])
     parser.add_argument("verb", choices=["run", "status", "execute", "job"])
@@ -331,6 +374,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--cores", type=int, default=min(os.cpu_count() or 1, 4), help="notebooks at the same time")
     parser.add_argument("--snakemake", default="", metavar="OPTIONS", help="more of Snakemake's, such as an executor")
     parser.add_argument("-p", dest="given", action="append", default=[], metavar="NAME=VALUE", help="another value")
+    parser.add_argument("--label", default="", help="names the folder of a run whose parameters are not the profile's")
+    parser.add_argument("--verdicts", action="store_true", help="run: print the profile's verdicts when all is done")
     parser.add_argument("--if-stale", action="store_true", help="execute: not if nothing changed since its last run")
     options = parser.parse_intermixed_args(arguments)
     if options.verb in ("execute", "job"):
@@ -340,9 +385,19 @@ def main(arguments: list[str] | None = None) -> int:
         if os.environ.get("COMPANION_RUN"):
             locks.leave_with(os.environ["COMPANION_RUN"])
     try:
-        made = plan(options.profile, options.given, options.names if options.verb in ("run", "status") else None)
+        if options.verb in ("run", "status"):
+            options.given += given.split(os.environ.get("COMPANION_P", ""))
+        chosen = options.names if options.verb in ("run", "status") else None
+        made = plan(options.profile, options.given, chosen, options.label, _folders())
         if options.verb == "run":
-            return run(made, options.names, options.cores, options.snakemake)
+            code = run(made, options.names, options.cores, options.snakemake)
+            if made.own:
+                sys.stdout.write(f"\n{results_told(made)}\n")
+            elif options.verdicts and not code:
+                from lib.record import review  # here, since it loads what figures are drawn with
+
+                return review.main(["--profile", made.profile])
+            return code
         if options.verb == "status":
             for name, why in status(made).items():
                 say(f"{name}: {'to run, since ' + '; '.join(why) if why else 'fresh'}")

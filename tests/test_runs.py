@@ -1,0 +1,214 @@
+"""Runs with other parameters than the profile's: folders of their own, their own verdicts, and nothing taken for the
+profile's."""
+
+import os
+import re
+import subprocess
+
+import nbformat
+import pytest
+from conftest import ROOT
+from test_runner import edit, ran, tiny
+
+from lib.running import custom, given, params
+
+
+def folder_of(project, start: str = "embedded-"):
+    """The one folder in build/ of a run with parameters of its own."""
+    (found,) = [path for path in project.build.iterdir() if path.name.startswith(start)]
+    return found
+
+
+# --- folders
+
+
+def test_a_folder_is_named_by_what_was_changed_and_told_apart_by_all_of_it():
+    def name(label="", **changed):
+        return custom.folder_name("embedded", {"09_tiny": changed}, label)
+
+    assert name() == "embedded" and custom.folder_name("smoke", {}) == "smoke"
+    assert re.fullmatch(r"embedded-window=8-[0-9a-f]{8}", name(window=8))
+    assert re.fullmatch(r"embedded-window=8-networks=a\+b-[0-9a-f]{8}", name(window=8, networks=["/x/a.yaml", "b.yml"]))
+    assert re.fullmatch(r"embedded-mine-googlenet-[0-9a-f]{8}", name("mine-googlenet", window=8))
+    assert re.fullmatch(r"embedded-mine-[0-9a-f]{8}", name("mine"))
+    assert name(networks=["/x/a.yaml"]) != name(networks=["/y/a.yaml"])  # the same words, another network
+    odd = name(networks=["/x/a b; rm -rf *.yaml", "ü" * 300, "../.."], text="x" * 500)
+    assert re.fullmatch(r"[A-Za-z0-9._=+-]+", odd) and len(odd) < 100 and not odd.startswith(".")
+
+
+def test_what_is_not_changed_does_not_make_a_run_of_its_own():
+    assert custom.differing({"a": 1, "b": [2.0]}, {"a": 1, "b": [2]}) == {}
+    assert custom.differing({"a": 1, "b": 3}, {"a": 2, "b": 3}) == {"a": 1}
+
+
+def test_given_parameters_stay_away_from_committed_files_and_from_each_other(project):
+    tiny(project)
+    before = project.contents()
+    for size in (7, 8):
+        code, text = project.here("execute", "09", "-p", f"size={size}")
+        assert code == 0, text
+    assert project.contents() == before
+    for size in (7, 8):
+        folder = folder_of(project, f"embedded-size={size}-")
+        assert (folder / "figures" / "embedded" / "09_line.csv").read_text().split() == ["x", "1", "2", str(size)]
+        copy = nbformat.read(folder / "09_tiny.ipynb", as_version=4)
+        injected = [cell for cell in copy.cells if "injected-parameters" in cell.metadata.get("tags", [])]
+        assert len(injected) == 1 and f"size = {size}" in injected[0].source  # the reader sees with what it ran
+
+
+def test_the_profiles_own_value_given_again_is_the_profiles_run(project):
+    tiny(project)
+    assert project.here("execute", "09", "-p", "size=3")[0] == 0
+    assert [path.name for path in project.build.iterdir() if path.name.startswith("embedded")] == ["embedded"]
+    assert project.ledger("09")["claims"]["E6"]["value"] == 0.4
+
+
+def test_a_run_of_its_own_prints_its_own_verdicts_and_where_its_results_are(project):
+    """A claim that the profile's run found to be something else is told as this run found it."""
+    tiny(project)
+    edit(
+        project.notebooks / "09_tiny.ipynb",
+        lambda book: book.cells[-1].update(
+            source='from lib.record import claims\nclaims.record("E6", size / 10, (0.1, 0.9), run=run)'
+        ),
+    )
+    assert project.run()[0] == 0
+    before = project.contents()
+    code, text = project.run("09", "-p", "size=7", "--label", "mine-x")
+    folder = folder_of(project, "embedded-mine-x-")
+    assert code == 0 and ran(text) == ["09_tiny"], text
+    assert project.contents() == before
+    assert f"{folder / '09_tiny.ipynb'}" in text
+    rows = [line for line in text.splitlines() if line.startswith("E6 ")]
+    assert len(rows) == 1 and "0.700 [0.100, 0.900]" in rows[0] and "inconclusive" in rows[0], text
+    assert "C1" not in text and "not yet computed" not in text
+    code, text = project.run("09", "-p", "size=7", "--label", "mine-x")
+    assert (code, ran(text)) == (0, []) and "0.700 [0.100, 0.900]" in text
+    edit(project.notebooks / "09_tiny.ipynb", lambda book: book.cells[-1].update(source="1 / 0"))
+    code, text = project.run("09", "-p", "size=7", "--label", "mine-x")
+    assert code == 1 and "It recorded no claim" in text and "0.700" not in text, text  # an older run's is not told
+
+
+# --- values on the command line
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("", []),
+        ("  ", []),
+        ("window=8", ["window=8"]),
+        ("window=8 stride=4", ["window=8", "stride=4"]),
+        (" 09.window = 8  stride=4 ", ["09.window = 8", "stride=4"]),
+        ("networks=[a.yaml, b.yaml] window=8", ["networks=[a.yaml, b.yaml]", "window=8"]),
+        ("network=/my nets/a.yaml window=8", ["network=/my nets/a.yaml", "window=8"]),
+        ('networks=["/x=1 y=2/a.yaml", b.yaml] seeds=[0]', ['networks=["/x=1 y=2/a.yaml", b.yaml]', "seeds=[0]"]),
+        ("network='/x y=2/a.yaml'", ["network='/x y=2/a.yaml'"]),
+        ("network=/o'neil/a.yaml window=8", ["network=/o'neil/a.yaml", "window=8"]),
+        ("networks=[a.yaml window=8", ["networks=[a.yaml window=8"]),  # told as no YAML
+    ],
+)
+def test_a_line_of_values_is_split_where_the_next_name_begins(line, parts):
+    assert given.split(line) == parts
+
+
+def test_a_line_that_does_not_begin_with_a_name_gets_a_sentence():
+    for line in ("8", "b.yaml] window=8"):
+        with pytest.raises(ValueError, match="expected name=value, or several of them"):
+            given.split(line)
+
+
+NETS = {
+    "networks": {"type": "list", "items": {"type": "str"}, "meaning": "networks"},
+    "network": {"type": "str", "meaning": "a network"},
+    "photographs": {"type": "list", "items": {"type": "str", "pattern": "chelsea|[.]/.*"}, "meaning": "photographs"},
+    "world": {"type": "str", "choices": ["photos.yaml", "photos"], "meaning": "a world"},
+}
+
+
+def read(text: str, *folders):
+    entries = {"01_one": {"parameters": NETS}}
+    (values,) = params.overrides([text], ["01_one"], entries, list(folders) or None).values()
+    (value,) = values.values()
+    return value
+
+
+def test_paths_are_found_where_the_command_was_given(tmp_path, monkeypatch):
+    for name in ("here/a.yaml", "here/my nets/b c.yaml", "there/d.yml", "there/e.safetensors", "here/vgg/x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    here, there = tmp_path / "here", tmp_path / "there"
+    assert read("networks=[a.yaml, my nets/b c.yaml, vgg]", here, there) == [
+        str(here / "a.yaml"), str(here / "my nets/b c.yaml"), "vgg",
+    ]  # fmt: skip
+    assert read("network=my nets/b c.yaml", here) == str(here / "my nets/b c.yaml")
+    assert read("network='../there/d.yml'", here) == read("network=d.yml", here, there) == str(there / "d.yml")
+    assert read("network=e.safetensors", there) == str(there / "e.safetensors")
+    monkeypatch.setenv("HOME", str(here))
+    assert read("networks=[~/a.yaml]", there) == [str(here / "a.yaml")]
+    assert read("networks=[torchvision:resnet18, squeezenet1_1, v1.0, a/b]", here) == [
+        "torchvision:resnet18", "squeezenet1_1", "v1.0", "a/b",
+    ]  # fmt: skip
+    assert read("photographs=[chelsea, ./vgg]", here) == ["chelsea", "./vgg"]  # they fit what the rule asks for
+    assert read("world=photos.yaml", here) == "photos.yaml"
+    monkeypatch.chdir(here)
+    assert read("network=a.yaml") == str(here / "a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "networks=[squeezenet1_1, no.yaml]",
+            r"01_one: networks\[1\]: there is no file no.yaml in .*/here or .*/there$",
+        ),
+        ("network=/no/no.yaml", "01_one: network: there is no file /no/no.yaml$"),
+        ("network=./no", "01_one: network: there is no file ./no in .*/here"),
+        ("network=~/no.yaml", "01_one: network: there is no file .*no.yaml"),
+        ("networks=[a.yaml", r"01_one: networks is '\[a.yaml', which is not valid YAML .*needs quotes of its own"),
+        ("networks=[a: b: c]", "01_one: networks is .* which is not valid YAML"),
+        ("networks=a", r"01_one: networks is 'a' \(str\), expected list"),
+        ("network=[a]", r"01_one: network is \['a'\] \(list\), expected str"),
+        ("network=", r"01_one: network is None \(NoneType\), expected str"),
+    ],
+)
+def test_a_missing_path_and_a_broken_list_get_a_sentence(tmp_path, text, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        read(text, tmp_path / "here", tmp_path / "there")
+
+
+def test_make_hands_over_whole_values_and_the_folder_in_which_it_was_called(tmp_path):
+    """With a stand-in for Python that only says what it was given."""
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "$COMPANION_P|$COMPANION_FROM|$*"\n')
+    python.chmod(0o755)
+    (tmp_path / "my folder").mkdir()
+    line = "networks=[a.yaml, my nets/b.yaml] network='$HOME/x.yaml' window=8"
+    command = ["make", "-s", "-C", str(ROOT), "reproduce", f"P={line}", "ONLY=09 10", f"PY={python}", "INSTALLED="]
+    environment = os.environ | {"PWD": str(tmp_path / "my folder")}
+    done = subprocess.run(command, cwd=tmp_path / "my folder", env=environment, capture_output=True, text=True)
+    said, folder, arguments = done.stdout.strip().split("|")
+    assert (said, folder) == (line, str(tmp_path / "my folder")), done.stdout + done.stderr
+    assert arguments.split() == ["-m", "lib.running.runner", "run", "09", "10", "--profile", "embedded", "--verdicts"]
+
+
+def test_a_run_takes_the_values_that_make_hands_over(project, tmp_path):
+    tiny(project)
+    project.index["09_tiny"]["parameters"]["nets"] = {"type": "list", "items": {"type": "str"}, "meaning": "networks"}
+    edit(
+        project.notebooks / "09_tiny.ipynb",
+        lambda book: book.cells[0].update(source=book.cells[0].source + "\nnets = []  # networks"),
+    )
+    project.profiles["embedded"]["09_tiny"]["nets"] = []
+    project.save()
+    (tmp_path / "my nets").mkdir()
+    (tmp_path / "my nets" / "a.safetensors").touch()
+    line = "size=4 nets=[my nets/a.safetensors, squeezenet1_1]"
+    environment = project.environment() | {"COMPANION_P": line, "COMPANION_FROM": str(tmp_path)}
+    code, text = project.run("09", env=environment)
+    assert code == 0, text
+    source = (folder_of(project) / "09_tiny.ipynb").read_text()
+    assert "size = 4" in source and str(tmp_path / "my nets/a.safetensors") in source
+    code, text = project.run("09", env=environment | {"COMPANION_P": "nets=[no.yaml]"})
+    assert code == 1 and f"09_tiny: nets[0]: there is no file no.yaml in {tmp_path} or {ROOT}" in text, text
+    assert "Traceback" not in text and "begins" not in text
