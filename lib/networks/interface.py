@@ -6,6 +6,7 @@ It holds a frozen copy: the module it was made from is never changed, and hooks 
 
 import copy
 import re
+from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -112,12 +113,104 @@ def to_tensor(images: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255)
 
 
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm)
+ACTIVATIONS = (
+    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish,
+    nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softsign, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid,
+)  # fmt: skip
+
+
+def convolutions(net: Network) -> list[str]:
+    """Module paths of the convolutions that run once in a pass and give maps of more than one place, in the order in
+    which they run; empty for a network without any."""
+    return [unit.path for unit in _units(_calls(net))]
+
+
 def last_conv(net: Network) -> str:
-    """Name of the network's last convolutional layer (after its non-linearity): the highest conv1 ... conv5 it has."""
+    """Name of the network's last convolutional layer (after its non-linearity): the highest conv1 ... conv5 it has, or
+    what `named` puts in the place of conv5. ValueError for a network without convolutions."""
     names = sorted(name for name in net.layers if re.fullmatch(r"conv\d+", name))
-    if not names:
-        raise ValueError(f"{net.name} names no convolutional layer; its layers are: {', '.join(net.layers)}")
-    return names[-1]
+    return names[-1] if names else named(net, "conv5")
+
+
+def named(net: Network, layer: str) -> str:
+    """`layer` itself where the network has it (a paper's name, or a module's path); else what stands in for a paper's
+    convolution, by its place: conv1 for the first of `convolutions`, conv5 (or "last") for the last, conv3 for the one
+    in the middle, conv2 and conv4 for those between.
+
+    It is the path of the non-linearity behind it, if that is a module which runs once, else of the convolution; with
+    conv3_pre the path before the non-linearity. ValueError for any other name that the network lacks.
+    """
+    match = re.fullmatch(r"(?:conv([1-5])|last)(_pre)?", layer)
+    if not match or layer in net.layers or layer in dict(net.model.named_modules()):
+        module(net, layer)
+        return layer
+    if not (units := _units(_calls(net))):
+        raise ValueError(
+            f"{net.name} has no convolution that runs once and gives maps, which {layer!r} asks for: name a module's "
+            f"path, such as {nearest.ranked(layer, [path for path, _ in net.model.named_modules() if path], 5)}"
+        )
+    unit = units[round((len(units) - 1) * (int(match[1] or 5) - 1) / 4)]
+    return unit.before if match[2] else unit.after
+
+
+class _Unit(NamedTuple):
+    """Module paths: a convolution, its map before the non-linearity (normalised) and after it."""
+
+    path: str
+    before: str
+    after: str
+
+
+class _Call(NamedTuple):
+    path: str
+    part: nn.Module
+    given: object  # its first argument
+    answer: object
+
+
+def _calls(net: Network) -> list[_Call]:
+    """Every call of a module without parts when the network reads a grey picture, in order."""
+    calls, handles = [], []
+
+    def note(part, inputs, output, path):
+        calls.append(_Call(path, part, inputs[0] if inputs else None, output))
+
+    try:
+        for path, part in net.model.named_modules():
+            if path and not list(part.children()):
+                handles.append(part.register_forward_hook(partial(note, path=path)))
+        with torch.no_grad():
+            net.model(net.preprocess(grey(net)))
+    finally:
+        for handle in handles:
+            handle.remove()
+    runs = Counter(call.path for call in calls)
+    return [call for call in calls if runs[call.path] == 1]
+
+
+def _units(calls: list[_Call]) -> list[_Unit]:
+    found = []
+    for place, call in enumerate(calls):
+        maps = call.answer
+        if not isinstance(call.part, nn.Conv2d) or maps.ndim != 4 or max(maps.shape[2:]) == 1:
+            continue
+        before = after = call.path
+        for other in calls[place + 1 :]:
+            if other.given is maps and isinstance(other.part, NORMS):
+                before = after = other.path
+                maps = other.answer
+            elif other.given is maps and isinstance(other.part, ACTIVATIONS):
+                after = other.path
+                break
+        found.append(_Unit(call.path, before, after))
+    return found
+
+
+def grey(net: Network, number: int = 1) -> torch.Tensor:
+    """Grey pictures (number, 3, size, size) where the network is, in the precision of its weights."""
+    kind = next(((p.device, p.dtype) for p in net.model.parameters()), ("cpu", torch.float32))
+    return torch.full((number, 3, net.size, net.size), 0.5, device=kind[0], dtype=kind[1])
 
 
 def module(net: Network, layer: str) -> nn.Module:
@@ -125,17 +218,37 @@ def module(net: Network, layer: str) -> nn.Module:
     modules, place = {path: part for path, part in net.model.named_modules() if path}, net.layers.get(layer, layer)
     if place in modules:
         return modules[place]
-    serve = f"; in its place could serve: {', '.join(hidden(net))}" if re.fullmatch(r"fc[67](_pre)?", layer) else ""
-    named = f"its layers are {', '.join(net.layers)}" if net.layers else "none of its layers has a paper's name"
+    serve = ""
+    if re.fullmatch(r"fc[67](_pre)?", layer):
+        with suppress(ValueError):
+            serve = f"; in its place could serve: {', '.join(hidden(net))}"
+    known = f"its layers are {', '.join(net.layers)}" if net.layers else "none of its layers has a paper's name"
     near = nearest.ranked(place, modules)
-    raise ValueError(f"{net.name} has no layer {place!r}{serve}; {named}, or a module's path, the nearest: {near}")
+    raise ValueError(f"{net.name} has no layer {place!r}{serve}; {known}, or a module's path, the nearest: {near}")
 
 
 def hidden(net: Network) -> list[str]:
-    """The named layers that hold the last codes before the scores, the latest first: fc7, fc6, pool5, the last
-    convolution, as far as the network has them."""
+    """The layers that hold the last codes before the scores, the latest first: fc7, fc6, pool5, the last convolution,
+    as far as the network has them by name; where it has none, what its last dense layer reads and its last convolution,
+    by their modules' paths. ValueError for a network that has neither."""
     convolutions = sorted((name for name in net.layers if re.fullmatch(r"conv\d+", name)), reverse=True)
-    return [name for name in ("fc7", "fc6", "pool5", *convolutions[:1]) if name in net.layers]
+    if found := [name for name in ("fc7", "fc6", "pool5", *convolutions[:1]) if name in net.layers]:
+        return found
+    calls = _calls(net)
+    dense = [place for place, call in enumerate(calls) if isinstance(call.part, nn.Linear)]
+    before = reversed(calls[: dense[-1]]) if dense else ()
+    read = calls[dense[-1]].given if dense else None
+    paths = [call.path for call in before if _same(call.answer, read)][:1]
+    paths += [unit.after for unit in _units(calls)][-1:]
+    if not paths:
+        raise ValueError(f"{net.name} has neither a convolution nor a dense layer behind a module: give a path")
+    return list(dict.fromkeys(paths))
+
+
+def _same(one, other) -> bool:
+    """Whether two things are tensors that hold the same numbers in the same order."""
+    tensors = isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)
+    return tensors and one.numel() == other.numel() and torch.equal(one.flatten(), other.flatten())
 
 
 class Reached(Exception):
