@@ -17,6 +17,7 @@ COMMON = "every_notebook"  # the entry of the index and of a profile that stands
 TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list}
 FIELDS = {"title", "reproduces", "claims", "figures", "inputs", "jobs", "after", "planned"}
 FIELDS |= {"parameters", "photos", "only_photos", "cutouts_jobs", "cutouts_inputs"}
+OWN = r"(?s)torchvision:.+|.+\.ya?ml"  # a reader's network, where the choices are readers
 RULES = {"type", "meaning", "min", "max", "choices", "pattern", "items", "min_items", "max_items", "unique"}
 
 
@@ -45,12 +46,13 @@ def index(folder: Path | None = None) -> dict[str, dict]:
 
 def _with_families(rule: dict) -> dict:
     """`choices: families` as the names of the zoo's families, `choices: readers` as these and the networks of the
-    photos profile; a list of them may also be ["all"]."""
+    photos profile, or a reader's own (OWN); a list of them may also be ["all"]."""
     known = {"families": families, "readers": readers}
     if (kind := rule.get("choices")) in ("families", "readers"):
         return rule | {"choices": known[kind]()}
     if (kind := rule.get("items", {}).get("choices")) in ("families", "readers"):
-        return rule | {"items": rule["items"] | {"choices": ["all", *known[kind]()]}}
+        more = {"or": OWN} if kind == "readers" else {}
+        return rule | {"items": rule["items"] | {"choices": ["all", *known[kind]()]} | more}
     return rule
 
 
@@ -173,7 +175,8 @@ def check(values: dict, rules: dict[str, dict], place: str) -> dict:
 def allowed(rule: dict) -> str:
     """What a rule allows, in words: 'int from 1 to 64'."""
     if "choices" in rule:
-        return f"one of {', '.join(map(str, rule['choices']))}"
+        more = ", torchvision:<name>, or the path of a spec file (*.yaml)" if "or" in rule else ""
+        return f"one of {', '.join(map(str, rule['choices']))}{more}"
     if "pattern" in rule:
         return f"a name that fits {rule['pattern']}"
     text = rule.get("type", "value")
@@ -195,7 +198,7 @@ def _check_value(name: str, value, rule: dict) -> None:
         raise wrong
     if isinstance(value, float) and not math.isfinite(value):
         raise wrong
-    if "choices" in rule and value not in rule["choices"]:
+    if "choices" in rule and value not in rule["choices"] and not re.fullmatch(rule.get("or", "(?!)"), str(value)):
         raise wrong
     if "pattern" in rule and not re.fullmatch(rule["pattern"], value):
         raise wrong
