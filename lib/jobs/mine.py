@@ -20,6 +20,27 @@ from lib.worlds import photos
 SHOWN = tuple(photos.SHIPPED)  # the photographs that are read where none are given
 SIGNALS = ("02_reconstruction_comparison", "03_total_order", "04_nmi", "05_noise_and_literature")
 
+PARTS = {  # parts of notebooks (`mine` in the index) in words
+    "filters": "the first layer's filters",
+    "maps": "activation maps",
+    "patches": "strongest patches",
+    "purity": "whether pictures alike are of one class (E15 in 07, E4a in 08)",
+    "plane": "the drawing in the plane",
+    "trust": "whether it can be trusted (E12)",
+    "probes": "linear probes (E11)",
+    "tiles": "the mosaics",
+    "panels": "the sliding square",
+    "minimum": "whether the square hurts most on the object (E5)",
+    "projection": "whether maps fall silent where they project (E6)",
+    "scores": "whether a step raises the score, and greying out takes the class away (E13, E14)",
+    "signals": "saliency maps",
+    "hidden": "hidden units",
+    "classes": "painted classes",
+    "facets": "facets",
+    "layers": "layer after layer",
+    "terms": "which of the two terms serves best (D1)",
+}
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 if every notebook that was asked ran to its end; 1 with a sentence if not."""
@@ -89,8 +110,11 @@ def told(found: own_network.Fitted) -> list[str]:
     """What each notebook leaves out and why, and what a reader should know beside, a line each."""
     lines = []
     for notebook, parts in found.without.items():
+        by_reason = {}
         for part, why in parts.items():
-            what = "is not run" if part == "all" else f"leaves out its part {part!r}"
+            by_reason.setdefault(why, []).append(part)
+        for why, names in by_reason.items():
+            what = "is not run" if "all" in names else f"leaves out {', '.join(PARTS[name] for name in names)}"
             lines.append(f"{notebook[:2]} {what}: {why}")
         lines += [f"{notebook[:2]}: {note}" for note in found.notes[notebook]]
     return lines

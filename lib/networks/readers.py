@@ -2,12 +2,14 @@
 those of a reader, by the path of a spec file or as "torchvision:<name>", beside the photos profile's.
 """
 
+import copy
 import re
 from pathlib import Path
 
+import torch
 from torch import nn
 
-from lib.base import strict_yaml
+from lib.base import identity, strict_yaml
 from lib.networks import (
     catalogue,
     interface,
@@ -25,6 +27,7 @@ WORLDS = {  # by the pictures that they read
     "photos": tuple(photo_networks.NETWORKS),
     "paper": tuple(paper_networks.NETWORKS),
 }
+MINE = "mine"  # the world of a reader's network, which reads photographs that the reader brought
 FIRST = {"cutouts": "pretrained", "photos": "photos", "paper": "paper"}  # A_S in data/weights/autoencoders
 LETTERS = zoo.LETTERS | photo_networks.NETWORKS | paper_networks.NETWORKS  # each but once in a world
 TITLES = zoo.TITLES | photo_networks.TITLES | paper_networks.TITLES
@@ -106,20 +109,37 @@ def world(name: str) -> str:
     raise ValueError(f"no network is called {name!r}, expected one of {', '.join(LETTERS)}")
 
 
-def network(name: str, seed: int = 0, device: str = "cpu") -> interface.Network:
+def network(name: str, seed: int = 0, device: str = "cpu", size: int = photo_networks.SIZE) -> interface.Network:
     """A classifier of the zoo, of one training seed, or a network of another world, of which there is one each (`seed`
-    is not read). ValueError for another name."""
+    is not read); of photographs, one that reads pictures of `size` pixels. ValueError for another name."""
     if world(name) == "cutouts":
         return zoo.network(name, seed, device)
-    return photo_networks.load(name, device) if world(name) == "photos" else paper_networks.load(name, device)
+    return photo_networks.load(name, device, size=size) if world(name) == "photos" else paper_networks.load(name, device)
 
 
-def untrained(name: str, seed: int = 0, device: str = "cpu") -> interface.Network:
-    """The same classifier before any training: what the zoo's began from, or random weights that `seed` draws."""
+def untrained(name: str, seed: int = 0, device: str = "cpu", size: int = photo_networks.SIZE) -> interface.Network:
+    """The same classifier before any training: what the zoo's began from, or random weights that `seed` draws. ValueError
+    for a reader's network none of whose modules can draw its weights again."""
     if world(name) == "cutouts":
         return zoo.network(name, seed, device, stage="step0")
-    load = photo_networks.load if world(name) == "photos" else paper_networks.load
-    return load(name, device, weights=False, seed=seed)
+    if own(name):
+        return _drawn_again(network(name, device=device, size=size), seed)
+    if world(name) == "photos":
+        return photo_networks.load(name, device, weights=False, seed=seed, size=size)
+    return paper_networks.load(name, device, weights=False, seed=seed)
+
+
+def _drawn_again(net: interface.Network, seed: int) -> interface.Network:
+    """The network with the weights of all modules that know how to draw them (reset_parameters) drawn again."""
+    model = copy.deepcopy(net.model)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1000 + seed)  # not the one that a factory's random weights may have come from
+        for part in model.modules():
+            if hasattr(part, "reset_parameters"):
+                part.reset_parameters()
+    if identity.state_digest(model) == identity.state_digest(net.model):
+        raise ValueError(f"{net.name} has no untrained twin: none of its modules has reset_parameters")
+    return net._replace(model=model.eval().requires_grad_(False), digest=identity.state_digest(model))
 
 
 def chosen(where: str, families, seeds, retrain: bool = False) -> list[str]:
@@ -128,6 +148,8 @@ def chosen(where: str, families, seeds, retrain: bool = False) -> list[str]:
     photos profile."""
     if where == "cutouts":
         return zoo.chosen(families)
+    if where == MINE:
+        return list(families)
     names = everybody(where, families)
     if other := [name for name in names if name not in WORLDS[where] and not (own(name) and where == "photos")]:
         known = ", ".join(WORLDS[where])

@@ -61,8 +61,7 @@ def _papermill(job: Job, staging: Path, log):
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     source = notebook_bytes.cleared(nbformat.read(paths.notebooks() / f"{job.notebook}.ipynb", as_version=4))
-    away = {f"not-profile-{job.profile}"} | ({"not-photos"} if results.photographs(job) else set())
-    source.cells = [cell for cell in source.cells if not away & set(cell.metadata.get("tags", []))]
+    source.cells = _kept(source.cells, job)
     begin, end = staging / "source.ipynb", staging / "executed.ipynb"
     files.atomic_write(begin, notebook_bytes.text(source))
     patient = job.values.get("retrain") or job.profile not in ("smoke", "embedded")
@@ -86,6 +85,13 @@ def _papermill(job: Job, staging: Path, log):
         raise Failed(
             f"{_called(job)} failed in {_cell(job.failed)}: {what}\n  its executed copy: {job.failed}"
         ) from error
+
+
+def _kept(cells: list, job: Job) -> list:
+    """The cells of a notebook that this run has: texts that speak of the project's own run are none of a reader's."""
+    away, own = results.left_out(job), results.mine(job)
+    told = lambda cell: cell.cell_type != "markdown" or "mine" in cell.metadata.get("tags", [])  # noqa: E731
+    return [c for c in cells if not away & set(c.metadata.get("tags", [])) and (not own or told(c))]
 
 
 def _called(job: Job) -> str:

@@ -59,13 +59,14 @@ def located(value, rule: dict, folders: list[Path], place: str):
     """`value` with every path in it made absolute, looked for in `folders` in their order, and ~ expanded.
 
     A path is what names a spec file (*.yaml, *.yml), what begins like one (/, ./, ../, ~), and what holds a slash or a
-    dot and is there. Where the rule asks for certain names, these are no paths. ValueError that begins with `place` and
+    dot and is there. Where the rule asks for certain names, these are no paths, but what holds one of / . ~ is. ValueError that begins with `place` and
     names the folders for the first two kinds where nothing is there.
     """
     if isinstance(value, list):
         items = rule.get("items", {})
         return [located(one, items, folders, f"{place}[{number}]") for number, one in enumerate(value)]
-    if not isinstance(value, str) or "choices" in rule or re.fullmatch(rule.get("pattern", "(?!)"), value):
+    names = ("choices" in rule and "or" not in rule) or re.fullmatch(rule.get("pattern", "(?!)"), str(value))
+    if not isinstance(value, str) or (names and not ("pattern" in rule and any(mark in value for mark in "/.~"))):
         return value
     path = os.path.expanduser(value)
     must = value.lower().endswith(SPEC) or value.startswith(CLEARLY)

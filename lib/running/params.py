@@ -16,7 +16,8 @@ from lib.running import given as from_line
 COMMON = "every_notebook"  # the entry of the index and of a profile that stands for all notebooks
 TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list}
 FIELDS = {"title", "reproduces", "claims", "figures", "inputs", "jobs", "after", "planned"}
-FIELDS |= {"parameters", "photos", "only_photos", "cutouts_jobs", "cutouts_inputs"}
+FIELDS |= {"parameters", "photos", "only_photos", "cutouts_jobs", "cutouts_inputs", "mine"}
+WITHOUT = "without"  # beside a notebook's parameters: parts of it (`mine` in the index) that a run leaves out
 OWN = r"(?s)torchvision:.+|.+\.ya?ml"  # a reader's network, where the choices are readers
 RULES = {"type", "meaning", "min", "max", "choices", "pattern", "items", "min_items", "max_items", "unique"}
 
@@ -34,7 +35,7 @@ def index(folder: Path | None = None) -> dict[str, dict]:
         for field in set(entry) - FIELDS:
             raise ValueError(f"{path.name}, {name}: unknown field {field!r}{nearest.nearest(field, FIELDS)}")
         entry = {"claims": [], "figures": [], "inputs": [], "jobs": [], "after": [], "planned": False} | entry
-        entry = {"photos": [], "only_photos": [], "cutouts_jobs": [], "cutouts_inputs": []} | entry
+        entry = {"photos": [], "only_photos": [], "cutouts_jobs": [], "cutouts_inputs": [], "mine": {}} | entry
         entry["own"] = list(entry.get("parameters") or {})
         entry["parameters"] = common | (entry.get("parameters") or {})
         for parameter, rule in entry["parameters"].items():
@@ -49,7 +50,7 @@ def _with_families(rule: dict) -> dict:
     photos profile, or a reader's own (OWN); a list of them may also be ["all"]."""
     known = {"families": families, "readers": readers}
     if (kind := rule.get("choices")) in ("families", "readers"):
-        return rule | {"choices": known[kind]()}
+        return rule | {"choices": known[kind]()} | ({"or": OWN} if kind == "readers" else {})
     if (kind := rule.get("items", {}).get("choices")) in ("families", "readers"):
         more = {"or": OWN} if kind == "readers" else {}
         return rule | {"items": rule["items"] | {"choices": ["all", *known[kind]()]} | more}
@@ -151,16 +152,23 @@ def overrides(
             chosen = [resolve(notebook, entries)]
         if name == "profile":
             raise ValueError("-p profile=...: a profile is chosen with --profile (make: PROFILE=...)")
-        holders = [notebook for notebook in chosen if name in entries[notebook]["parameters"]]
+        rules_of = {notebook: _with_parts(entries[notebook]) for notebook in chosen}
+        holders = [notebook for notebook in chosen if name in rules_of[notebook]]
         if not holders:
             known = {known for notebook in chosen for known in entries[notebook]["parameters"]}
             raise ValueError(f"unknown parameter {name!r} of {', '.join(chosen)}{nearest.nearest(name, known)}")
         for notebook in holders:
-            rules = {name: entries[notebook]["parameters"][name]}
+            rules = {name: rules_of[notebook][name]}
             found = from_line.read(value, rules[name], f"{notebook}: {name}")
             found = from_line.located(found, rules[name], folders, f"{notebook}: {name}")
             given.setdefault(notebook, {}).update(check({name: found}, rules, notebook))
     return given
+
+
+def _with_parts(entry: dict) -> dict[str, dict]:
+    """A notebook's parameters and, where it has parts that can be left out, their names."""
+    parts = {"type": "list", "items": {"type": "str", "choices": list(entry["mine"])}, "unique": True}
+    return entry["parameters"] | ({WITHOUT: parts} if entry["mine"] else {})
 
 
 def check(values: dict, rules: dict[str, dict], place: str) -> dict:

@@ -104,7 +104,7 @@ def missing(job: Job) -> str:
     parts = {}
     for name in job.entry["claims"]:
         parts |= known.get(name, {"parts": {name: {}}})["parts"]
-    asked = [part for part, entry in parts.items() if "untestable" not in entry]
+    asked = [part for part, entry in parts.items() if "untestable" not in entry and _asked(job, part)]
     lost = [f"claim {name} was not recorded" for name in asked if name not in book["claims"]]
     lost += [f"figure {name} was not saved" for name in figures(job) if name not in book["figures"]]
     lost += [f"the file of figure {name} is missing" for name in _absent_figures(job, paths.figures() / job.profile)]
@@ -115,12 +115,33 @@ def figures(job: Job) -> list[str]:
     """The figures that a run of the notebook in its profile must save."""
     if not photographs(job):
         return job.entry["figures"]
-    return job.entry["photos"] + (job.entry["only_photos"] if job.profile == "photos" else [])
+    if mine(job):
+        return [name for part in job.entry["mine"].values() for name in part if name[0].isdigit() and _asked(job, name)]
+    found = job.entry["photos"] + (job.entry["only_photos"] if job.profile == "photos" else [])
+    return [name for name in found if _asked(job, name)]
 
 
 def photographs(job: Job) -> bool:
     """Whether the notebook reads photographs and not cutouts: its cells tagged not-photos are left out then."""
     return job.values.get("world", "cutouts") != "cutouts"
+
+
+def mine(job: Job) -> bool:
+    """Whether a network of the reader's reads photographs that the reader named: of the notebook that is asked which
+    its index lists under `mine`, and texts that speak of the project's own run are left out."""
+    return job.values.get("world") == "mine"
+
+
+def left_out(job: Job) -> set[str]:
+    """Tags of the cells that this run leaves out."""
+    away = {f"not-profile-{job.profile}", *(f"part-{name}" for name in job.entry["without"])}
+    return away | ({"not-photos"} if photographs(job) else set()) | ({"not-mine"} if mine(job) else set())
+
+
+def _asked(job: Job, name: str) -> bool:
+    """Whether a figure, or a claim, belongs to no part that is left out; of a reader's network, to one that is not."""
+    parts = [part for part, names in job.entry["mine"].items() if name in names]
+    return not set(parts) & set(job.entry["without"]) and (bool(parts) or not mine(job))
 
 
 def _absent_figures(job: Job, folder: Path) -> list[str]:

@@ -78,6 +78,8 @@ def plan(
     folder = paths.build() / custom.folder_name(profile, changed, label)
     own = folder.name != profile
     figures = (folder / "figures" if own else paths.figures()) / profile
+    for name in written:
+        written[name] = written[name] | {params.WITHOUT: values[name].pop(params.WITHOUT, [])}
     for name, entry in written.items():  # what only cutouts ask for
         if values[name].get("world", "cutouts") == "cutouts":
             written[name] = entry | {field: entry[field] + entry[f"cutouts_{field}"] for field in ("jobs", "inputs")}
@@ -170,7 +172,8 @@ def results_told(plan: Plan) -> str:
 
     done = [job for job in plan.notebooks.values() if results.fresh(job)]
     table = review.own(plan.profile, plan.folder / "figures", [job.number for job in done])
-    lines = [f"Verdicts of this run alone, profile {plan.profile} with {', '.join(plan.given) or 'nothing changed'}:"]
+    what = plan.label or f"with {', '.join(plan.given) or 'nothing changed'}"
+    lines = [f"Verdicts of this run alone, profile {plan.profile}, {what}:"]
     lines += ["", repr(table) if table.rows else "It recorded no claim.", ""]
     lines += [f"notebook  {job.copy}" for job in done]
     shown = sorted(plan.folder.glob("figures/*/*.png")) + sorted(plan.folder.glob("figures/*.png"))

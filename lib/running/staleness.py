@@ -23,7 +23,7 @@ def notebook_key(path: Path, entry: dict, values: dict, jobs: dict[str, dict]) -
         "lib": closure.closure(cells),
         "inputs": inputs(entry) | {f"job {name}": files.key_digest(key) for name, key in jobs.items()},
         "captions": captions(path.stem),
-        "declared": {field: entry[field] for field in ("claims", "figures", "jobs", "after")},
+        "declared": {field: entry[field] for field in ("claims", "figures", "jobs", "after", "mine", "without")},
         "packages": packages(),
     }
 

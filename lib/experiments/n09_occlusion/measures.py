@@ -47,7 +47,7 @@ def read(families, seeds, batch: cutouts.Batch, window: int, stride: int, device
     """Slide a grey square over every picture of `batch`, for every trained network: {(family, seed): Reading}."""
     images, found = interface.to_tensor(batch.images).to(device), {}
     for family, seed in ((family, seed) for family in families for seed in seeds):
-        net = readers.network(family, seed, device)
+        net = readers.network(family, seed, device, images.shape[-1])
         sweep = sweeps.sweep(net, images, window, stride, layer=interface.last_conv(net))
         right = np.flatnonzero(sweep.clean.argmax(1) == batch.labels)
         found[family, seed] = Reading(net, sweep, right, sweeps.probability(sweep.logits, batch.labels))

@@ -41,7 +41,9 @@ def read(families, seeds, batch: cutouts.Batch, size: float, steps: int, generat
     noise = torch.from_numpy(generator.standard_normal(images.shape, dtype=np.float32)).to(device)
     chance = generator.random(images[:, 0].shape)
     return {
-        (family, seed): _read(readers.network(family, seed, device), images, batch.labels, size, steps, noise, chance)
+        (family, seed): _read(
+            readers.network(family, seed, device, images.shape[-1]), images, batch.labels, size, steps, noise, chance
+        )
         for family in families
         for seed in seeds
     }

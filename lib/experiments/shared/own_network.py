@@ -11,10 +11,11 @@ from lib.experiments.shared import own_pictures
 from lib.methods.backward import saliency_maps, three_rules
 from lib.methods.layers import first_layer
 from lib.methods.receptive import strongest_patches
-from lib.networks import interface
+from lib.networks import interface, readers
 from lib.worlds import photos
 
 PLANE = 24  # photographs, below which a drawing in the plane and ten neighbours say nothing
+LEAST = 8  # photographs, below which no interval is given
 PURE = 64  # photographs, below which sixteen strongest pictures are hardly a choice
 MINE = own_pictures.MINE
 EACH = 5  # photographs a class, below which its pictures have no neighbours of their class
@@ -51,16 +52,17 @@ def fitted(net: interface.Network, spec: str, names: list[str], shown: list[phot
     maps = "" if convolutions else f"none of the modules of {net.name} is a convolution that gives maps"
     gradient = _refused(lambda: three_rules.project(net, image, None, 0, rule="gradient"))
     refused = "" if gradient else saliency_maps.rules(net)[1]  # why deconvnet and guided backpropagation are
-    last, middle = (interface.last_conv(net), convolutions[len(convolutions) // 2]) if convolutions else ("", "")
+    last, middle = (interface.last_conv(net), interface.named(net, "conv3_pre")) if convolutions else ("", "")
     own = {"world": world, "seeds": [0], "families": [spec]} | ({"photographs": names} if mine else {})
     read, without, notes = own | {"networks": [spec]}, {}, {notebook: [] for notebook in NOTEBOOKS}
     n06, n07, n08, n09, n10, n11, n14 = NOTEBOOKS
-    values = {n06: _less(read, "families") | {"layers": layers(net, 3)}}
+    values = {n06: _less(read, "families") | {"layers": layers(net, 3), "retrain": False}}
     without[n06] = _given(filters=_refused(lambda: first_layer.kernels(net)), maps=maps)
 
     patches = maps or _refused(lambda: strongest_patches.peaks(net, last, image))
     values[n07] = own | {"network": spec, "photo_layer": last}
-    without[n07] = _given(patches=patches, purity=patches or (_purity(net, shown) if mine else ""))
+    untrained = _refused(lambda: readers.untrained(spec, size=net.size))
+    without[n07] = _given(patches=patches, purity=patches or untrained or (_purity(net, shown) if mine else ""))
 
     few = f"there are {len(shown)} photographs, expected {PLANE} or more" if len(shown) < PLANE else ""
     codes = "" if convolutions or interface.hidden(net) else f"{net.name} has no layer whose codes could be read"
@@ -77,7 +79,8 @@ def fitted(net: interface.Network, spec: str, names: list[str], shown: list[phot
         values[n09] = read | {"photo_window": max(1, round(net.size / 7)), "photo_stride": max(1, round(net.size / 14))}
     without[n09] = _given(minimum=objects, projection=objects or gradient or refused)
     values[n10] = read | {"hidden": [spec], "hidden_layer": last}
-    without[n10] = _given(all=gradient, hidden=maps)
+    least = f"there are {len(shown)} photographs, expected {LEAST} or more" if mine and len(shown) < LEAST else ""
+    without[n10] = _given(all=gradient, hidden=maps, scores=least)
     notes[n09] = [f"its second and third panel stay empty: {maps}"] if maps else []
     notes[n09] += [f"its third panel stays empty: {refused}"] if refused and not maps else []
     notes[n10] = [f"two of three rules stay empty: {refused}"] if refused else []
@@ -102,13 +105,12 @@ def fitted(net: interface.Network, spec: str, names: list[str], shown: list[phot
 
 
 def layers(net: interface.Network, most: int) -> list[str]:
-    """At most so many layers with maps, from the first to the last: by the papers' names where the network has them,
-    else by the paths of its convolutions."""
-    named = sorted(name for name in net.layers if name.startswith("conv") and not name.endswith("_pre"))
-    found = named if len(named) > 1 else interface.convolutions(net)
-    if len(found) <= most:
-        return found
-    return [found[round(k * (len(found) - 1) / (most - 1))] for k in range(most)]
+    """At most so many layers with maps after their non-linearity, from the first to the last (interface.named); none
+    where there is no convolution."""
+    if not interface.convolutions(net):
+        return []
+    wanted = ("conv1", "conv3", "conv5") if most == 3 else ("conv1", "conv2", "conv3", "conv5")
+    return list(dict.fromkeys(interface.named(net, name) for name in wanted))
 
 
 def _purity(net: interface.Network, shown: list[photos.Photo]) -> str:

@@ -6,10 +6,10 @@ from collections import Counter
 import numpy as np
 import torch
 
-from lib.networks import interface, readers
+from lib.networks import catalogue, interface, readers
 from lib.worlds import batches, cutouts, photos
 
-MINE = "mine"  # the world of a network and photographs that a reader brought
+MINE = readers.MINE
 SPLITS = ("test", "validation")
 
 
@@ -23,26 +23,21 @@ def test(world: str, n: int, families, photographs, device="cpu") -> cutouts.Bat
 
 
 def of_classes(
-    world: str, n: int, families, photographs, split: str = "test", largest: float = 1.0, device="cpu"
+    world: str, n: int, families, photographs, split: str = "", device="cpu"
 ) -> cutouts.Batch:
-    """`n` pictures whose classes hold many each (batches.of_classes). In the world "mine" at most n of `photographs`;
-    where all are labelled, every other one of each class is of the split "validation", which probes learn from."""
+    """`n` pictures whose classes hold many each (batches.of_classes), by default of the split "test". In the world
+    "mine" at most n of `photographs`, by default of all; where a split is asked for, every other one of each class is
+    "validation", which probes learn from. ValueError for another split."""
     if world != MINE:
-        return batches.of_classes(world, n, split, largest)
-    if split not in SPLITS:
+        return batches.of_classes(world, n, split or "test")
+    if split not in ("", *SPLITS):
         raise ValueError(f"split is {split!r}, expected {' or '.join(SPLITS)}")
     net = _own(families, device)
     found = photos.named(photographs, net.size)
-    if all(labelled(photo, net) for photo in found):
+    if split:
         turn, half = Counter(), SPLITS.index(split)
         found = [p for p in found if (turn.update([key := _key(p, net)]), turn[key])[1] % 2 != half]
     return _batch(net, spread(found, n), device)
-
-
-def halves(shown: list[photos.Photo], net: interface.Network) -> dict[str, int]:
-    """How many of labelled photographs each split holds."""
-    count = Counter(_key(photo, net) for photo in shown)
-    return {"test": sum(-(-k // 2) for k in count.values()), "validation": sum(k // 2 for k in count.values())}
 
 
 def labelled(photo: photos.Photo, net: interface.Network) -> tuple[int, ...]:
@@ -89,7 +84,7 @@ def _key(photo: photos.Photo, net: interface.Network) -> int:
 def _own(families, device) -> interface.Network:
     if len(families) != 1:
         raise ValueError(f"families is {list(families)} and world is {MINE!r}, expected the one network that reads")
-    return readers.network(families[0], 0, device)
+    return catalogue.load(families[0], device=device)
 
 
 def _batch(net: interface.Network, shown: list[photos.Photo], device) -> cutouts.Batch:
