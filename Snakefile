@@ -10,7 +10,7 @@ from lib.running import runner
 
 plan = runner.plan(config.get("profile", "embedded"), config.get("given", []), label=config.get("label", ""))
 runner.write_keys(plan)
-os.environ.update(runner.child_environment())
+os.environ.update(runner.child_environment(plan))
 
 
 workdir: str(plan.folder)

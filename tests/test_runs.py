@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 from test_runner import edit, ran, tiny
 
-from lib.running import custom, given, params
+from lib.running import custom, given, identities, params
 
 
 def folder_of(project, start: str = "embedded-"):
@@ -192,7 +192,8 @@ def test_make_hands_over_whole_values_and_the_folder_in_which_it_was_called(tmp_
     assert arguments.split() == ["-m", "lib.running.runner", "run", "09", "10", "--profile", "embedded", "--verdicts"]
 
 
-def test_a_run_takes_the_values_that_make_hands_over(project, tmp_path):
+def with_networks(project):
+    """The tiny project, whose 09 has a parameter `nets` as well: a list of networks, by default none."""
     tiny(project)
     project.index["09_tiny"]["parameters"]["nets"] = {"type": "list", "items": {"type": "str"}, "meaning": "networks"}
     edit(
@@ -201,6 +202,11 @@ def test_a_run_takes_the_values_that_make_hands_over(project, tmp_path):
     )
     project.profiles["embedded"]["09_tiny"]["nets"] = []
     project.save()
+    return project
+
+
+def test_a_run_takes_the_values_that_make_hands_over(project, tmp_path):
+    with_networks(project)
     (tmp_path / "my nets").mkdir()
     (tmp_path / "my nets" / "a.safetensors").touch()
     line = "size=4 nets=[my nets/a.safetensors, squeezenet1_1]"
@@ -212,3 +218,117 @@ def test_a_run_takes_the_values_that_make_hands_over(project, tmp_path):
     code, text = project.run("09", env=environment | {"COMPANION_P": "nets=[no.yaml]"})
     assert code == 1 and f"09_tiny: nets[0]: there is no file no.yaml in {tmp_path} or {ROOT}" in text, text
     assert "Traceback" not in text and "begins" not in text
+
+
+# --- networks known by what they are
+
+
+NET = """
+from pathlib import Path
+import torch
+from helper import act
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 4)
+
+    def forward(self, x):
+        return act(self.fc(x.mean((2, 3))))
+
+def build():
+    print("a factory may talk")
+    net = Net()
+    net.load_state_dict(torch.load(Path(__file__).parent / "weights.pt"))
+    return net
+"""
+
+
+def write_network(folder, seed: int = 0):
+    """mine.yaml with its code, a neighbour that this imports, and weights."""
+    import torch
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "mine.yaml").write_text("factory: net.py:build\nsize: 8\nmean: [0.5, 0.5, 0.5]\nstd: [1, 1, 1]\n")
+    (folder / "net.py").write_text(NET)
+    (folder / "helper.py").write_text("def act(x):\n    return x\n")
+    torch.manual_seed(seed)
+    linear = torch.nn.Linear(3, 4)
+    torch.save({f"fc.{name}": one for name, one in linear.state_dict().items()}, folder / "weights.pt")
+    return folder / "mine.yaml"
+
+
+def known(*texts) -> dict[str, str]:
+    asked = {str(text): f"09_tiny: nets[{number}]" for number, text in enumerate(texts)}
+    return identities.of(asked, os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"})
+
+
+def test_a_network_is_known_by_all_that_decides_its_answers(tmp_path):
+    spec = write_network(tmp_path / "my net")
+    first = known(spec)[str(spec)]
+    os.utime(spec, (1, 1))
+    assert known(spec)[str(spec)] == first
+    seen = {first}
+    for name, old, new in (
+        ("mine.yaml", "0.5, 0.5, 0.5", "0.4, 0.5, 0.5"),
+        ("net.py", "return act(", "return -act("),
+        ("helper.py", "return x", "return 2 * x"),
+    ):
+        file = spec.parent / name
+        file.write_text(file.read_text().replace(old, new))
+        seen.add(known(spec)[str(spec)])
+    write_network(spec.parent, seed=1)
+    seen.add(known(spec)[str(spec)])
+    assert len(seen) == 5
+
+
+def test_files_and_folders_are_known_by_their_content(tmp_path):
+    (tmp_path / "photos" / "a").mkdir(parents=True)
+    (tmp_path / "photos" / "a" / "one.png").write_bytes(b"1")
+    (tmp_path / "g.safetensors").write_bytes(b"g")
+    (tmp_path / "g.json").write_text("{}")
+    photos, generator = tmp_path / "photos", tmp_path / "g.safetensors"
+    first = known(photos, generator)
+    os.utime(photos / "a" / "one.png", (1, 1))
+    assert known(photos, generator) == first
+    (photos / "a" / "one.png").write_bytes(b"2")
+    (tmp_path / "g.json").write_text("{ }")
+    assert all(known(photos, generator)[name] != first[name] for name in first)
+    assert identities.named({"a": [str(photos), "chelsea", "lenet"], "b": "torchvision:vgg11", "c": 3}, "09") == {
+        str(photos): "09: a[0]", "torchvision:vgg11": "09: b",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("def build():\n    raise RuntimeError('no\\nweights')", "mine.yaml: .*build raised RuntimeError: no weights"),
+        ("def build():\n    raise SystemExit(2)", "09_tiny: nets.0.: .*mine.yaml cannot be loaded: SystemExit: 2"),
+        ("import os\nos._exit(7)", "09_tiny: nets.0.: loading .*mine.yaml ended its process with 7"),
+        ("import sys\nassert sys.argv[1:] == ['x']\n", "mine.yaml: net.py:build could not be read: AssertionError"),
+    ],
+)
+def test_a_network_that_cannot_be_loaded_is_told_with_its_parameter(tmp_path, code, sentence):
+    spec = write_network(tmp_path)
+    (tmp_path / "net.py").write_text(code)
+    with pytest.raises(ValueError, match=sentence):
+        known(spec)
+
+
+def test_an_edited_network_is_run_again_and_a_broken_one_told_before_anything_runs(project, tmp_path):
+    with_networks(project)
+    spec = write_network(tmp_path / "nets")
+    arguments = ("09", "-p", f"nets=[{spec}]")
+    code, text = project.run(*arguments)
+    assert (code, ran(text)) == (0, ["09_tiny"]), text
+    code, text = project.run(*arguments)
+    assert (code, ran(text)) == (0, []), text
+    spec.write_text(spec.read_text().replace("0.5, 0.5, 0.5", "0.1, 0.5, 0.5"))
+    code, text = project.run(*arguments)
+    assert (code, ran(text)) == (0, ["09_tiny"]), text
+    assert f"09_tiny: to run, since contents changed: {spec}" in text, text
+    spec.write_text("factory: net.py:bild\nsize: 8\n")
+    code, text = project.run(*arguments)
+    assert code == 1 and text.startswith("09_tiny: nets[0]: ") and "net.py:bild could not be read" in text, text
+    assert "begins" not in text and "Traceback" not in text

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lib.base import files, locks, nearest, paths, processor
-from lib.running import custom, given, params, progress, results, staleness
+from lib.running import custom, given, identities, params, progress, results, staleness
 
 OTHERS = ("photos", "paper")  # profiles of those notebooks alone that read photographs in them
 OURS = "\x1f"  # begins the lines that notebooks write, among those of Snakemake
@@ -36,6 +36,7 @@ class Plan(NamedTuple):
     notebooks: dict[str, results.Job]  # by name, in reading order
     jobs: dict[str, dict]  # keys of the shared artefacts, by name
     needs: dict[str, list[str]]  # number of a notebook -> markers that must be there before it
+    contents: dict[str, str]  # networks, files and folders that parameters name -> digests (lib/running/identities.py)
 
     @property
     def own(self) -> bool:
@@ -83,24 +84,38 @@ def plan(
     for name, entry in written.items():  # what only cutouts ask for
         if values[name].get("world", "cutouts") == "cutouts":
             written[name] = entry | {field: entry[field] + entry[f"cutouts_{field}"] for field in ("jobs", "inputs")}
+    named = {name: identities.named(values[name], name) for name in written}
+    contents = _contents({text: place for name in reversed(named) for text, place in named[name].items()})
     users = {}
     for name, entry in written.items():
         for job in entry["jobs"]:
             users.setdefault(job, {})[name] = entry
-    jobs = {job: staleness.job_key(job, users[job], values) for job in users}
+    inside = {name: {text: contents[text] for text in named[name]} for name in written}
+    jobs = {job: staleness.job_key(job, users[job], values, inside) for job in users}
     notebooks, needs = {}, {}
     for name, entry in written.items():
         entry = entry | {"after": [other for other in entry["after"] if other in written]}
         path = paths.notebooks() / f"{name}.ipynb"
-        key = staleness.notebook_key(path, entry, values[name], {job: jobs[job] for job in entry["jobs"]})
+        needed = {job: jobs[job] for job in entry["jobs"]}
+        key = staleness.notebook_key(path, entry, values[name], needed, inside[name])
         publish = profile == "embedded" and not own
         notebooks[name] = results.Job(name, profile, entry, values[name], key, folder, figures, publish)
         needs[name[:2]] = [f"done/{job}.json" for job in entry["jobs"]] + [f"done/{n[:2]}.json" for n in entry["after"]]
-    return Plan(profile, given, label, folder, notebooks, jobs, needs)
+    return Plan(profile, given, label, folder, notebooks, jobs, needs, contents)
+
+
+def _contents(asked: dict[str, str]) -> dict[str, str]:
+    """Digests of what parameters name: those that the run to which this process belongs has found, or found here."""
+    known = identities.known()
+    if asked.keys() <= known.keys():
+        return {text: known[text] for text in asked}
+    return identities.of(asked, os.environ | child_environment())
 
 
 def write_keys(plan: Plan) -> None:
-    """Write build/<profile>/keys, each file only where its content changed; forget markers that no longer hold."""
+    """Write build/<profile>/keys, each file only where its content changed, and what parameters name; forget markers
+    that no longer hold."""
+    files.write_json(plan.folder / identities.FILE, plan.contents)
     keys = {job.number: job.key for job in plan.notebooks.values()} | plan.jobs
     for name, key in keys.items():
         path = plan.folder / "keys" / f"{name}.key"
@@ -145,7 +160,7 @@ def run(plan: Plan, chosen: list[str], cores: int, extra: str = "") -> int:
         left = waiting(plan, [job.notebook for job in jobs if found[job.notebook]])
         write_keys(plan)
         command = snakemake(plan, cores, extra) + [f"done/{job.number}.json" for job in jobs]
-        environment = os.environ | child_environment() | {"COMPANION_RUN": str(alive)}
+        environment = os.environ | child_environment(plan) | {"COMPANION_RUN": str(alive)}
         log = _log_file(plan, "snakemake")
         code = _supervise(command, environment, held, log, _Progress(plan, left, cores))
         for job in plan.notebooks.values():
@@ -284,8 +299,9 @@ def command(plan: Plan, verb: str, name: str) -> str:
     )
 
 
-def child_environment() -> dict[str, str]:
-    """What makes a notebook's process repeatable: one thread, one hash seed, no settings of the user's.
+def child_environment(plan: Plan | None = None) -> dict[str, str]:
+    """What makes a notebook's process repeatable: one thread, one hash seed, no settings of the user's. With a plan,
+    where its processes find what its parameters name.
 
     glibc is told to keep the memory of large tensors for the next ones: else a third of the time goes into getting
     fresh pages from the system. Other C libraries ignore its two variables.
@@ -298,19 +314,24 @@ def child_environment() -> dict[str, str]:
         "VECLIB_MAXIMUM_THREADS",
     )
     os.environ.pop("MPLBACKEND", None)  # the kernel's own choice shows figures in the notebook
-    return dict.fromkeys(threads, "1") | {
-        "MALLOC_MMAP_THRESHOLD_": str(2**30),
-        "MALLOC_TRIM_THRESHOLD_": str(2**27),
-        "PYTHONHASHSEED": "0",
-        "PYTHONPATH": str(paths.ROOT),
-        "PYTHONUTF8": "1",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        "IPYTHONDIR": str(paths.build() / "settings" / "ipython"),
-        "MPLCONFIGDIR": str(paths.build() / "settings" / "matplotlib"),
-        "COMPANION_FIGURES": str(paths.figures()),
-        "COMPANION_BUILD": str(paths.build()),
-        "COMPANION_NOTEBOOKS": str(paths.notebooks()),
-    }
+    told = {identities.VARIABLE: str(plan.folder / identities.FILE)} if plan else {}
+    return (
+        told
+        | dict.fromkeys(threads, "1")
+        | {
+            "MALLOC_MMAP_THRESHOLD_": str(2**30),
+            "MALLOC_TRIM_THRESHOLD_": str(2**27),
+            "PYTHONHASHSEED": "0",
+            "PYTHONPATH": str(paths.ROOT),
+            "PYTHONUTF8": "1",
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            "IPYTHONDIR": str(paths.build() / "settings" / "ipython"),
+            "MPLCONFIGDIR": str(paths.build() / "settings" / "matplotlib"),
+            "COMPANION_FIGURES": str(paths.figures()),
+            "COMPANION_BUILD": str(paths.build()),
+            "COMPANION_NOTEBOOKS": str(paths.notebooks()),
+        }
+    )
 
 
 def execute(plan: Plan, name: str, if_stale: bool = False) -> None:
@@ -323,6 +344,8 @@ def execute(plan: Plan, name: str, if_stale: bool = False) -> None:
     job = plan.notebooks[params.resolve(name, plan.notebooks)]
     if if_stale and results.fresh(job):
         return results.mark(job)
+    if identities.VARIABLE not in os.environ:  # no run has done it
+        os.environ[identities.VARIABLE] = str(files.write_json(plan.folder / identities.FILE, plan.contents))
     failure = plan.folder / "logs" / f"{job.number}.failure"
     failure.unlink(missing_ok=True)
     with open(_log_file(plan, job.number), "w", encoding="utf-8") as file:
