@@ -180,7 +180,9 @@ def test_output_that_is_not_n_classes_is_refused(forward, found):
 
 
 def test_network_that_cannot_read_its_own_size_is_refused():
-    with pytest.raises(ValueError, match=r"^flat raised RuntimeError: .*on two grey images of shape \(3, 16, 16\)"):
+    with pytest.raises(
+        ValueError, match=r"^flat raised RuntimeError: .*on two pictures of noise of shape \(3, 16, 16\)"
+    ):
         interface.wrap(nn.Sequential(nn.Flatten(), nn.Linear(5, 2)), name="flat", size=16, preprocess=lambda x: x)
 
 

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from lib.base import nearest
+from lib.base import identity, nearest
 from lib.networks import imagenet, interface, reader_spec
 
 PACKAGED = {
@@ -30,9 +30,9 @@ def load(spec: str | Path, *, seed: int = 0, device="cpu", weights: bool = True)
         return zoo.network(spec, seed, device=device)
     if spec in zoo.EVERY:
         parts = {"model": zoo.build(spec, seed=seed), "size": zoo.SIZE, "layers": zoo.layers(spec), "name": spec}
-        parts["preprocess"] = zoo.preprocess
+        parts |= {"preprocess": zoo.preprocess, "known": True}
     elif spec in PACKAGED:
-        parts = PACKAGED[spec](weights=weights, seed=seed)
+        parts = PACKAGED[spec](weights=weights, seed=seed) | {"known": True}
     elif spec.startswith("torchvision:"):
         parts = imagenet.torchvision_network(spec.removeprefix("torchvision:"), weights, seed)
     elif _is_file(spec):
@@ -43,9 +43,13 @@ def load(spec: str | Path, *, seed: int = 0, device="cpu", weights: bool = True)
             f"no classifier is called {spec!r}; nearest: {known}; or torchvision:<name>, or the path of a *.yaml file"
         )
     try:
-        return interface.wrap(**parts, device=device)
+        net = interface.wrap(**parts, device=device)
     except ValueError as error:
         raise ValueError(f"{spec}: {error}") from error
+    if not _is_file(spec):
+        return net
+    decides = {"net": net.code, "size": net.size, "classes": net.classes, "layers": net.layers}
+    return net._replace(digest=identity.digest(decides | {"files": reader_spec.sources(spec)}))
 
 
 def several(specs: list[str | Path], *, seed: int = 0, device="cpu") -> list[interface.Network]:

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from lib.base import identity, nearest
-from lib.networks import fused, reader_spec
+from lib.networks import fused, trial
 
 
 class Network(NamedTuple):
@@ -27,36 +27,38 @@ class Network(NamedTuple):
     size: int  # pixels
     classes: tuple[str, ...]
     layers: dict[str, str]  # the papers' name (conv1 ... fc8; conv5_pre: the same map before its ReLU) -> module path
-    digest: str  # SHA-256 of the weights
+    digest: str  # SHA-256 of the weights; of a spec file's network, of everything that decides its answers
     code: str = ""  # digest of structure, preprocessing and sources as they were when it was wrapped
+    channels: dict[str, int] | None = None  # module path: axis of its maps' channels, where not 1; 0: gives no maps
+    gradient: str = ""  # why no gradient reaches the image; empty if one does
 
 
-def wrap(model: nn.Module, *, name: str, size: int, preprocess, classes=(), layers=None, device="cpu") -> Network:
-    """A Network around a frozen copy of `model`, tried on two grey images first. No `classes`: they are numbered."""
+def wrap(
+    model: nn.Module, *, name: str, size: int, preprocess, classes=(), layers=None, device="cpu", known: bool = False
+) -> Network:
+    """A Network around a frozen copy of `model` in single precision, tried first (lib/networks/trial.py). ValueError,
+    in one sentence, for one whose answers would be wrong. No `classes`: they are numbered. known: a network whose
+    behaviour is known, of which only the shape of its answers is tried."""
     try:
         model = copy.deepcopy(model).to(device).eval().requires_grad_(False)
     except Exception as error:
-        raise ValueError(f"{name} cannot be copied to {device}: {reader_spec.reason(error)}") from error
+        raise ValueError(f"{name} cannot be copied to {device}: {trial.reason(error)}") from error
     for part in model.modules():
         if getattr(part, "inplace", False):
             part.inplace = False  # else a layer's recorded map is overwritten by the ReLU after it
-    try:
-        with torch.inference_mode():
-            output = model(preprocess(torch.full((2, 3, size, size), 0.5, device=device)))
-    except Exception as error:
+        if isinstance(part, nn.DataParallel):
+            part.device_ids = []  # it computes where its weights are
+    if any(one.is_floating_point() and one.dtype != torch.float32 for one in model.parameters()):
+        model = model.float()
+    found = trial.tried(model, preprocess, name, size, device, known)
+    classes = tuple(map(str, classes or (f"class {k}" for k in range(found.outputs))))
+    if len(classes) != found.outputs:
         raise ValueError(
-            f"{name} raised {reader_spec.reason(error)} on two grey images of shape (3, {size}, {size})"
-        ) from error
-    shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-    if not isinstance(shape, tuple) or len(shape) != 2 or shape[0] != 2:
-        raise ValueError(f"{name} answers two images with {shape}, expected logits of shape (2, number of classes)")
-    classes = tuple(map(str, classes or (f"class {k}" for k in range(shape[1]))))
-    if len(classes) != shape[1]:
-        raise ValueError(
-            f"{name} has {len(classes)} class names but {shape[1]} outputs; expected as many names as outputs"
+            f"{name} has {len(classes)} class names but {found.outputs} outputs; expected as many names as outputs"
         )
     digest, code = identity.state_digest(model), identity.digest([model, preprocess])
-    network = Network(name, model, preprocess, size, classes, dict(layers or {}), digest, code)
+    layers, told = dict(layers or {}), {"channels": found.channels, "gradient": found.gradient}
+    network = Network(name, model, found.preprocess, size, classes, layers, digest, code, **told)
     for layer in network.layers:
         module(network, layer)
     return network
@@ -68,13 +70,39 @@ def resized(net: Network, size: int, name: str = "", device="cpu") -> Network:
     if net.size == size and name in ("", net.name):
         return net
     read = net.preprocess if net.size == size else partial(_resized, before=net.preprocess, factor=net.size / size)
-    parts = {"classes": net.classes, "layers": net.layers, "device": device}
-    return wrap(net.model, name=name or net.name, size=size, preprocess=read, **parts)
+    parts = {"classes": net.classes, "layers": net.layers, "device": device, "known": True}
+    made = wrap(net.model, name=name or net.name, size=size, preprocess=read, **parts)
+    return made._replace(digest=net.digest, channels=net.channels, gradient=net.gradient)
 
 
 def _resized(images: torch.Tensor, before: Callable, factor: float) -> torch.Tensor:
     side = [round(factor * edge) for edge in images.shape[2:]]
     return before(nn.functional.interpolate(images, size=side, mode="bilinear", antialias=factor < 1))
+
+
+def check(net: Network, images: torch.Tensor) -> None:
+    """ValueError, in one sentence, for images that `net` cannot read: not float (N, 3, size, size), not in its weights'
+    precision, or of values that are not finite or far out of [0, 1]."""
+    expected = f"expected float RGB in [0, 1] of shape (N, 3, {net.size}, {net.size})"
+    if not isinstance(images, torch.Tensor):
+        raise ValueError(f"images for {net.name}: found {type(images).__name__}, {expected} (see to_tensor)")
+    if images.ndim != 4 or tuple(images.shape[1:]) != (3, net.size, net.size) or not images.is_floating_point():
+        raise ValueError(f"images for {net.name}: found {images.dtype} of shape {tuple(images.shape)}, {expected}")
+    kind = next((one.dtype for one in net.model.parameters()), images.dtype)
+    if images.dtype != kind:
+        raise ValueError(f"images for {net.name}: found {images.dtype}, {expected}, as its weights {kind}")
+    if images.numel() and not (largest := images.abs().max()) <= 32:  # optimised ones may leave [0, 1], but not so far
+        raise ValueError(f"images for {net.name}: found values up to {largest:.0f}, {expected}")
+
+
+def check_gradient(net: Network) -> None:
+    """ValueError, in one sentence, for a network that lets no gradient through to the image: its scores, layers and
+    occlusion can be had, but nothing that goes backward or climbs."""
+    if net.gradient:
+        raise ValueError(
+            f"{net.name} lets no gradient through to the image: {net.gradient}; expected a network and a preprocess "
+            "of differentiable torch operations (scores, features and occlusion need no gradient)"
+        )
 
 
 LARGE = 160  # pixels a side, from which pictures are read so many at a time on a CPU: more of them leave its cache
@@ -94,15 +122,12 @@ FEW = 200  # images, for which merging the layers of a network (up to 10 ms) cos
 def scores(net: Network, images: torch.Tensor, batch: int = 64) -> torch.Tensor:
     """Logits (N, classes) of float RGB images (N, 3, size, size) in [0, 1], on the images' device; no gradients.
 
-    Networks of this project answer in fewer passes over memory (lib/networks/fused.py), equal to rounding.
+    Networks of this project answer in fewer passes over memory (lib/networks/fused.py), equal to rounding. ValueError
+    for images as `check` refuses them.
     """
-    expected = f"expected float RGB in [0, 1] of shape (N, 3, {net.size}, {net.size})"
-    if images.ndim != 4 or tuple(images.shape[1:]) != (3, net.size, net.size) or not images.is_floating_point():
-        raise ValueError(f"images for {net.name}: found {images.dtype} of shape {tuple(images.shape)}, {expected}")
-    if images.numel() and images.abs().max() > 32:  # optimised images may leave [0, 1], but not as far as 0 ... 255
-        raise ValueError(f"images for {net.name}: found values up to {images.abs().max():.0f}, {expected}")
+    check(net, images)
     device = next((p.device for p in net.model.parameters()), images.device)
-    with torch.inference_mode():
+    with torch.no_grad():
         model = fused.fused(net.model) if len(images) >= FEW else net.model
         parts = [model(net.preprocess(part.to(device))).to(images.device) for part in split(images, batch)]
     return torch.cat(parts)
@@ -259,10 +284,12 @@ class Reached(Exception):
 def record(net: Network, layers: list[str], stop: bool = False):
     """`with record(net, ["conv5"]) as maps:` - the next forward pass of net.model puts every layer's output in `maps`.
 
-    The tensors keep their graph. Hooks are gone after the block, also after an exception. A module that runs twice in
-    one pass is refused, since it has no single output.
+    Maps are (N, C, H, W), also those of a layer that has its channels last. The tensors keep their graph. Hooks are
+    gone after the block, also after an exception. A module that runs twice in one pass is refused, since it has no
+    single output; so are four axes that are not those of maps.
     """
     modules = {layer: module(net, layer) for layer in layers}
+    axes = {layer: (net.channels or {}).get(net.layers.get(layer, layer), 1) for layer in layers}
     maps, seen = {}, set()
 
     def keep(layer, part, inputs, output):
@@ -272,11 +299,18 @@ def record(net: Network, layers: list[str], stop: bool = False):
             raise ValueError(
                 f"layer {layer!r} of {net.name} runs more than once in a pass: choose a module that runs once"
             )
+        if axes[layer] == 0:
+            raise ValueError(
+                f"layer {layer!r} of {net.name} gives {tuple(output.shape)}, and which of its axes are channels, rows "
+                "and columns cannot be told: choose a layer whose maps are (N, C, H, W) or (N, H, W, C)"
+            )
+        last = axes[layer] == 3
         seen.add(layer)
-        maps[layer] = output
+        maps[layer] = kept = output.movedim(3, 1) if last else output
         if stop and len(seen) == len(modules):
             raise Reached
-        return output.clone()  # what follows may write in place, and the recorded map stays on the gradient's path
+        kept = kept.clone()  # what follows may write in place, and the recorded map stays on the gradient's path
+        return kept.movedim(1, 3) if last else kept
 
     handles = [net.model.register_forward_pre_hook(lambda *_: seen.clear())]
     try:
@@ -300,9 +334,10 @@ def forward_to(net: Network, images: torch.Tensor, layers: list[str]) -> dict[st
 
 def features(net: Network, images: torch.Tensor, layers: list[str], batch: int = 32) -> dict[str, torch.Tensor]:
     """What `layers` answer to images (N, 3, size, size) in [0, 1], {layer: (N, C, ...)}, on the images' device; no
-    gradients, and nothing is computed above the last of them."""
+    gradients, and nothing is computed above the last of them. ValueError for images as `check` refuses them."""
+    check(net, images)
     device = next((p.device for p in net.model.parameters()), images.device)
-    with torch.inference_mode():
+    with torch.no_grad():
         with record(net, layers):
             net.model(net.preprocess(images[:1].to(device)))  # once to the end: refuses a layer that runs twice
         parts = [forward_to(net, part.to(device), layers) for part in split(images, batch)]
