@@ -11,8 +11,7 @@ from lib.worlds import cutouts
 SPEC = "factory: net.py:build\nsize: 64\nlayers: {conv3: conv3.relu, conv4: conv4.relu, fc6: fc6.relu}\n"
 NET = "from lib.networks import zoo\n\ndef build():\n    return zoo.build('alexnet')\n"
 SMALL = {  # what an example asks for -> what is enough to see that it runs
-    "rate=trained_autoencoders.RATE)": "epoch=32, epochs=1, fall=1, validation=32)",
-    '"test", 1000': '"test", 16',
+    "placed.entered(mine)": "placed.entered(mine, steps=1, n_test=40, families=['lenet'], progress=False)",
     '"train", 6000': '"train", 64',
     "Recipe()": "Recipe(epochs=1)",
     "pictures[:500], generators.Recipe(epochs=10)": "pictures[:16], generators.Recipe(epochs=1, epoch=32, batch=16)",
@@ -22,8 +21,6 @@ SMALL = {  # what an example asks for -> what is enough to see that it runs
     '"layer4.1"': '"conv4"',
     "count=10": "count=2",
     "penalty=(0, 0), steps=60": "penalty=(0, 0), steps=2",
-    "for family in zoo.EVERY": "for family in zoo.EVERY[:1]",
-    "zoo_of(zoo.EVERY": "zoo_of(zoo.EVERY[:1]",
 }
 BLOCKS = [
     textwrap.dedent(block) for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
