@@ -9,8 +9,7 @@ from conftest import ROOT
 from lib.worlds import cutouts
 
 SMALL = {  # what an example asks for -> what is enough to see that it runs
-    "rate=trained_autoencoders.RATE)": "epoch=32, epochs=1, fall=1, validation=32)",
-    '"test", 1000': '"test", 16',
+    "placed.entered(mine)": "placed.entered(mine, steps=1, n_test=40, families=['lenet'], progress=False)",
     '"train", 6000': '"train", 64',
     "Recipe()": "Recipe(epochs=1)",
     "pictures[:500], generators.Recipe(epochs=10)": "pictures[:16], generators.Recipe(epochs=1, epoch=32, batch=16)",
@@ -18,8 +17,6 @@ SMALL = {  # what an example asks for -> what is enough to see that it runs
     "steps=80": "steps=2",
     "count=10": "count=2",
     "penalty=(0, 0), steps=60": "penalty=(0, 0), steps=2",
-    "for family in zoo.EVERY": "for family in zoo.EVERY[:1]",
-    "zoo_of(zoo.EVERY": "zoo_of(zoo.EVERY[:1]",
 }
 README = (ROOT / "README.md").read_text()
 

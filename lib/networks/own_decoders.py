@@ -37,8 +37,9 @@ def folder(net: interface.Network) -> Path:
 
 
 def key(world: str, made_by: dict) -> str:
-    """What the files of a decoder are called."""
-    return f"{world}-{files.key_digest(made_by)[:16]}"
+    """What the files of a decoder are called: by all that made it but the processor's arithmetic."""
+    recipe = {name: value for name, value in made_by["recipe"].items() if name != "precision"}
+    return f"{world}-{files.key_digest(made_by | {'recipe': recipe})[:16]}"
 
 
 def save(net: interface.Network, world: str, state: dict[str, Tensor], info: dict) -> Kept:

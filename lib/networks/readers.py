@@ -95,7 +95,7 @@ def comparable(net: interface.Network) -> interface.Network:
     else:
         return net
     raise ValueError(
-        f"{net.name} cannot enter the order of the photographs, in which everybody names ImageNet's 1000 classes: {what}"
+        f"{net.name} cannot enter the order of the photographs, whose networks all name ImageNet's 1000 classes: {what}"
     )
 
 
@@ -196,8 +196,8 @@ def autoencoder(name: str, seed: int = 0, how: str = "") -> str:
 
 
 def decoder(name: str, seed: int = 0, how: str = "", device: str = "cpu") -> segnet.Autoencoder:
-    """The network's A_i: a committed one (`autoencoder`), or what was tuned on a reader's network, of which there is one
-    (`seed` and `how` are not read). FileNotFoundError if it was not tuned."""
+    """The network's A_i: a committed one (`autoencoder`), or what was tuned on a reader's network, of which there is
+    one (`seed` and `how` are not read). FileNotFoundError if it was not tuned."""
     if not own(name):
         return trained_autoencoders.autoencoder(autoencoder(name, seed, how), device=device)
     net = network(name, device=device)

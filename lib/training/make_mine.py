@@ -22,8 +22,9 @@ from lib.networks import interface, own_decoders, photo_networks, readers, segne
 from lib.training import autoencoders, loop, make_photos, make_signals, store
 from lib.worlds import cutouts, photo_crops
 
+SEEDS = {"cutouts": 1, "photos": 0}  # of the trainings among which a network enters; also its decoder's
 CHANCE = 1.5  # times that of a constant answer: whoever reads less has no order
-SAMPLE = 4  # steps, and batches read, on which a tuning's time is measured
+SAMPLE, LEAST = 4, 2.0  # steps on which a tuning's time is measured: more, until they take so many seconds
 
 
 class Tuning(NamedTuple):
@@ -40,19 +41,34 @@ class Tuning(NamedTuple):
 
 def world(net: interface.Network) -> str:
     """The order that a network can enter by its classes: photos or cutouts. ValueError for other classes."""
-    return "cutouts" if len(net.classes) == cutouts.CLASSES else (readers.comparable(net) and "photos")
+    if len(net.classes) == cutouts.CLASSES:
+        return "cutouts"
+    try:
+        readers.comparable(net)
+    except ValueError as error:
+        raise ValueError(f"{error}; nor that of the cutouts world, which has {cutouts.CLASSES} classes") from None
+    return "photos"
 
 
 def planned(
-    net: interface.Network, steps: int | None = None, *, pictures=None, seed: int = 0, precision: str | None = None
+    net: interface.Network,
+    steps: int | None = None,
+    *,
+    pictures: cutouts.World | None = None,
+    seed: int | None = None,
+    judges: int | None = None,
+    precision: str | None = None,
 ) -> Tuning:
-    """How a decoder is tuned on `net`. steps: fewer than an epoch has, or a multiple of that; the world's own recipe by
-    default. pictures: the cutouts.World that the network knows, the usual one by default. ValueError for a network that
-    can enter no order, and for steps that fill no epochs."""
+    """How a decoder is tuned on `net`; what is not given is as `usual`.
+
+    steps: fewer than an epoch has, or a multiple of that. pictures: the cutouts world that the network knows. seed: of
+    what is drawn (SEEDS). judges: so many pictures judge. ValueError for a network that can enter no order, and for
+    steps that fill no epochs.
+    """
     where = world(net)
-    recipe = make_photos.RECIPE if where == "photos" else make_signals.RECIPE
-    rate = photo_networks.RATE if where == "photos" else trained_autoencoders.RATE
-    recipe = _of_length(recipe, steps)._replace(rate=rate, seed=seed, precision=precision or loop.precision())
+    recipe = _of_length(usual(where), steps)._replace(precision=precision or loop.precision())
+    recipe = recipe if seed is None else recipe._replace(seed=seed)
+    recipe = recipe if judges is None else recipe._replace(validation=judges)
     described = weights.info(f"autoencoders/{own_decoders.WORLDS[where]}")
     made_by = {"base": own_decoders.WORLDS[where], "base_digest": described["digest"], "recipe": recipe._asdict()}
     if where == "photos":
@@ -68,6 +84,13 @@ def planned(
     fresh = partial(make_signals.fresh, pictures)
     made_by["world"] = pictures._asdict()
     return Tuning(net, where, net, recipe, fresh, (held_out.images, held_out.labels), made_by)
+
+
+def usual(where: str) -> autoencoders.Recipe:
+    """The recipe by which the others of an order, photos or cutouts, were tuned."""
+    if where == "photos":
+        return make_photos.RECIPE._replace(rate=photo_networks.RATE, seed=SEEDS[where])
+    return make_signals.RECIPE._replace(rate=trained_autoencoders.RATE, seed=SEEDS[where])
 
 
 def _of_length(recipe: autoencoders.Recipe, steps: int | None) -> autoencoders.Recipe:
@@ -122,7 +145,10 @@ def expected(plan: Tuning, device: str = "cpu") -> float:
         return time.perf_counter() - began
 
     try:
-        one, more = steps(1), steps(1 + SAMPLE)
+        steps(1)  # the first is slow
+        one, n = steps(1), SAMPLE
+        while (more := steps(1 + n)) - one < LEAST and n < 16 * SAMPLE:
+            n *= 2
     except RuntimeError as error:
         raise ValueError(
             f"no decoder can be tuned on {plan.net.name} with {plan.recipe.precision} arithmetic: "
@@ -132,7 +158,7 @@ def expected(plan: Tuning, device: str = "cpu") -> float:
     segnet.reconstruct(made, interface.to_tensor(few[0]))
     interface.scores(plan.net, interface.to_tensor(few[0]), 16)
     reading = (time.perf_counter() - began) * len(labels) / len(few[1])
-    each = max(more - one, 0.0) / SAMPLE
+    each = max(more - one, 0.0) / n
     return each * plan.recipe.epochs * (plan.recipe.epoch // plan.recipe.batch) + reading * (plan.recipe.epochs + 2)
 
 

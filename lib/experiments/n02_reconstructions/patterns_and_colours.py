@@ -38,9 +38,9 @@ def patterns(families, seeds, images: Tensor, generator, how: str = "", device: 
                 segnet.reconstruct(through_autoencoders.tuned(family, seed, how, device=device), images) - plain
             ).numpy()
             rows.append(row | {"seed": seed} | grid(changed, generator))
-            spectra[readers.title(family)] += checkerboard.spectrum(
-                changed - changed.mean((2, 3), keepdims=True)
-            ).mean(0)
+            spectra[readers.title(family)] += checkerboard.spectrum(changed - changed.mean((2, 3), keepdims=True)).mean(
+                0
+            )
     baselines = {
         "the pictures themselves": 255 * checkerboard.amplitude(images),
         "A_S minus the picture": 255 * checkerboard.amplitude(plain - images),

@@ -352,7 +352,5 @@ def points(found: dict, families, rrc: dict[int, np.ndarray], bins: int) -> list
             values = {
                 name: float((every[name] if seed == "all" else column[seed])[k]) for name, column in columns.items()
             }
-            rows.append(
-                {"letter": readers.letter(family), "seed": seed, "coarse": readers.stride(family) > 1} | values
-            )
+            rows.append({"letter": readers.letter(family), "seed": seed, "coarse": readers.stride(family) > 1} | values)
     return rows

@@ -113,7 +113,8 @@ def answers(pairs: list[tuple], images: np.ndarray, levels, seed: int) -> np.nda
 
         for i, (autoencoder, net) in enumerate(pairs):
             if autoencoder is not before:
-                read = functools.cache(functools.partial(_rebuilt, autoencoder, shown)) if autoencoder is not None else shown
+                rebuilt = functools.cache(functools.partial(_rebuilt, autoencoder, shown))
+                read = shown if autoencoder is None else rebuilt
             at = {"pair": about[i], "pictures": shared, "level": level, "seed": seed}
             said[i, k] = cache.cached("noise", at, functools.partial(compute, read, net))["answers"]
             before = autoencoder
