@@ -18,15 +18,20 @@ RUN = $(PY) -m lib.running.runner run $(1) --profile $(PROFILE) $(if $(CORES),--
 # P goes whole, through the environment, since a path or a list in it may hold spaces; a relative path in it begins in the
 # folder in which make was called, also with make -C.
 reproduce status retrain: export COMPANION_P = $(value P)
-reproduce status retrain: export COMPANION_FROM = $(value PWD)
+reproduce status retrain mine: export COMPANION_FROM = $(value PWD)
+mine: export COMPANION_SPEC = $(value SPEC)
+mine: export COMPANION_PHOTOS = $(value PHOTOS)
 
 .DEFAULT_GOAL := help
-.PHONY: help data weights install reproduce status test test-strict lab retrain bench clean
+.PHONY: help data weights install reproduce mine status test test-strict lab retrain bench clean
 .DELETE_ON_ERROR:
 
 reproduce: $(INSTALLED) ## run what is stale, redraw the figures, print the verdicts; PROFILE=smoke, ONLY="01 09", P="window=8"
 	@$(if $(filter photos paper,$(PROFILE)),$(PY) -m lib.networks.fetch --check $(PROFILE))
 	@$(call RUN,$(ONLY)) --verdicts
+
+mine: $(INSTALLED) ## your own network through every notebook: SPEC=mine.yaml PHOTOS=folder PROFILE=smoke|photos ONLY="09 10"
+	@$(PY) -m lib.jobs.mine --profile $(PROFILE) $(if $(CORES),--cores $(CORES)) $(if $(STEPS),--steps $(STEPS)) --only "$(ONLY)"
 
 test: $(INSTALLED) ## unit, oracle and fault tests, then every notebook again in an empty folder
 	$(PY) -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --ignore tests/test_smoke.py tests

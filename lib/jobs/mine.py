@@ -12,9 +12,10 @@ import os
 import sys
 from pathlib import Path
 
-from lib.experiments.shared import own_network, own_pictures
-from lib.networks import catalogue, interface
+from lib.experiments.shared import own_network, own_pictures, placed
+from lib.networks import catalogue, fetch, interface, readers
 from lib.running import runner
+from lib.training import make_mine
 from lib.worlds import photos
 
 SHOWN = tuple(photos.SHIPPED)  # the photographs that are read where none are given
@@ -45,13 +46,18 @@ PARTS = {  # parts of notebooks (`mine` in the index) in words
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 if every notebook that was asked ran to its end; 1 with a sentence if not."""
     parser = argparse.ArgumentParser(prog="make mine", description=__doc__.splitlines()[0])
-    parser.add_argument("spec", help="a spec file (*.yaml), torchvision:<name>, or a network of the catalogue")
-    parser.add_argument("--photographs", default="", help="a folder of pictures, or nips2017; none: scikit-image's")
+    parser.add_argument("spec", nargs="?", default=os.environ.get("COMPANION_SPEC", ""), help="a spec file (*.yaml), torchvision:<name>, or a network of the catalogue")
+    given = os.environ.get("COMPANION_PHOTOS", "")
+    parser.add_argument("--photographs", default=given, help="a folder of pictures, or nips2017; none: scikit-image's")
     parser.add_argument("--profile", default="embedded", help="embedded, smoke (all in small) or photos")
     parser.add_argument("--cores", type=int, default=min(os.cpu_count() or 1, 4), help="notebooks at the same time")
+    parser.add_argument("--steps", type=int, help="of tuning a decoder (photos), if not as many as the others had")
     parser.add_argument("--only", default="", help="numbers of notebooks, in quotes")
     options = parser.parse_args(arguments)
     os.environ.update(runner.child_environment())
+    if not options.spec:
+        runner.say("which network? make mine SPEC=mine.yaml (README, 'Your network', says what that file holds)")
+        return 1
     try:
         return _run(options)
     except (ValueError, OSError) as error:
@@ -64,28 +70,55 @@ def _run(options) -> int:
     net = catalogue.load(spec)
     runner.say(f"{net.name}: {described(net)}")
     of_profile = options.profile == "photos"
-    shown, chosen = list(photos.nips2017(net.size, 1)) if of_profile else [], []
-    if not of_profile:
-        chosen = [located(options.photographs)] if options.photographs not in ("", "nips2017") else []
-        chosen = chosen or ([options.photographs] if options.photographs else list(SHOWN))
-        shown = photos.named(chosen, net.size)
-        known = sum(bool(own_pictures.labelled(photo, net)) for photo in shown)
-        runner.say(f"{len(shown)} photographs, of which {known} have a class that {net.name} knows")
+    if of_profile and options.photographs:
+        raise ValueError("PHOTOS is given and PROFILE is photos, which reads photographs of its own: give one of them")
+    shown, chosen = (_of_profile(net), []) if of_profile else _pictures(net, options.photographs)
     found = own_network.fitted(net, spec, chosen, shown, "photos" if of_profile else own_pictures.MINE)
     for line in told(found):
         runner.say(line)
     given, names = as_given(found), list(found.values)
     if of_profile:
         names = [*SIGNALS, *names]
-        given += [f'{notebook}.families=["all", {json.dumps(spec, ensure_ascii=False)}]' for notebook in SIGNALS]
+        families = ["all"] if spec in readers.WORLDS["photos"] else ["all", spec]
+        given += [f"{notebook}.families={json.dumps(families, ensure_ascii=False)}" for notebook in SIGNALS]
     asked = [name for name in names if not options.only or name[:2] in options.only.split()]
     if not asked:
-        raise ValueError(f"nothing is left to run: --only is {options.only!r}, and {', '.join(n[:2] for n in names)} are")
+        raise ValueError(f"nothing is left to run: ONLY is {options.only!r}, and {', '.join(n[:2] for n in names)} are")
     given = [one for one in given if one.partition(".")[0] in asked]
     plan = runner.plan(options.profile, given, asked, f"mine-{net.name}")
+    if order := of_profile and spec not in readers.WORLDS["photos"] and bool({*asked} & {*SIGNALS}):
+        _tune(net, options.steps)
     code = runner.run(plan, asked, options.cores)
     sys.stdout.write(f"\n{runner.results_told(plan)}\n")
+    if order and not code:
+        sys.stdout.write(f"\n{placed.said(placed.entered(net, steps=options.steps, progress=False))}\n")
     return code
+
+
+def _pictures(net: interface.Network, given: str) -> tuple[list[photos.Photo], list[str]]:
+    """The reader's photographs, or scikit-image's, at the network's size; and what parameters call them."""
+    names = list(SHOWN) if not given else [given if given == "nips2017" else located(given)]
+    shown = photos.named(names, net.size)
+    known = sum(bool(own_pictures.labelled(photo, net)) for photo in shown)
+    runner.say(f"{len(shown)} photographs, of which {known} have a class that {net.name} knows")
+    return shown, names
+
+
+def _of_profile(net: interface.Network) -> list[photos.Photo]:
+    """A photograph of the photos profile, once it is known that its pictures are there and that it can ask this network.
+    ValueError for other classes than ImageNet's; FileNotFoundError where pictures are missing."""
+    if missing := fetch.lacking("photos"):
+        raise FileNotFoundError("\n".join(missing))
+    readers.comparable(net)
+    return list(photos.nips2017(net.size, 1))
+
+
+def _tune(net: interface.Network, steps: int | None) -> None:
+    """Tune the network's decoder, if that was not done before, and say first how long it takes."""
+    planned = make_mine.planned(net, steps)
+    if make_mine.found(planned) is None:
+        runner.say(make_mine.said(planned, make_mine.expected(planned)))
+        make_mine.tuned(planned, progress=True)
 
 
 def located(path: str) -> str:
