@@ -25,7 +25,7 @@ PARTS = {  # parts of notebooks (`mine` in the index) in words
     "filters": "the first layer's filters",
     "maps": "activation maps",
     "patches": "strongest patches",
-    "purity": "whether pictures alike are of one class (E15 in 07, E4a in 08)",
+    "purity": "whether pictures that a unit, or a code, finds alike are of one class (E15, E4a)",
     "plane": "the drawing in the plane",
     "trust": "whether it can be trusted (E12)",
     "probes": "linear probes (E11)",
@@ -135,7 +135,9 @@ def described(net: interface.Network) -> str:
     """A network in one line."""
     parameters = sum(one.numel() for one in net.model.parameters())
     found = interface.convolutions(net)
-    layers = f"{len(found)} convolutions with maps" if found else "no convolution with maps"
+    layers = f"{len(found)} convolutions with maps" if len(found) != 1 else "one convolution with maps"
+    if len(found) < 2:
+        layers += " (maps of other modules can be asked for by their paths, under `layers:` in a spec file)"
     return f"{parameters:,} parameters, pictures of {net.size} pixels, {len(net.classes)} classes, {layers}"
 
 
