@@ -1,15 +1,18 @@
 """Runs with other parameters than the profile's: folders of their own, their own verdicts, and nothing taken for the
 profile's."""
 
+import json
 import os
 import re
 import subprocess
+import sys
 
 import nbformat
 import pytest
 from conftest import ROOT
 from test_runner import edit, ran, tiny
 
+from lib.record import captions
 from lib.running import custom, given, identities, params
 
 
@@ -332,3 +335,112 @@ def test_an_edited_network_is_run_again_and_a_broken_one_told_before_anything_ru
     code, text = project.run(*arguments)
     assert code == 1 and text.startswith("09_tiny: nets[0]: ") and "net.py:bild could not be read" in text, text
     assert "begins" not in text and "Traceback" not in text
+
+
+# --- runs by hand, beside the runner
+
+
+STARTING = """
+import os
+from lib.base import paths
+from lib.record import claims, figures
+from lib.running.run import start
+from matplotlib import pyplot as plt
+run = start("09_tiny", globals())
+claims.record("E6", size / 10, (0.1, 0.9), run=run)
+shown = figures.save(plt.figure(), "09_line", {"x": [size]}, run=run)
+said = {"caption": "A kept picture.", "alt": "Not ours to show."}
+kept = figures.save(plt.figure(), "09_kept", {"x": [size]}, run=run, publish=False, **said)
+(paths.of_run(profile) / "ran").touch()
+"""
+
+
+def starting(project):
+    """A tiny project whose 09 starts as the real notebooks do."""
+    project.add("09_tiny", [STARTING.strip()], {"size": 3, "step": 1}, claims=["E6"], figures=["09_line"])
+    (project.notebooks / "captions").mkdir()
+    (project.notebooks / "captions" / "09_tiny.yaml").write_text(
+        "09_line:\n  caption: Three small dots.\n  alt: Dots, as said.\n  custom: {caption: 'Dots: {size} of them.'}\n"
+    )
+    return project
+
+
+def by_hand(project, **parameters) -> str:
+    """Papermill without the runner; what the notebook shows."""
+    source, target = project.notebooks / "09_tiny.ipynb", project.folder / "by hand.ipynb"
+    code = f"import papermill\npapermill.execute_notebook({str(source)!r}, {str(target)!r}, {parameters!r}, "
+    code += "progress_bar=False, kernel_name='python3')"
+    environment = project.environment() | {"PYTHONPATH": str(ROOT)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
+    return target.read_text()
+
+
+def test_a_run_by_hand_with_other_parameters_is_not_taken_for_the_profiles(project):
+    starting(project)
+    code, text = project.run()
+    assert code == 0, text
+    before = project.contents()
+    kept = (project.build / "embedded" / "figures" / "09_kept.csv").read_bytes()
+    said = by_hand(project, size=7)
+    assert project.contents() == before
+    assert (project.build / "embedded" / "figures" / "09_kept.csv").read_bytes() == kept
+    folder = folder_of(project, "embedded-size=7-")
+    assert "Other parameters than profile embedded's (size)" in said and folder.name in said
+    assert (folder / "ran").exists() and (folder / "figures" / "09_kept.csv").exists()
+    book = json.loads((folder / "figures" / "embedded" / "09_ledger.json").read_text())
+    assert book["claims"]["E6"]["value"] == 0.7
+    sidecar = json.loads((folder / "figures" / "embedded" / "09_line.json").read_text())
+    assert sidecar["changed"] == {"size": 7} and sidecar["caption"] == "Dots: 7 of them."
+    assert sidecar["alt"] == "Dots, as said."
+    code, text = project.run()
+    assert (code, ran(text)) == (0, []) and project.ledger("09")["claims"]["E6"]["value"] == 0.3, text
+
+
+def test_a_run_by_hand_with_the_profiles_parameters_writes_where_the_profiles_do_and_says_nothing(project):
+    starting(project)
+    assert "Other parameters" not in by_hand(project)
+    sidecar = json.loads((project.figures / "embedded" / "09_line.json").read_text())
+    assert "changed" not in sidecar and sidecar["caption"] == "Three small dots."
+    assert project.ledger("09")["claims"]["E6"]["value"] == 0.3
+
+
+def test_the_same_kernel_goes_back_with_the_profiles_parameters(project, tmp_path):
+    starting(project)
+    code = "profile, seed, device, retrain, size, step = 'embedded', 0, 'cpu', False, 7, 1" + STARTING
+    code += "assert 'size=7' in str(paths.figures()), paths.figures()\nsize = 3" + STARTING
+    code += f"assert str(paths.figures()) == {str(project.figures)!r}, paths.figures()"
+    environment = project.environment() | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert project.ledger("09")["claims"]["E6"]["value"] == 0.3
+
+
+# --- captions of such runs
+
+
+def test_captions_of_a_run_of_its_own_say_what_was_shown(tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPANION_NOTEBOOKS", str(tmp_path))
+    (tmp_path / "captions").mkdir()
+    (tmp_path / "captions" / "09_tiny.yaml").write_text(
+        "09_own:\n  caption: Two networks.\n  alt: A cat, seen by {networks}.\n"
+        "  photos: {caption: 'Seven networks.'}\n"
+        "  custom: {caption: 'Seen by {networks}: {credits}.', alt: 'Seen with {changed}.'}\n"
+        "09_plain: {caption: 'Two networks.', alt: 'A cat and a cup.'}\n"
+        "09_wrong: {caption: 'Two networks.', alt: 'A cat.', custom: 'Other networks.'}\n"
+    )
+    networks = ["/x/y/mine.yaml", "torchvision:resnet18", "googlenet"]
+    facts = {"networks": networks, "window": 8, "credits": "Cat: A. Author, CC0/BY"}
+
+    def of(name, changed=None, profile="embedded"):
+        return captions.of(name, "09_tiny", facts, profile, changed)
+
+    assert of("09_own")[0] == "Two networks." and of("09_own", profile="photos")[0] == "Seven networks."
+    own = of("09_own", {"networks": networks, "window": 8}, "photos")
+    assert own == (
+        "Seen by mine, torchvision:resnet18 and googlenet: Cat: A. Author, CC0/BY.",
+        "Seen with networks = mine, torchvision:resnet18 and googlenet, window = 8.",
+    )
+    note = "(Here with window = 8; this text was written for profile embedded.)"
+    assert of("09_plain", {"window": 8}) == (f"Two networks. {note}", f"A cat and a cup. {note}")
+    with pytest.raises(ValueError, match="expected its caption and its alt text"):
+        of("09_wrong", {"window": 8})

@@ -95,9 +95,10 @@ def save(
         raise ValueError(
             f"figure name {name!r}: expected {run.notebook[:2]}_ and lower-case words, as in notebook {run.notebook}"
         )
+    changed, named = (getattr(run, field, None) for field in ("changed", "contents"))
     if caption is None and alt is None:
         facts = run.parameters | {"credits": credits.line(photographs)} | (facts or {})
-        caption, alt = captions.of(name, run.notebook, facts, run.profile)
+        caption, alt = captions.of(name, run.notebook, facts, run.profile, changed)
     for key, text in (("caption", caption), ("alt", alt)):
         if not isinstance(text, str) or len(text.split()) < 3:
             raise ValueError(f"figure {name}: {key} is {text!r}, expected a sentence")
@@ -123,6 +124,7 @@ def save(
     }
     sidecar |= {"photographs": [dict(one) for one in photographs]} if photographs else {}
     sidecar |= {"pictures": True} if pictures else {}
+    sidecar |= {"changed": changed, "contents": named or {}} if changed else {}
     place = folder(run.profile, publish)
     try:
         for kind, content in contents.items():

@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 
 from lib.base import files, locks, paths
-from lib.running import notebook_bytes, progress, results
+from lib.running import notebook_bytes, progress, results, run
 from lib.running.results import Failed, Job
 
 CELL_SECONDS = 1800  # a cell that is silent for longer is taken for stuck, except while it trains
@@ -34,7 +34,8 @@ def execute(job: Job, log) -> None:
         (staging / "figures" / job.profile).mkdir(parents=True)
         if job.entry["after"]:
             results.lend_others(job, staging / "figures" / job.profile)
-        os.environ |= {"COMPANION_FIGURES": str(staging / "figures"), "COMPANION_FOLDER": str(job.folder)}
+        own = {"COMPANION_FIGURES": str(staging / "figures"), "COMPANION_FOLDER": str(job.folder)}
+        os.environ |= own | {run.STAGED: job.notebook}
         started = time.monotonic()
         executed = _papermill(job, staging, log)
         missing = results.missing(job)
