@@ -77,8 +77,9 @@ def measures(maps: Tensor) -> dict[str, Tensor]:
 def sparsity(net: interface.Network, images: Tensor, batch: int = 16) -> dict[str, np.ndarray]:
     """Every measure of each image (N, 3, size, size), mean over the ReLUs that follow a convolution:
     {measure: (N,)}. Layers in which a local measure has no value (all maps silent) are left out of its mean."""
+    interface.check(net, images)
     layers, parts = rectified(net), []
-    with torch.inference_mode():
+    with torch.no_grad():
         for part in images.split(batch):
             maps = interface.forward_to(net, part, layers)
             each = [measures(maps[layer]) for layer in layers]
@@ -95,9 +96,8 @@ def rectified(net: interface.Network) -> list[str]:
     parts = {path: part for path, part in net.model.named_modules() if isinstance(part, kinds)}
     handles = [part.register_forward_hook(lambda *_, path=path: order.append(path)) for path, part in parts.items()]
     try:
-        device = next(net.model.parameters()).device
-        with torch.inference_mode():
-            net.model(net.preprocess(torch.full((1, 3, net.size, net.size), 0.5, device=device)))
+        with torch.no_grad():
+            net.model(net.preprocess(interface.grey(net)))
     finally:
         for handle in handles:
             handle.remove()
@@ -118,6 +118,7 @@ def peaks(net: interface.Network, images: Tensor, layers: list[str], batch: int 
 
     Larger than any pass with all maps kept: only the maxima stay. A map with a NaN has the peak NaN, which is not 0.
     """
+    interface.check(net, images)
     parts = [interface.forward_to(net, part, layers) for part in images.split(batch)]
     return {layer: torch.cat([_places(part[layer]).amax(2).detach() for part in parts]) for layer in layers}
 

@@ -69,7 +69,7 @@ def sweep(
     low = precision == "bfloat16" or (precision == "fast" and torch.cpu._is_amx_tile_supported())
     grey = torch.as_tensor(baseline, dtype=images.dtype, device=images.device).reshape(-1, 1, 1)
     grey, found = grey.expand(1, 3, net.size, net.size), []
-    with torch.inference_mode(), torch.autocast(images.device.type, torch.bfloat16, enabled=low):
+    with torch.no_grad(), torch.autocast(images.device.type, torch.bfloat16, enabled=low):
         covered, used = _covered(net, images[:1], grey, boxes, layer, byte_budget, method)
         for image in images.split(1):
             scores, channel, total = whole_images.clean(net, image, layer)  # the strongest map of the clean image
@@ -82,14 +82,9 @@ def sweep(
 
 def check(net: interface.Network, images: Tensor) -> None:
     """ValueError, in one sentence, for images that `net` cannot read."""
-    if (
-        images.dim() != 4
-        or not len(images)
-        or images.shape[1:] != (3, net.size, net.size)
-        or not images.is_floating_point()
-    ):
-        expected = f"expected float RGB in [0, 1] of shape (N >= 1, 3, {net.size}, {net.size})"
-        raise ValueError(f"images: got {images.dtype} of shape {tuple(images.shape)}, {expected}")
+    interface.check(net, images)
+    if not len(images):
+        raise ValueError(f"images for {net.name}: found none, expected at least one")
 
 
 def probability(logits: np.ndarray, labels) -> np.ndarray:
@@ -171,6 +166,8 @@ def _plan(net, image, pixelwise, boxes, layer, byte_budget, method) -> changed_p
     """A plan for the incremental sweep; None (if the choice is free) where it does not apply or is not worth while."""
     path, seen = None if layer is None else net.layers.get(layer, layer), net.preprocess(image)
     try:
+        if path in (net.channels or {}):
+            raise NotTraceable(f"the maps of {layer} have their channels last")
         if not pixelwise:
             raise NotTraceable("the preprocessing does not treat each pixel by itself")
         plan = changed_patches.plan(net.model, seen, boxes, path, byte_budget)
