@@ -167,8 +167,8 @@ def overrides(
 
 def _with_parts(entry: dict) -> dict[str, dict]:
     """A notebook's parameters and, where it has parts that can be left out, their names."""
-    parts = {"type": "list", "items": {"type": "str", "choices": list(entry["mine"])}, "unique": True}
-    return entry["parameters"] | ({WITHOUT: parts} if entry["mine"] else {})
+    parts = {"type": "list", "items": {"type": "str", "choices": list(entry.get("mine", {}))}, "unique": True}
+    return entry["parameters"] | ({WITHOUT: parts} if entry.get("mine") else {})
 
 
 def check(values: dict, rules: dict[str, dict], place: str) -> dict:
