@@ -37,7 +37,12 @@ def collected(folder: Path) -> dict[str, dict]:
     """Every photograph that a figure below `folder` shows, by name, with `figures`, those that show it."""
     found = {}
     for path in sorted(folder.glob("*/*.json")):
-        sidecar = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            sidecar = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(
+                f"{path} cannot be read ({error}); run its notebook again, or restore it with `git checkout figures`"
+            ) from error
         for one in sidecar.get("photographs", []) if isinstance(sidecar, dict) else []:
             figures = found.setdefault(one["name"], one | {"figures": []})["figures"]
             figures.append(f"{path.parent.name}/{path.stem}")

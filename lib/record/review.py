@@ -242,6 +242,14 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--readme", action="store_true", help="also put the verdict table into README.md")
     options = parser.parse_args(arguments)
+    try:
+        return _print(options)
+    except (ValueError, OSError) as error:  # a damaged file, which the sentence names
+        print(error)  # noqa: T201
+        return 1
+
+
+def _print(options: argparse.Namespace) -> int:
     if options.folder:
         table_of_run = own(options.profile, Path(options.folder) / "figures")
         print(table_of_run if table_of_run.rows else f"no claim of profile {options.profile} in {options.folder}")  # noqa: T201

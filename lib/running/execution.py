@@ -47,7 +47,7 @@ def execute(job: Job, log) -> None:
         copy = notebook_bytes.plain(executed, keep_injected=same != job.values)
         files.atomic_write(job.copy, notebook_bytes.text(copy))
         job.failed.unlink(missing_ok=True)
-        files.write_json(job.memory, results.state(job))
+        results.remember(job)
         results.mark(job)
         results.publish(job, log)
         progress.keep(job.folder, job.number, time.monotonic() - started)

@@ -1,6 +1,7 @@
 """Where the results of a notebook lie, whether they are all there, and how they take the place of older ones."""
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -51,17 +52,55 @@ def state(job: Job) -> dict:
     return {"key": job.key, "after": {other[:2]: _results(job, other[:2]) for other in job.entry["after"]}}
 
 
+def remember(job: Job) -> None:
+    """Keep what a finished run was made from, and the digests of all that it wrote."""
+    files.write_json(job.memory, state(job) | {"written": written(job)})
+
+
 def remembered(job: Job) -> dict:
-    """The `state` of the last finished run; empty if there is none that can be read."""
+    """What the last finished run was made from and wrote; empty if there is none that can be read."""
     try:
-        return json.loads(job.memory.read_text())
+        found = json.loads(job.memory.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    whole = isinstance(found, dict) and all(isinstance(found.get(part), dict) for part in ("key", "after", "written"))
+    return found if whole else {}
+
+
+def written(job: Job) -> dict[str, str]:
+    """{file: digest} of all that a run of the notebook leaves: its executed copy, its figures and its ledger."""
+    places = [job.copy, *job.figures.glob(f"{job.number}_*.*"), *(job.folder / "figures").glob(f"{job.number}_*.*")]
+    found = {path: _digest(path) for path in sorted(places)}
+    return {os.path.relpath(path, job.folder.parent): digest for path, digest in found.items() if digest}
+
+
+def _digest(path: Path) -> str:
+    """Of a file's bytes; empty where it is none or cannot be read."""
+    try:
+        return files.file_digest(path)
+    except OSError:
+        return ""
+
+
+def spoilt(job: Job) -> list[str]:
+    """Why what the last finished run wrote cannot be used, in words; empty if it is all there as it was written."""
+    before, now = remembered(job).get("written", {}), written(job)
+    lost = [f"{Path(name).name} is missing" for name in sorted(before.keys() - now.keys())]
+    lost += [f"{Path(name).name} was not written by its last run" for name in sorted(now.keys() - before.keys())]
+    lost += [
+        f"{Path(name).name} is not as it was written"
+        for name in sorted(before)
+        if now.get(name, before[name]) != before[name]
+    ]
+    if not lost and not present(job):
+        lost = ["something that it declares is missing from its outputs"]
+    return lost
 
 
 def fresh(job: Job) -> bool:
-    """Whether the last finished run was made from just this, and all that it left is still there."""
-    return remembered(job) == state(job) and present(job)
+    """Whether the last finished run was made from just this, and all that it wrote is there, as it was written."""
+    last, now = remembered(job), state(job)
+    return all(last.get(part) == now[part] for part in now) and not spoilt(job)
 
 
 def mark(job: Job) -> None:
@@ -151,7 +190,7 @@ def _absent_figures(job: Job, folder: Path) -> list[str]:
 
 def _results(job: Job, number: str) -> dict[str, str]:
     """Digests of the figures and the ledger of a notebook of this profile."""
-    return {path.name: files.file_digest(path) for path in sorted(job.figures.glob(f"{number}_*.*"))}
+    return {path.name: _digest(path) for path in sorted(job.figures.glob(f"{number}_*.*"))}
 
 
 def install(staged: Path, job: Job) -> None:

@@ -23,6 +23,7 @@ from lib.base import files, locks, nearest, paths, processor
 from lib.running import custom, given, identities, params, progress, results, staleness
 
 OTHERS = ("photos", "paper")  # profiles of those notebooks alone that read photographs in them
+LONG_AGO = 10**9  # seconds since 1970: the date of every key
 OURS = "\x1f"  # begins the lines that notebooks write, among those of Snakemake
 
 
@@ -113,18 +114,27 @@ def _contents(asked: dict[str, str]) -> dict[str, str]:
 
 
 def write_keys(plan: Plan) -> None:
-    """Write build/<profile>/keys, each file only where its content changed, and what parameters name; forget markers
-    that no longer hold."""
+    """Write build/<profile>/keys and what parameters name; forget markers that no longer hold.
+
+    Contents decide that, and not dates: every key is older than any marker, and no marker lies in the future, where a
+    clock that was once ahead has put it.
+    """
     files.write_json(plan.folder / identities.FILE, plan.contents)
     keys = {job.number: job.key for job in plan.notebooks.values()} | plan.jobs
     for name, key in keys.items():
         path = plan.folder / "keys" / f"{name}.key"
-        text = json.dumps(key, indent=1, sort_keys=True)
-        if not path.exists() or path.read_text() != text:
+        text = json.dumps(key, indent=1, sort_keys=True).encode()
+        if not path.exists() or path.read_bytes() != text:
             files.atomic_write(path, text)
-    for job in plan.notebooks.values():
-        if results.remembered(job).get("key") != job.key or not results.present(job):
-            job.marker.unlink(missing_ok=True)
+        os.utime(path, (LONG_AGO, LONG_AGO))
+    stale = [job.number for job in plan.notebooks.values() if not results.fresh(job)]
+    stale += [name for name in plan.jobs if not _made(plan, name)]
+    now = time.time()
+    for marker in (plan.folder / "done").glob("*.json"):
+        if marker.stem in stale:
+            marker.unlink()
+        elif marker.stat().st_mtime > now:
+            os.utime(marker, (now, now))
 
 
 def status(plan: Plan) -> dict[str, list[str]]:
@@ -132,12 +142,14 @@ def status(plan: Plan) -> dict[str, list[str]]:
     found = {}
     for name, job in plan.notebooks.items():
         last, now = results.remembered(job), results.state(job)
+        if not last and job.memory.exists():
+            found[name] = [f"{job.memory} cannot be read"]
+            continue
         found[name] = staleness.reasons(last.get("key"), now["key"])
         found[name] += [
             f"results of {n} changed" for n in now["after"] if last and last["after"].get(n) != now["after"][n]
         ]
-        if not found[name] and not results.present(job):
-            found[name] = ["something that it declares is missing from its outputs"]
+        found[name] = found[name] or staleness.some(results.spoilt(job))
     return found
 
 
@@ -211,8 +223,8 @@ def waiting(plan: Plan, stale: list[str]) -> dict[str, list[str]]:
 
 def _made(plan: Plan, job: str) -> bool:
     try:
-        return json.loads((plan.folder / "done" / f"{job}.json").read_text())["key"] == plan.jobs[job]
-    except (OSError, ValueError, KeyError):
+        return json.loads((plan.folder / "done" / f"{job}.json").read_text(encoding="utf-8")) == {"key": plan.jobs[job]}
+    except (OSError, ValueError):
         return False
 
 

@@ -17,7 +17,7 @@ SHOWN = 4  # names of what changed that a reason lists
 def notebook_key(path: Path, entry: dict, values: dict, jobs: dict[str, dict], contents: dict[str, str]) -> dict:
     """The key of a notebook; `values` are its checked parameters, `contents` the digests of the networks, files and
     folders that these name, `jobs` the keys of the jobs that it needs."""
-    cells = code_cells(json.loads(path.read_text(encoding="utf-8")))
+    cells = code_cells(_notebook(path))
     return {
         "code": files.key_digest({"cells": cells}),
         "parameters": values,
@@ -43,6 +43,15 @@ def job_key(name: str, users: dict[str, dict], values: dict[str, dict], contents
         "inputs": read,
         "packages": packages(),
     }
+
+
+def _notebook(path: Path) -> dict:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        code_cells(found)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is not a notebook ({error}): restore it with `git checkout notebooks`") from error
+    return found
 
 
 def code_cells(notebook: dict) -> list[str]:
@@ -91,8 +100,12 @@ def reasons(old: dict | None, new: dict) -> list[str]:
             continue
         if isinstance(before, dict) and isinstance(after, dict):
             names = sorted(name for name in set(before) | set(after) if before.get(name) != after.get(name))
-            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-            found.append(f"{part} changed: {', '.join(names[:SHOWN])}{more}")
+            found.append(f"{part} changed: {', '.join(some(names))}")
         else:
             found.append(f"{part} changed")
     return found
+
+
+def some(names: list[str]) -> list[str]:
+    """The first few of `names`, and how many more there are."""
+    return names[:SHOWN] + ([f"and {len(names) - SHOWN} more"] if len(names) > SHOWN else [])
