@@ -165,8 +165,7 @@ def _class_names(path: Path, classes) -> tuple[str, ...]:
         names = _as_written(path) if classes else []
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         warnings.warn(
-            f"{path}: {len(twice)} names are given to more than one class ({', '.join(twice[:3])}): by such a name "
-            "only the first is found",
+            f"{path}: more than one class is called {', '.join(twice[:3])}: by such a name only the first is found",
             stacklevel=4,
         )
     return tuple(names)

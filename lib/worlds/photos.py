@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from lib.base import nearest, paths
 from lib.worlds import imagenet_classes
@@ -382,6 +382,8 @@ def _decoded(read: Callable, source, name: str) -> Image.Image:
             image = ImageOps.exif_transpose(image)
             image.load()
             return _rgb(image)
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{name} is empty, or no picture of a kind that is known here: repair or remove it") from error
     except Exception as error:  # decoders raise many kinds
         raise ValueError(f"{name} cannot be read as a picture ({error}): repair or remove it") from error
 
