@@ -48,8 +48,8 @@ def save(net: interface.Network, world: str, state: dict[str, Tensor], info: dic
     arrays = {name: value.detach().cpu().numpy() for name, value in state.items()}
     files.save_arrays(path.with_suffix(".arrays"), arrays)
     digest = files.file_digest(path.with_suffix(".arrays"))
-    files.write_json(path, info := info | {"name": net.name, "digest": digest})
-    return Kept(path, info)
+    files.write_json(path, info | {"name": net.name, "digest": digest})
+    return Kept(path, json.loads(path.read_text(encoding="utf-8")))
 
 
 def kept(net: interface.Network, world: str) -> list[Kept]:

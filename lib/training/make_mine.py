@@ -200,7 +200,8 @@ def said(plan: Tuning, seconds: float) -> str:
     classes, right = len(plan.net.classes), alone(plan)
     text = (
         f"{plan.net.name}: a decoder of its own is tuned for {plan.made_by['recipe']['fall']:,} steps of "
-        f"{plan.recipe.batch} pictures ({plan.world}); this takes about {duration(seconds)}, once."
+        f"{plan.recipe.batch} pictures ({plan.world}); this takes about {duration(seconds)} at this machine's present "
+        "pace, once."
     )
     if right <= CHANCE / classes:
         text += (
@@ -213,7 +214,7 @@ def said(plan: Tuning, seconds: float) -> str:
 def duration(seconds: float) -> str:
     """Seconds in words: '40 seconds', '23 minutes', '1.8 hours'."""
     if seconds < 90:
-        return f"{max(1, round(seconds))} seconds"
+        return f"{max(2, round(seconds))} seconds"
     return f"{round(seconds / 60)} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
