@@ -85,7 +85,7 @@ def _run(options) -> int:
     if not asked:
         raise ValueError(f"nothing is left to run: ONLY is {options.only!r}, and {', '.join(n[:2] for n in names)} are")
     given = [one for one in given if one.partition(".")[0] in asked]
-    plan = runner.plan(options.profile, given, asked, f"mine-{net.name}")
+    plan = runner.plan(options.profile, given, asked, "mine" if net.name == "mine" else f"mine-{net.name}")
     if order := of_profile and spec not in readers.WORLDS["photos"] and bool({*asked} & {*SIGNALS}):
         _tune(net, options.steps)
     code = runner.run(plan, asked, options.cores)

@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 
 from lib.base import files, locks, paths
-from lib.running import notebook_bytes, progress, results, run
+from lib.running import custom, notebook_bytes, params, progress, results, run
 from lib.running.results import Failed, Job
 
 CELL_SECONDS = 1800  # a cell that is silent for longer is taken for stuck, except while it trains
@@ -89,10 +89,28 @@ def _papermill(job: Job, staging: Path, log):
 
 
 def _kept(cells: list, job: Job) -> list:
-    """The cells of a notebook that this run has: texts that speak of the project's own run are none of a reader's."""
+    """The cells of a notebook that this run has: texts that speak of the project's own run are none of a reader's. A run
+    with other parameters than its profile's says so below the title."""
     away, own = results.left_out(job), results.mine(job)
     told = lambda cell: cell.cell_type != "markdown" or "mine" in cell.metadata.get("tags", [])  # noqa: E731
-    return [c for c in cells if not away & set(c.metadata.get("tags", [])) and (not own or told(c))]
+    kept = [c for c in cells if not away & set(c.metadata.get("tags", [])) and (not own or told(c))]
+    text = preface(job)
+    return [*kept[:1], nbformat.v4.new_markdown_cell(text, id="of-this-run"), *kept[1:]] if text else kept
+
+
+def preface(job: Job) -> str:
+    """What the copy of a run with other parameters than its profile's says below its title; empty for the profile's."""
+    if not job.figures.is_relative_to(job.folder):
+        return ""
+    usual = params.profile(job.profile)[job.notebook]
+    changed = custom.differing(job.values, usual)
+    lines = [f"* `{name}` = {value!r}" for name, value in changed.items()] or ["* none"]
+    text = f"**A run of its own.** Parameters that are not those of the profile `{job.profile}`:\n\n" + "\n".join(lines)
+    if job.entry["without"]:
+        text += f"\n\nLeft out, since there is nothing to ask: {', '.join(job.entry['without'])} (`make mine` says why)."
+    whose = "Figures, captions, tables and verdicts are of this run"
+    more = "" if results.mine(job) else "; sentences that read a figure speak of the project's own run"
+    return f"{text}\n\n{whose}{more}."
 
 
 def _called(job: Job) -> str:

@@ -112,9 +112,9 @@ def _own(path: Path, size: int, crop: float) -> list[Photo]:
     return [one._replace(labels=(), author=YOURS, licence=YOURS, publish=True) for one in folder(path, size, crop=crop)]
 
 
-def again(photo: Photo, size: int, crop: float = 1.0) -> torch.Tensor:
-    """The image of a photograph that `named` gave, at another size or crop."""
-    return named([photo.file or photo.name], size, crop)[0].image
+def again(photo: Photo, size: int, crop: float = 1.0) -> Photo:
+    """A photograph that `named` gave, at another size or crop."""
+    return named([photo.file or photo.name], size, crop)[0]
 
 
 def numbers(photo: Photo, classes: tuple[str, ...]) -> tuple[int, ...]:
