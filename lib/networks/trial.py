@@ -25,30 +25,27 @@ class Trial(NamedTuple):
 
 
 def tried(model: nn.Module, preprocess: Callable, name: str, size: int, device="cpu", known: bool = False) -> Trial:
-    """Try a frozen network in evaluation mode on two pictures of noise, together, again and alone.
+    """Try a frozen network in evaluation mode on two pictures of noise, together and the first alone.
 
     known: one whose behaviour is known; it is only asked for the shape of its scores. ValueError, in one sentence, for
     a network whose answers are no logits (N, classes >= 2), are not finite, or depend on the pass or on other images.
     """
     pictures = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
-    ask = partial(_asked, model, preprocess, name, size)
     with _as_it_was():
-        seen = pictures.clone()
-        scores = ask(seen)
+        drawn, seen = torch.get_rng_state(), pictures.clone()
+        scores = _asked(model, preprocess, name, seen)
         _check_shape(scores, name)
         if not torch.equal(seen, pictures):
             preprocess = partial(on_a_copy, before=preprocess)
-            ask = partial(_asked, model, preprocess, name, size)
+        ask = partial(_asked, model, preprocess, name)
         if known:
             return Trial(scores.shape[1], preprocess, {}, "")
+        random = not torch.equal(drawn, torch.get_rng_state())
         _check_values(model, scores, name)
         _check_preprocess(preprocess(pictures.clone()), name)
-        state = torch.get_rng_state()
-        again, alone = [ask(pictures)], ask(pictures[:1])
-        if not torch.equal(state, torch.get_rng_state()):  # it draws random numbers, which may rarely matter
-            again += [ask(pictures) for _ in range(8)]
-        _check_alike(scores, torch.stack(again), alone, name)
-        return Trial(scores.shape[1], preprocess, layout(model, preprocess(pictures[:1])), _gradient(ask, pictures[:1]))
+        alone, maps, gradient = _alone(model, ask, pictures[:1])
+        _check_alike(ask, pictures, scores, alone, random, name)
+        return Trial(scores.shape[1], preprocess, layout(model, preprocess(pictures[:1].clone()), maps), gradient)
 
 
 def on_a_copy(images: Tensor, before: Callable) -> Tensor:
@@ -69,12 +66,12 @@ def _as_it_was():
         yield
 
 
-def _asked(model: nn.Module, preprocess: Callable, name: str, size: int, pictures: Tensor):
+def _asked(model: nn.Module, preprocess: Callable, name: str, pictures: Tensor):
     try:
         return model(preprocess(pictures))
     except (Exception, SystemExit) as error:
         many = {1: "one picture", 2: "two pictures"}[len(pictures)]
-        told = f"{name} raised {reason(error)} on {many} of noise of shape (3, {size}, {size})"
+        told = f"{name} raised {reason(error)} on {many} of noise of shape {tuple(pictures.shape[1:])}"
         if len(pictures) == 1:
             told += ", though it answers two: expected the same answer for a batch of one (does it squeeze that axis?)"
         elif "Half" in str(error) or "BFloat16" in str(error) or "Double" in str(error):
@@ -123,40 +120,50 @@ def _check_preprocess(given, name: str) -> None:
             )
 
 
-def _check_alike(scores: Tensor, again, alone, name: str) -> None:
-    limit = max(CLOSE * float(scores.abs().max()), SHARE * float((scores[0] - scores[1]).abs().max()))
+def _alone(model: nn.Module, ask: Callable, picture: Tensor) -> tuple:
+    """The answer to one picture by itself, the maps on the way (`_maps`), and why no gradient reaches the picture (''
+    if one does): all from one pass, if that can be had with gradients."""
+    seen, told = picture.clone().requires_grad_(), ""
+    try:
+        with torch.enable_grad():
+            maps, alone = _maps(model, lambda: ask(seen))
+            if not alone.requires_grad:
+                told = "its scores do not carry one, as under no_grad, after detach() or by way of NumPy"
+            else:
+                (slope,) = torch.autograd.grad(alone.flatten()[0], seen, allow_unused=True)
+                told = "its scores do not depend on the picture by any" if slope is None else _wrong(slope)
+    except (Exception, SystemExit) as error:
+        told = reason(error.__cause__ or error)
+        with torch.no_grad():
+            maps, alone = _maps(model, lambda: ask(picture.clone()))
+    return alone, maps, told
+
+
+def _wrong(slope: Tensor) -> str:
+    return "" if torch.isfinite(slope).all() else "it is NaN or infinite on a picture of noise"
+
+
+def _check_alike(ask: Callable, pictures: Tensor, scores: Tensor, alone, random: bool, name: str) -> None:
     if tuple(getattr(alone, "shape", ())) != (1, scores.shape[1]):
         found = tuple(alone.shape) if isinstance(alone, Tensor) else type(alone).__name__
         raise ValueError(
             f"{name} answers one image with {found}, expected {(1, scores.shape[1])} as for one among others: it loses "
             "the axis of a batch of one; name the axes where it squeezes, or flatten(1)"
         )
-    if not (gap := float((again - scores).abs().max())) <= CLOSE * float(scores.abs().max()):
+    close = CLOSE * float(scores.abs().max())
+    limit = max(close, SHARE * float((scores[0] - scores[1]).abs().max()))
+    other = not (gap := float((alone - scores[:1]).abs().max())) <= limit
+    again = [ask(pictures.clone()) for _ in range(9 if random else int(other))]  # random numbers may rarely matter
+    if again and not (moved := float((torch.stack(again) - scores).abs().max())) <= close:
         raise ValueError(
-            f"{name} answers the same images differently each time (by {gap:.2g}): something random is active in "
+            f"{name} answers the same images differently each time (by {moved:.2g}): something random is active in "
             "evaluation, as F.dropout without training=self.training"
         )
-    if not (gap := float((alone - scores[:1]).abs().max())) <= limit:
+    if other:
         raise ValueError(
             f"{name} answers an image differently alone and beside another (by {gap:.2g}): expected answers that do "
             "not depend on the batch, as of batch normalisation with running statistics (track_running_stats=True)"
         )
-
-
-def _gradient(ask: Callable, picture: Tensor) -> str:
-    """Why no gradient reaches the picture, '' if one does."""
-    picture = picture.clone().requires_grad_()
-    try:
-        with torch.enable_grad():
-            scores = ask(picture)
-            if not scores.requires_grad:
-                return "its scores do not carry one, as under no_grad, after detach() or by way of NumPy"
-            (found,) = torch.autograd.grad(scores[0, 0], picture, allow_unused=True)
-    except (Exception, SystemExit) as error:
-        return reason(error.__cause__ or error)
-    if found is None:
-        return "its scores do not depend on the picture by any"
-    return "" if torch.isfinite(found).all() else "it is NaN or infinite on a picture of noise"
 
 
 # ------------------------------------------------------------------------------------------ which axis is what
@@ -169,49 +176,49 @@ FIRST = (
 )  # fmt: skip
 
 
-def layout(model: nn.Module, seen: Tensor) -> dict[str, int]:
-    """Which axis of each module's maps holds their channels: {module path: axis} where it is not axis 1; 0 where the
-    four axes are not those of maps.
-
-    By experiment: the network reads its input (1, C, H, W) once as it is and once beside itself, twice as wide. The
-    axis that becomes longer is that of columns: axis 3 of (N, C, H, W), axis 2 of (N, H, W, C). Where that shows
-    nothing, as for a network that reads one size alone, a module's kind tells, or what it reads.
-    """
-    if not isinstance(seen, Tensor) or seen.ndim != 4:
-        return {}
-    once = _maps(model, seen)
-    with suppress(Exception):  # a network of one size; or one that keeps what it made for another
-        twice = _maps(copy.deepcopy(model), torch.cat([seen, seen], 3), values=False)
-        return _told(model, once, {path: shape for path, (shape, *_) in twice.items()})
-    return _told(model, once, {})
-
-
 class _Map(NamedTuple):
     shape: tuple
     read: Tensor | None
-    answer: Tensor | None
+    answer: Tensor
 
 
-def _maps(model: nn.Module, seen: Tensor, values: bool = True) -> dict[str, _Map]:
-    """What every module that gives four axes gives in one pass, in the order in which they answer, as far as the pass
-    gets."""
-    found, handles = {}, []
+def layout(model: nn.Module, seen: Tensor, once: Mapping[str, _Map] | None = None) -> dict[str, int]:
+    """Which axis of each module's maps holds their channels: {module path: axis} where it is not axis 1; 0 where the
+    four axes are not those of maps. seen: an input (1, C, H, W) of the network; once: the maps of a pass on it.
+
+    By experiment: the network reads its input as it is and beside itself, twice as wide. The axis that becomes longer
+    is that of columns: axis 3 of (N, C, H, W), axis 2 of (N, H, W, C). Where that shows nothing, as for a network that
+    reads one size alone, a module's kind tells, or what it reads.
+    """
+    if not isinstance(seen, Tensor) or seen.ndim != 4:
+        return {}
+    with torch.no_grad(), suppress(Exception):
+        once = once or _maps(model, lambda: model(seen))[0]
+    wide = {}
+    with torch.no_grad(), suppress(Exception):  # a network of one size
+        changed = copy.deepcopy(model)  # one that keeps what it made for this size keeps it
+        _maps(changed, lambda: changed(torch.cat([seen, seen], 3)), wide)
+    return _told(model, once or {}, {path: one.shape for path, one in wide.items()})
+
+
+def _maps(model: nn.Module, run: Callable, found: dict | None = None) -> tuple[dict[str, _Map], object]:
+    """What every module that gives four axes gives while `run()` reads a picture, in the order in which they answer;
+    and what `run` returns. found: filled on the way, also if the pass ends early."""
+    found, handles = {} if found is None else found, []
 
     def note(part, inputs, output, path):
         if isinstance(output, Tensor) and output.ndim == 4:
             read = inputs[0] if inputs and isinstance(inputs[0], Tensor) else None
-            found.setdefault(path, _Map(tuple(output.shape), *((read, output) if values else (None, None))))
+            found.setdefault(path, _Map(tuple(output.shape), read, output))
 
     try:
         for path, part in model.named_modules():
             if path:
                 handles.append(part.register_forward_hook(partial(note, path=path)))
-        with suppress(Exception):
-            model(seen)
+        return found, run()
     finally:
         for handle in handles:
             handle.remove()
-    return found
 
 
 def _told(model: nn.Module, once: Mapping[str, _Map], twice: Mapping[str, tuple]) -> dict[str, int]:

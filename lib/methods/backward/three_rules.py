@@ -112,8 +112,14 @@ def project(
                     "the chosen layer and the input; use rule 'gradient'"
                 )
             signal = mask if start == "one" else mask * values.detach()
-            (projection,) = torch.autograd.grad(values, images, signal, allow_unused=True)
+            projection = _downward(values, signal, images)
     return torch.zeros_like(images).detach() if projection is None else projection
+
+
+def _downward(values: Tensor, signal: Tensor, images: Tensor) -> Tensor | None:
+    """As torch.autograd.grad, which switches a mode of functions off while it runs: here the mode stays on."""
+    engine = torch.autograd.Variable._execution_engine
+    return engine.run_backward((values,), (signal,), False, False, (images,), allow_unreachable=True)[0]
 
 
 def _chosen(values: Tensor, channel, unit) -> Tensor:

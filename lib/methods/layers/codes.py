@@ -27,6 +27,7 @@ def read(net: interface.Network, images: torch.Tensor, layers: list[str], most: 
     """
     if most is not None and most < 1:
         raise ValueError(f"most is {most}, expected the largest number of features, at least 1")
+    interface.check(net, images)
     for layer in layers:
         interface.module(net, layer)
     if len(images) == 0:

@@ -89,6 +89,7 @@ def sparsity(net: interface.Network, images: Tensor, batch: int = 16) -> dict[st
 
 def rectified(net: interface.Network) -> list[str]:
     """Paths of the ReLUs that follow a convolution, in the order of use: where a network's sparse maps can be recorded.
+    One that runs more than once in a pass has no map of its own and is left out.
 
     ValueError for a network without one (ConvNeXt has GELUs, whose answers are never exactly zero).
     """
@@ -106,10 +107,13 @@ def rectified(net: interface.Network) -> list[str]:
         if isinstance(parts[path], nn.Conv2d):
             waiting = True
         elif waiting:
-            found.append(path)
+            found += [path] if order.count(path) == 1 else []
             waiting = False
     if not found:
-        raise ValueError(f"{net.name} has no ReLU behind a convolution: none of its activations is ever exactly zero")
+        raise ValueError(
+            f"{net.name} has no ReLU behind a convolution, as a module that runs once: none of its activations is ever "
+            "exactly zero, or none can be recorded"
+        )
     return found
 
 

@@ -68,6 +68,7 @@ def patches(
     more. `overlap`: see `suppressed`. ValueError for a unit that the layer does not have, or values out of range."""
     if k < 1 or (overlap is not None and not 0 <= overlap <= 1):
         raise ValueError(f"found k {k} and overlap {overlap}, expected k of at least 1 and overlap 0 to 1 or None")
+    interface.check(net, images)
     field, maps = fields.field(net, layer), []
     for part in [images[:1], *images.split(64)]:  # keeps the units asked for; the first only tells how many there are
         answers = interface.features(net, part, [layer])[layer]
