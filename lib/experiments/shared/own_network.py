@@ -65,7 +65,7 @@ def fitted(net: interface.Network, spec: str, names: list[str], shown: list[phot
     without[n07] = _given(patches=patches, purity=patches or untrained or (_purity(net, shown) if mine else ""))
 
     few = f"there are {len(shown)} photographs, expected {PLANE} or more" if len(shown) < PLANE else ""
-    codes = "" if convolutions or interface.hidden(net) else f"{net.name} has no layer whose codes could be read"
+    codes = _refused(lambda: interface.hidden(net))
     classes = codes or ((few or _classes(net, shown)) if mine else "")
     values[n08] = own | {"shown": spec, "photo_network": spec}
     if mine:
