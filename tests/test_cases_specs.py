@@ -263,8 +263,8 @@ def test_what_is_left_out_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "a.jpg is empty, or no picture of a kind that is known here: repair or remove it"),
-        (b"a text", "a.jpg is empty, or no picture"),
+        (b"", "a.jpg cannot be read as a picture .it is empty, or of a kind that is not known here.: repair or"),
+        (b"a text", "a.jpg cannot be read as a picture .it is empty, or of a kind that"),
         (None, "a.jpg cannot be read as a picture"),
     ],
 )

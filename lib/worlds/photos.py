@@ -383,7 +383,8 @@ def _decoded(read: Callable, source, name: str) -> Image.Image:
             image.load()
             return _rgb(image)
     except UnidentifiedImageError as error:
-        raise ValueError(f"{name} is empty, or no picture of a kind that is known here: repair or remove it") from error
+        why = "it is empty, or of a kind that is not known here"
+        raise ValueError(f"{name} cannot be read as a picture ({why}): repair or remove it") from error
     except Exception as error:  # decoders raise many kinds
         raise ValueError(f"{name} cannot be read as a picture ({error}): repair or remove it") from error
 

@@ -22,8 +22,8 @@ _LOCAL_FUNCTIONS = {
     torch.sigmoid, torch.tanh, torch.clamp, torch.abs, torch.neg, torch.exp, torch.log, torch.sqrt, torch.rsqrt,
     torch.square, torch.pow, torch.add, torch.sub, torch.mul, torch.div, torch.maximum, torch.minimum,
     torch.zeros_like, torch.ones_like, torch.where, operator.add, operator.sub, operator.mul, operator.truediv,
-    operator.neg, operator.pow, operator.abs, operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.gt,
-    operator.lt, operator.ge, operator.le,
+    operator.neg, operator.pow, operator.abs, operator.iadd, operator.isub, operator.imul, operator.itruediv,
+    operator.gt, operator.lt, operator.ge, operator.le,
 }  # fmt: skip
 _LOCAL_METHODS = {
     "relu", "relu_", "clamp", "clamp_", "clamp_min", "clamp_max", "sigmoid", "sigmoid_", "tanh", "tanh_", "abs", "neg",
