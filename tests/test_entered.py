@@ -280,17 +280,16 @@ def test_the_command_says_the_time_and_tunes_but_once(tmp_path, capsys, monkeypa
     assert "through its own decoder" in said
     make_mine.main([path, "--steps", "2", "--quiet"])
     assert capsys.readouterr().out == "mine: its decoder is there, tuned for 2 steps.\n"
-    with pytest.raises(FileNotFoundError, match="there is no spec file"):
-        make_mine.main([str(tmp_path / "none.yaml")])
+    for command in (make_mine, placed):
+        with pytest.raises(SystemExit, match="there is no spec file"):
+            command.main([str(tmp_path / "none.yaml")])
+        with pytest.raises(SystemExit, match="it has 7 classes, expected ImageNet's 1000; nor that of the cutouts"):
+            command.main([str(spec(tmp_path / "seven", outputs=7))])
 
 
 def test_durations_in_words():
-    assert [make_mine.duration(s) for s in (0.2, 40, 600, 7200)] == [
-        "1 seconds",
-        "40 seconds",
-        "10 minutes",
-        "2.0 hours",
-    ]
+    words = ["2 seconds", "40 seconds", "10 minutes", "2.0 hours"]
+    assert [make_mine.duration(s) for s in (0.2, 40, 600, 7200)] == words
 
 
 # ------------------------------------------------------------------------------------------------------ photographs

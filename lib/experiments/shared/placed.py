@@ -187,9 +187,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--pictures", type=int, help="test pictures; default: 700 photographs or 1,000 cutouts")
     options = store.parsed(parser, arguments)
     repeatable(0, options.device)
-    net = make_mine.load(options.spec, options.device)
     chosen = {"steps": options.steps, "n_test": options.pictures, "device": options.device}
-    print(said(entered(net, **chosen, progress=not options.quiet)))  # noqa: T201
+    try:
+        found = entered(make_mine.load(options.spec, options.device), **chosen, progress=not options.quiet)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"placed: {error}") from None
+    print(said(found))  # noqa: T201 - what a person at the terminal waits for
 
 
 if __name__ == "__main__":
