@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from lib.base import weights
 from lib.base.repeatable import repeatable
-from lib.networks import interface, own_decoders, photo_networks, readers, segnet, trained_autoencoders
+from lib.networks import catalogue, interface, own_decoders, photo_networks, readers, segnet, trained_autoencoders
 from lib.training import autoencoders, loop, make_photos, make_signals, store
 from lib.worlds import cutouts, photo_crops
 
@@ -221,7 +221,7 @@ def duration(seconds: float) -> str:
 def load(spec: str, device: str = "cpu") -> interface.Network:
     """A network by its name in the catalogue or its spec file, as it reads the pictures of its world. ValueError if its
     classes are of no world here."""
-    net = readers.catalogue.load(spec, device=device)
+    net = catalogue.load(spec, device=device)
     return interface.resized(net, photo_networks.SIZE if world(net) == "photos" else cutouts.SIZE, device=device)
 
 
