@@ -10,7 +10,8 @@ from torch import nn
 
 from lib.base import paths, weights
 from lib.experiments.n02_reconstructions import costs
-from lib.experiments.n03_order import measures, plots
+from lib.experiments.n03_order import lattices, measures, plots
+from lib.experiments.n04_information import plots as of_information
 from lib.experiments.n05_noise import noise
 from lib.experiments.shared import placed, through_autoencoders, tunings
 from lib.methods.signals import total_order
@@ -91,6 +92,26 @@ def test_names_are_told_apart_and_short(tmp_path):
     assert readers.letter("googlenet") == "G" and readers.title("vgg-0") == "VGG-BN"
     figure = plots.table(np.ones((1, 2, 2, 9), bool), ["googlenet", str(named)])
     figure.canvas.draw()  # the short name is mathematical text there
+
+
+def test_ten_networks_find_room_in_the_figures():
+    names = [*photo_networks.NETWORKS, "torchvision:resnet18", "torchvision:vit_b_16", "torchvision:swin_t"]
+    letters = [readers.letter(name) for name in names]
+    assert len(set(letters)) == 10
+    rows = [{"letter": one, "seed": "all", "coarse": k % 2, "x": k, "y": -k} for k, one in enumerate(letters)]
+    grids = [{"letter": one, "amplitude": k, "value": 0.1} for k, one in enumerate(letters)]
+    line = [{"amplitude": k, "value": 0.1 * k, "sd": 0.01} for k in range(3)]
+    hits = np.random.default_rng(0).random((1, 10, 10, 30)) < 0.7
+    relative = total_order.rrc(hits.mean((0, -1)))
+    drawn = [
+        of_information.agreement(rows, [{"x": "x", "y": "y", "xlabel": "", "ylabel": "", "title": ""}]),
+        of_information.stamp(line, grids, 0.05),
+        plots.table(hits, names),
+        plots.sorted_rrc({"": relative}, names),
+        lattices.lattices(relative, [np.median(relative)], names),
+    ]
+    for figure in drawn:
+        figure.canvas.draw()
 
 
 def test_parameters_take_a_spec_file_where_they_take_readers():
@@ -280,17 +301,16 @@ def test_the_command_says_the_time_and_tunes_but_once(tmp_path, capsys, monkeypa
     assert "through its own decoder" in said
     make_mine.main([path, "--steps", "2", "--quiet"])
     assert capsys.readouterr().out == "mine: its decoder is there, tuned for 2 steps.\n"
-    with pytest.raises(FileNotFoundError, match="there is no spec file"):
-        make_mine.main([str(tmp_path / "none.yaml")])
+    for command in (make_mine, placed):
+        with pytest.raises(SystemExit, match="there is no spec file"):
+            command.main([str(tmp_path / "none.yaml")])
+        with pytest.raises(SystemExit, match="it has 7 classes, expected ImageNet's 1000; nor that of the cutouts"):
+            command.main([str(spec(tmp_path / "seven", outputs=7))])
 
 
 def test_durations_in_words():
-    assert [make_mine.duration(s) for s in (0.2, 40, 600, 7200)] == [
-        "1 seconds",
-        "40 seconds",
-        "10 minutes",
-        "2.0 hours",
-    ]
+    words = ["2 seconds", "40 seconds", "10 minutes", "2.0 hours"]
+    assert [make_mine.duration(s) for s in (0.2, 40, 600, 7200)] == words
 
 
 # ------------------------------------------------------------------------------------------------------ photographs

@@ -4,6 +4,7 @@
 that decides its answers, so that an edited network finds none there and an unchanged one is never tuned twice.
 """
 
+import copy
 import json
 import re
 from pathlib import Path
@@ -31,9 +32,12 @@ class Kept(NamedTuple):
 
 
 def folder(net: interface.Network) -> Path:
-    """The network's folder in build/mine. What it is called and how its layers are does not change its answers."""
+    """The network's folder in build/mine. What it is called, how its layers are and where it runs do not change its
+    answers."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", net.name).strip(".-")[:40] or "network"
-    return paths.build() / "mine" / f"{name}-{identity.digest(net._replace(name='', layers={}))[:16]}"
+    about = {"model": copy.deepcopy(net.model).cpu(), "preprocess": net.preprocess}
+    about |= {"size": net.size, "classes": net.classes}
+    return paths.build() / "mine" / f"{name}-{identity.digest(about)[:16]}"
 
 
 def key(world: str, made_by: dict) -> str:

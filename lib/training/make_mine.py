@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from lib.base import weights
 from lib.base.repeatable import repeatable
-from lib.networks import interface, own_decoders, photo_networks, readers, segnet, trained_autoencoders
+from lib.networks import catalogue, interface, own_decoders, photo_networks, readers, segnet, trained_autoencoders
 from lib.training import autoencoders, loop, make_photos, make_signals, store
 from lib.worlds import cutouts, photo_crops
 
@@ -221,7 +221,7 @@ def duration(seconds: float) -> str:
 def load(spec: str, device: str = "cpu") -> interface.Network:
     """A network by its name in the catalogue or its spec file, as it reads the pictures of its world. ValueError if its
     classes are of no world here."""
-    net = readers.catalogue.load(spec, device=device)
+    net = catalogue.load(spec, device=device)
     return interface.resized(net, photo_networks.SIZE if world(net) == "photos" else cutouts.SIZE, device=device)
 
 
@@ -232,11 +232,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, help="of tuning; default: 3,000 (photographs) or 10,000 (cutouts)")
     options = store.parsed(parser, arguments)
     repeatable(0, options.device)
-    plan = planned(load(options.spec, options.device), options.steps, precision=options.precision)
+    try:
+        plan = planned(load(options.spec, options.device), options.steps, precision=options.precision)
+        seconds = 0.0 if found(plan) else expected(plan, options.device)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"make_mine: {error}") from None
     if there := found(plan):
         print(f"{plan.net.name}: its decoder is there, tuned for {there.steps:,} steps.", flush=True)  # noqa: T201
         return
-    print(said(plan, expected(plan, options.device)), flush=True)  # noqa: T201 - what a person at the terminal waits for
+    print(said(plan, seconds), flush=True)  # noqa: T201 - what a person at the terminal waits for
     one = tuned(plan, options.device, not options.quiet)
     print(  # noqa: T201
         f"{plan.net.name}: reads {100 * one.info['alone']:.1f} % of {len(plan.judging[1])} pictures alone, "

@@ -65,7 +65,8 @@ def entered(
 
     steps: of tuning, by default those of the others. seed: of the zoo's trainings (make_mine.SEEDS). pictures: the
     cutouts world that it knows. n_test: so many test pictures. ValueError for a network of other classes than the
-    others' and for one whose name another has in tables (before anything runs), and for one that reads nothing.
+    others' and for one whose name another has in tables, OSError for networks or photographs that are not here (all
+    before anything is tuned), and ValueError for a network that reads nothing.
     """
     where = make_mine.world(net)
     names = readers.everybody(where, families)
@@ -76,9 +77,9 @@ def entered(
     options = {"pictures": pictures, "seed": seed, "precision": loop.precision(device)}
     plan = make_mine.planned(net, steps, **options)
     test, how = _test(where, n_test or PICTURES[where], pictures), _how(where)
-    one = make_mine.tuned(plan, device, progress)
     nets = [*through_autoencoders.zoo_of(names, seed, device), plan.net]
     made = [through_autoencoders.tuned(name, seed, how, device) for name in names]
+    one = make_mine.tuned(plan, device, progress)
     made.append(own_decoders.made(plan.net, one, device))
     hits = through_autoencoders.cross(made, nets, test)
     if not hits[-1, -1].any():
@@ -187,9 +188,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--pictures", type=int, help="test pictures; default: 700 photographs or 1,000 cutouts")
     options = store.parsed(parser, arguments)
     repeatable(0, options.device)
-    net = make_mine.load(options.spec, options.device)
     chosen = {"steps": options.steps, "n_test": options.pictures, "device": options.device}
-    print(said(entered(net, **chosen, progress=not options.quiet)))  # noqa: T201
+    try:
+        found = entered(make_mine.load(options.spec, options.device), **chosen, progress=not options.quiet)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"placed: {error}") from None
+    print(said(found))  # noqa: T201 - what a person at the terminal waits for
 
 
 if __name__ == "__main__":
