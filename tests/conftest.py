@@ -35,7 +35,7 @@ retrain = False  # train from scratch
 """
 
 
-LONG = ("test_runner", "test_faults", "test_train", "test_signals")  # files that the workers take first
+LONG = ("test_runner", "test_runs", "test_faults", "test_train", "test_signals")  # files that the workers take first
 
 
 def pytest_collection_modifyitems(items):

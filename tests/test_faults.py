@@ -350,6 +350,20 @@ def test_a_full_or_read_only_disk_is_told_with_the_file(tmp_path, monkeypatch, n
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["", "embedded", "embedded/done"])
+def test_a_read_only_folder_of_results_is_told_before_anything_runs(once, name):
+    (once.build / "embedded" / "last" / "09.json").unlink()
+    if not name:
+        shutil.rmtree(once.build / "embedded")
+    (once.build / name).chmod(0o555)
+    try:
+        code, text = once.run(preexec_fn=no_root_rights)
+    finally:
+        (once.build / name).chmod(0o755)
+    assert code == 1 and "Traceback" not in text and "begins" not in text, text
+    assert str(once.build / name) in text and ("writable" in text or "read-only" in text), text
+
+
 def test_a_full_disk_is_told_in_a_run(once):
     """A file of more than a few kilobytes cannot be written here: the run says which."""
     once.profiles["embedded"]["09_tiny"]["size"] = 10**5

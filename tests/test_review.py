@@ -180,14 +180,14 @@ def test_a_run_of_its_own_is_told_by_its_own_ledgers_alone(run, capsys, monkeypa
     with monkeypatch.context() as there:
         there.setenv("COMPANION_FIGURES", str(own / "figures"))
         claims.record("E6", 0.0, (-0.1, 0.1), run=run, seeds=SEEDS[:1], n=40)
-    assert review.main(["--profile", "smoke", "--folder", str(own)]) == 0
+    assert review.main(["--folder", str(own)]) == 0
     text = capsys.readouterr().out
     rows = [line for line in text.splitlines() if line.startswith("E6 ")]
     assert len(rows) == 1 and "0.000 [-0.100, 0.100]" in rows[0] and "verdict of this run" in text
     assert "1 of 3 seeds" in text and "C1" not in text
     assert review.own("smoke", own / "figures", ["10"]).rows == []
-    assert review.main(["--profile", "embedded", "--folder", str(own)]) == 0
-    assert "no claim of profile embedded in" in capsys.readouterr().out
+    assert review.main(["--folder", str(tmp_path / "none")]) == 1
+    assert "none/figures has no ledger" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", ["{half", "[]", "{}"])

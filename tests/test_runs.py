@@ -77,7 +77,7 @@ def test_a_run_of_its_own_prints_its_own_verdicts_and_where_its_results_are(proj
     )
     assert project.run()[0] == 0
     before = project.contents()
-    code, text = project.run("09", "-p", "size=7", "--label", "mine-x")
+    code, text = project.run("-p", "size=7", "--label", "mine-x")
     folder = folder_of(project, "embedded-mine-x-")
     assert code == 0 and ran(text) == ["09_tiny"], text
     assert project.contents() == before
@@ -440,7 +440,8 @@ def test_captions_of_a_run_of_its_own_say_what_was_shown(tmp_path, monkeypatch):
         "Seen by mine, torchvision:resnet18 and googlenet: Cat: A. Author, CC0/BY.",
         "Seen with networks = mine, torchvision:resnet18 and googlenet, window = 8.",
     )
-    note = "(Here with window = 8; this text was written for profile embedded.)"
-    assert of("09_plain", {"window": 8}) == (f"Two networks. {note}", f"A cat and a cup. {note}")
+    note = "(Here with window = 8; the text is that of the profile's own parameters.)"
+    owed = "Photographs: Cat: A. Author, CC0/BY."
+    assert of("09_plain", {"window": 8}) == (f"Two networks. {note} {owed}", f"A cat and a cup. {note}")
     with pytest.raises(ValueError, match="expected its caption and its alt text"):
         of("09_wrong", {"window": 8})

@@ -55,8 +55,9 @@ def of(
             f"figure {name}: captions/{path.name} asks for {error}, expected one of {', '.join(sorted(facts))}"
         ) from error
     if changed and not own:
-        note = f"(Here with {facts['changed']}; this text was written for profile {profile}.)"
-        return tuple(f"{text} {note}" for text in texts)
+        note = f"(Here with {facts['changed']}; the text is that of the profile's own parameters.)"
+        owed = facts.get("credits") if "{credits}" not in entry["caption"] else ""
+        return f"{texts[0]} {note}" + (f" Photographs: {owed}." if owed else ""), f"{texts[1]} {note}"
     return texts
 
 

@@ -251,9 +251,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _print(options: argparse.Namespace) -> int:
     if options.folder:
-        table_of_run = own(options.profile, Path(options.folder) / "figures")
-        print(table_of_run if table_of_run.rows else f"no claim of profile {options.profile} in {options.folder}")  # noqa: T201
-        return 0
+        figures_of_run = Path(options.folder) / "figures"
+        found = sorted({path.parent.name for path in figures_of_run.glob("*/[0-9][0-9]_ledger.json")})
+        for profile in found:
+            print(own(profile, figures_of_run))  # noqa: T201
+        if not found:
+            print(f"{figures_of_run} has no ledger, expected the folder of a run in build/")  # noqa: T201
+        return 0 if found else 1
     problems, changes = check(options.profile), moved(options.profile)
     lines = [repr(table(options.profile)), "", summary(options.profile)]
     lines += ["", "Problems:", *problems] if problems else []

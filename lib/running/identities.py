@@ -38,9 +38,9 @@ def of(asked: dict[str, str], environment: dict[str, str]) -> dict[str, str]:
     """{text: digest} of what `named` found. ValueError with a sentence for each that cannot be read or loaded."""
     answers = {text: _content(text) for text in asked if not _network(text)}
     answers |= _loaded([text for text in asked if _network(text)], environment)
-    if wrong := [f"{asked[text]}: {one['error']}" for text, one in answers.items() if "error" in one]:
+    if wrong := [f"{place}: {answers[text]['error']}" for text, place in asked.items() if "error" in answers[text]]:
         raise ValueError("\n".join(wrong))
-    return {text: one["digest"] for text, one in answers.items()}
+    return {text: answers[text]["digest"] for text in asked}
 
 
 def _loaded(names: list[str], environment: dict[str, str]) -> dict[str, dict]:

@@ -154,8 +154,8 @@ def status(plan: Plan) -> dict[str, list[str]]:
 
 
 def run(plan: Plan, chosen: list[str], cores: int, extra: str = "") -> int:
-    """Run what is stale among `chosen` (all if empty); 0 if all of it is there at the end. extra: further options of
-    Snakemake's, for a cluster."""
+    """Run what is stale among `chosen` (if empty: all, or those whose parameters are changed); 0 if all of it is there
+    at the end. extra: further options of Snakemake's, for a cluster."""
     # Snakemake shares the first lock, so that none of a killed run is left when it is free; the second is ours alone.
     alive = plan.folder / "alive.lock"
     with locks.lock(plan.folder / "run.lock", seconds=5) as held, locks.lock(alive, seconds=5) as own:
@@ -164,6 +164,8 @@ def run(plan: Plan, chosen: list[str], cores: int, extra: str = "") -> int:
                 f"another run of {plan.folder.name} is at work (its lock: {plan.folder / 'run.lock'}); wait for it"
             )
         mine = [n for n, job in plan.notebooks.items() if plan.profile not in OTHERS or results.photographs(job)]
+        if changed := {text.partition(".")[0] for text in plan.given}:
+            mine = [name for name in mine if name in changed]  # the others would only repeat the profile's results
         jobs = [plan.notebooks[params.resolve(name, plan.notebooks)] for name in chosen or mine]
         found = status(plan)
         for name, why in found.items():
@@ -366,8 +368,8 @@ def execute(plan: Plan, name: str, if_stale: bool = False) -> None:
                 job, lambda line: (say(line), file.write(f"{time.strftime('%X')} {line}\n"), file.flush())
             )
         except (results.Failed, OSError) as error:
-            files.atomic_write(failure, f"{error}\n")
-            file.write(f"{error}\n")
+            files.atomic_write(failure, f"{_sentence(error)}\n")
+            file.write(f"{_sentence(error)}\n")
             raise
 
 
@@ -398,6 +400,15 @@ def say(line: str) -> None:
     sys.stderr.flush()
 
 
+def _sentence(error: Exception) -> str:
+    """An error in words; one of the system, such as a full or a read-only disk, with the place and what helps."""
+    if not isinstance(error, OSError) or not error.errno:
+        return str(error)
+    place = error.filename or f"{paths.build()} or {paths.figures()}"
+    help = "make room there, make it writable, or name other folders in COMPANION_BUILD and COMPANION_FIGURES"
+    return f"{place}: {error.strerror}; {help}"
+
+
 def _folders() -> list[Path]:
     """Where relative paths on the command line are looked for: where `make` was called, and the current folder."""
     called = os.environ.get("COMPANION_FROM", "")
@@ -407,7 +418,7 @@ def _folders() -> list[Path]:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m lib.running.runner", description=__doc__.splitlines()[0])
     parser.add_argument("verb", choices=["run", "status", "execute", "job"])
-    parser.add_argument("names", nargs="*", help="numbers or names of notebooks; all if none is given")
+    parser.add_argument("names", nargs="*", help="numbers or names of notebooks; if none, all that -p changes")
     parser.add_argument("--profile", default="embedded", help="smoke, embedded, ... (notebooks/profiles)")
     parser.add_argument("--cores", type=int, default=min(os.cpu_count() or 1, 4), help="notebooks at the same time")
     parser.add_argument("--snakemake", default="", metavar="OPTIONS", help="more of Snakemake's, such as an executor")
@@ -443,7 +454,7 @@ def main(arguments: list[str] | None = None) -> int:
             execute(made, name, options.if_stale) if options.verb == "execute" else job(made, name)
     except (ValueError, OSError, results.Failed) as error:
         told = "COMPANION_RUN" in os.environ and isinstance(error, results.Failed)  # the run tells it at its end
-        say(f"{options.names[0]}: failed" if told else str(error))
+        say(f"{options.names[0]}: failed" if told else _sentence(error))
         return 1
     return 0
 
