@@ -185,7 +185,7 @@ def filters(
 ) -> Figure:
     """First layers as pictures, (title, (C, k, k, 3) in [0, 1]) each: `across` panels a row, `tiles` filters a line.
     levels: of each colour; few, so that a picture of noise stays small."""
-    width, across = width * min(1, len(panels) / across), min(across, len(panels))  # a sheet keeps its size
+    width, across = width * min(1, max(0.5, len(panels) / across)), min(across, len(panels))  # sheets keep their size
     rows, lines = -(-len(panels) // across), max(title.count("\n") for title, _ in panels) + 1
     height = 0.16 * lines + 0.1 + width / across * -(-most // tiles) / tiles
     figure, axes = plt.subplots(rows, across, figsize=(width, rows * height), squeeze=False)
