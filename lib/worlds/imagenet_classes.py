@@ -1,5 +1,6 @@
 """ImageNet's class names, their WordNet ids and their kinds; and which number a network of other classes gives them."""
 
+import functools
 import re
 from pathlib import Path
 
@@ -42,7 +43,7 @@ ALIKE = 0.9  # of the 1000 names: lists of ImageNet's classes write some of them
 def is_imagenet(classes) -> bool:
     """Whether a network's class names are ImageNet's 1000 in their order: as torchvision writes them, with all their
     synonyms, with underscores or numbers before them, or as WordNet ids. Numbered classes are not known to be."""
-    return len(classes) == 1000 and _start(classes) == 0
+    return len(classes) == 1000 and _start(tuple(classes)) == 0
 
 
 def numbers(classes, labels) -> tuple[int, ...]:
@@ -52,7 +53,7 @@ def numbers(classes, labels) -> tuple[int, ...]:
     labels, ours, ids = list(map(int, labels)), imagenet_classes(), wnids()
     if wrong := [label for label in labels if not 0 <= label < 1000]:
         raise ValueError(f"{wrong[0]} is no class of ImageNet, expected 0 to 999")
-    if (start := _start(classes)) is not None:
+    if (start := _start(tuple(classes))) is not None:
         return tuple(label + start for label in labels)
     spelt = [_spelt(name) for name in classes]
     found = (_only(ids[label], _lemma(ours[label]), spelt) for label in labels)
@@ -73,7 +74,8 @@ def _only(wnid: str, name: str, spelt: list) -> int | None:
     return None
 
 
-def _start(classes) -> int | None:
+@functools.lru_cache(16)
+def _start(classes: tuple) -> int | None:
     """Where ImageNet's 1000 classes begin in a list, in their order: 0, or 1 behind a background; None if nowhere."""
     ours, ids = [_lemma(name) for name in imagenet_classes()], wnids()
     for start in (0, 1) if 1000 <= len(classes) <= 1001 else ():

@@ -121,12 +121,11 @@ def numbers(photo: Photo, classes: tuple[str, ...]) -> tuple[int, ...]:
     """The numbers in `classes` of what counts as right for a photograph, found by name: a class of ImageNet, or the
     folder that one of the reader's lies in (a WordNet id means ImageNet's class). Empty where no name fits. Names may
     list synonyms between commas; case and underscores do not count."""
-    known = imagenet_classes.imagenet_classes()
     if photo.kind in (wnids := imagenet_classes.wnids()):
         photo = photo._replace(kind="", labels=(wnids.index(photo.kind),))
-    if not photo.kind and tuple(classes) == known:
-        return photo.labels
-    wanted = _synonyms(photo.kind) if photo.kind else {name for k in photo.labels for name in _synonyms(known[k])}
+    if not photo.kind:
+        return imagenet_classes.numbers(classes, photo.labels)
+    wanted = _synonyms(photo.kind)
     return tuple(k for k, name in enumerate(classes) if wanted & _synonyms(name))
 
 
