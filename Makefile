@@ -23,7 +23,7 @@ mine: export COMPANION_SPEC = $(value SPEC)
 mine: export COMPANION_PHOTOS = $(value PHOTOS)
 
 .DEFAULT_GOAL := help
-.PHONY: help data weights install reproduce mine status test test-strict lab retrain bench clean
+.PHONY: help data weights install reproduce mine status test test-strict lab page retrain bench clean
 .DELETE_ON_ERROR:
 
 reproduce: $(INSTALLED) ## run what is stale, redraw the figures, print the verdicts; PROFILE=smoke, ONLY="01 09", P="window=8"
@@ -43,6 +43,9 @@ test-strict: $(INSTALLED) ## compare every output of every notebook, where the p
 
 status: $(INSTALLED) ## say which notebooks are fresh, stale or missing, and why
 	@$(PY) -m lib.running.runner status --profile $(PROFILE)
+
+page: $(INSTALLED) ## write site/index.html, the whole companion to read in a browser, from what is committed
+	@$(PY) -m lib.site.build
 
 lab: $(INSTALLED) ## open the notebooks in JupyterLab
 	$(PY) -m jupyterlab --notebook-dir=notebooks

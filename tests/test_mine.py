@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -305,3 +306,10 @@ def test_make_mine_says_what_is_wrong_before_anything_runs(given, sentence, spec
         os.environ.update(before)
     said = capsys.readouterr().err
     assert re.search(sentence, said), said
+
+
+def test_links_of_a_run_of_its_own_lead_somewhere_from_its_folder():
+    cells = [nbformat.v4.new_markdown_cell(t) for t in ("# T", "[a](../lib/x.py) [b](11_act.ipynb) [c](https://x.y)")]
+    kept = execution.kept_of(cells, job(["steps=4"]))
+    assert kept[2].source == "[a](../../lib/x.py) [b](../../notebooks/11_act.ipynb) [c](https://x.y)"
+    assert "`steps` = 4" in kept[1].source

@@ -6,6 +6,7 @@ claims are all there. Success means that, and not an exit code.
 
 import ast
 import os
+import re
 import shutil
 import time
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from lib.base import files, locks, paths
 from lib.running import custom, notebook_bytes, params, progress, results, run
 from lib.running.results import Failed, Job
 
+LINKS = {True: "](../../", False: "](../../notebooks/"}  # to the project's files, and from notebook to notebook
 CELL_SECONDS = 1800  # a cell that is silent for longer is taken for stuck, except while it trains
 
 
@@ -62,7 +64,7 @@ def _papermill(job: Job, staging: Path, log):
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     source = notebook_bytes.cleared(nbformat.read(paths.notebooks() / f"{job.notebook}.ipynb", as_version=4))
-    source.cells = _kept(source.cells, job)
+    source.cells = kept_of(source.cells, job)
     begin, end = staging / "source.ipynb", staging / "executed.ipynb"
     files.atomic_write(begin, notebook_bytes.text(source))
     patient = job.values.get("retrain") or job.profile not in ("smoke", "embedded")
@@ -88,14 +90,18 @@ def _papermill(job: Job, staging: Path, log):
         ) from error
 
 
-def _kept(cells: list, job: Job) -> list:
+def kept_of(cells: list, job: Job) -> list:
     """The cells of a notebook that this run has: texts that speak of the project's own run are none of a reader's. A run
     with other parameters than its profile's says so below the title."""
     away, own = results.left_out(job), results.mine(job)
     told = lambda cell: cell.cell_type != "markdown" or "mine" in cell.metadata.get("tags", [])  # noqa: E731
     kept = [c for c in cells if not away & set(c.metadata.get("tags", [])) and (not own or told(c))]
-    text = preface(job)
-    return [*kept[:1], nbformat.v4.new_markdown_cell(text, id="of-this-run"), *kept[1:]] if text else kept
+    if not (text := preface(job)):
+        return kept
+    for cell in kept:
+        if cell.cell_type == "markdown":  # its links, seen from the folder of such a run
+            cell.source = re.sub(r"\]\((?:(\.\./)|(?=\d\d_\w+\.ipynb))", lambda m: LINKS[bool(m[1])], cell.source)
+    return [*kept[:1], nbformat.v4.new_markdown_cell(text, id="of-this-run"), *kept[1:]]
 
 
 def preface(job: Job) -> str:

@@ -12,7 +12,8 @@ from lib.base import closure, files, paths
 from lib.drawing import style
 from lib.record import figures
 
-ROOMS = ("base", "drawing", "record", "running", "worlds", "networks", "methods", "training", "experiments", "jobs")
+ROOMS = ("base", "drawing", "record", "running", "site", "worlds", "networks", "methods", "training")
+ROOMS += ("experiments", "jobs")
 PLACE = "house"  # figures/house.png, .svg and .json
 
 
