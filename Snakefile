@@ -1,16 +1,17 @@
 # Which notebook needs which artefact. `make reproduce` calls this through `python -m lib.running.runner run`; it also runs by
 # itself: snakemake --cores 2 --rerun-triggers mtime [--config profile=smoke] [--executor slurm ...]
 #
-# A key (build/<profile>/keys) holds everything that a result depends on and is written again only when that changes, so
-# dates are enough to decide what is stale. A marker (build/<profile>/done) is written last, when all results are in place.
+# A key (build/<profile>/keys) holds everything that a result depends on. A marker (build/<profile>/done) is written last,
+# when all results are in place, and removed before a run where the key or a result has changed since: so a marker that is
+# missing, or older than one before it, says what is stale.
 
 import os
 
 from lib.running import runner
 
-plan = runner.plan(config.get("profile", "embedded"), config.get("given", []))
+plan = runner.plan(config.get("profile", "embedded"), config.get("given", []), label=config.get("label", ""))
 runner.write_keys(plan)
-os.environ.update(runner.child_environment())
+os.environ.update(runner.child_environment(plan))
 
 
 workdir: str(plan.folder)

@@ -15,8 +15,8 @@ os.environ |= {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": s
 SCRATCH = Path(tempfile.mkdtemp(prefix="companion-tests-"))
 os.environ["COMPANION_FIGURES"] = str(SCRATCH / "figures")
 os.environ["COMPANION_BUILD"] = str(SCRATCH / "build")
-for variable in ("COMPANION_NOTEBOOKS", "COMPANION_WEIGHTS", "COMPANION_RUN"):
-    os.environ.pop(variable, None)
+for variable in ("NOTEBOOKS", "WEIGHTS", "RUN", "FOLDER", "P", "FROM"):
+    os.environ.pop(f"COMPANION_{variable}", None)
 
 import lib.running  # noqa: E402, F401, I001 (first, since nbformat then loads in half the time)
 import matplotlib  # noqa: E402
@@ -35,7 +35,7 @@ retrain = False  # train from scratch
 """
 
 
-LONG = ("test_runner", "test_faults", "test_train", "test_signals")  # files that the workers take first
+LONG = ("test_runner", "test_runs", "test_faults", "test_train", "test_signals")  # files that the workers take first
 
 
 def pytest_collection_modifyitems(items):
@@ -116,7 +116,7 @@ class Project:
         command = [sys.executable, "-m", "lib.running.runner", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         options = pipes | {"preexec_fn": heed_interrupts} | options
-        return subprocess.Popen(command, cwd=ROOT, env=self.environment(), **options)
+        return subprocess.Popen(command, cwd=ROOT, **({"env": self.environment()} | options))
 
     def run(self, *arguments: str, **options) -> tuple[int, str]:
         """(exit code, what was printed) of `python -m lib.running.runner run ...`."""

@@ -1,15 +1,20 @@
 """Faults of the runner with real processes: killed, refused, failing. Nothing is lost, nothing half-written counts."""
 
 import ctypes
+import errno
 import json
 import os
+import resource
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import nbformat
 import pytest
 from conftest import Project
+
+from lib.base import files, processor
 
 SIZES = {"size": 3}
 CELLS = [
@@ -222,3 +227,153 @@ def test_a_damaged_memory_of_the_last_run_means_run_again(once):
     (once.build / "embedded" / "last" / "09.json").write_text("{half")
     code, text = once.run()
     assert code == 0 and "09_tiny: done" in text, text
+
+
+# --- results are checked, not remembered
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def raise_value(path: Path) -> None:
+    book = json.loads(path.read_text())
+    book["figures"]["09_line"]["size"] = 123.0
+    path.write_text(json.dumps(book))
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(b"\xff{no JSON")
+
+
+@pytest.mark.parametrize(
+    ("file", "spoil", "reason"),
+    [
+        ("figures/embedded/09_line.csv", truncate, "09_line.csv is not as it was written"),
+        ("figures/embedded/09_line.csv", Path.unlink, "09_line.csv is missing"),
+        ("figures/embedded/09_line.csv", Path.touch, ""),
+        ("figures/embedded/09_more.csv", Path.touch, "09_more.csv was not written by its last run"),
+        ("figures/embedded/09_ledger.json", raise_value, "09_ledger.json is not as it was written"),
+        ("figures/embedded/09_ledger.json", garbage, "09_ledger.json is not as it was written"),
+        ("build/embedded/09_tiny.ipynb", garbage, "09_tiny.ipynb is not as it was written"),
+        ("build/embedded/last/09.json", garbage, "last/09.json cannot be read"),
+        ("build/embedded/last/09.json", lambda path: path.write_text("[]"), "last/09.json cannot be read"),
+        ("build/embedded/last/09.json", lambda path: path.write_text('{"key": 3}'), "last/09.json cannot be read"),
+    ],
+)
+def test_a_spoilt_result_makes_its_notebook_stale_and_the_reason_is_told(once, file, spoil, reason):
+    spoil(once.folder / file)
+    code, text = once.here("status")
+    assert code == 0 and reason in text and ("to run, since" in text) == bool(reason), text
+
+
+def test_what_was_spoilt_is_made_again_and_nothing_is_blocked(once):
+    before = once.contents()
+    build = once.build / "embedded"
+    raise_value(once.figures / "embedded" / "09_ledger.json")
+    (once.figures / "embedded" / "09_line.csv").unlink()
+    for name in ("09_tiny.ipynb", "keys/09.key", "done/09.json", "last/09.json", "identities.json", "seconds/09"):
+        garbage(build / name)
+    code, text = once.run()
+    assert code == 0 and "Traceback" not in text and "09_tiny: done" in text, text
+    assert once.contents() == before
+    assert once.here("status") == (0, "09_tiny: fresh\n")
+    garbage(build / "keys/09.key")
+    garbage(build / "done/09.json")
+    code, text = once.run()
+    assert code == 0 and "begins" not in text, text
+
+
+def test_an_edited_number_is_not_read_by_the_notebook_that_reads_all(project):
+    cell = 'from lib.record import ledger\nprint(ledger.read("09", profile)["figures"]["09_line"])'
+    project.add("09_tiny", CELLS, SIZES, figures=["09_line"])
+    project.add("15_last", [cell], after=["all"])
+    assert project.run()[0] == 0
+    before = project.contents()
+    raise_value(project.figures / "embedded" / "09_ledger.json")
+    code, text = project.run("15")
+    assert code == 0 and "09_tiny: done" in text and project.contents() == before, text
+
+
+def test_a_clock_that_was_ahead_once_neither_blocks_nor_spoils_later_runs(project):
+    project.add("09_tiny", CELLS, SIZES, figures=["09_line"], jobs=["__init__"])
+    project.add("15_last", ["print(seed)"], after=["all"])
+    assert project.run()[0] == 0
+    later = time.time() + 10**6
+    for path in (path for folder in (project.build, project.figures, project.notebooks) for path in folder.rglob("*")):
+        os.utime(path, (later, later))
+    code, text = project.run()
+    assert code == 0 and "begins" not in text, text
+    project.profiles["embedded"]["09_tiny"]["size"] = 4
+    project.save()
+    os.utime(project.build / "embedded" / "keys" / "09.key", (later, later))
+    os.utime(project.build / "embedded" / "done" / "09.json", (later, later))
+    code, text = project.run()
+    assert code == 0 and "09_tiny: done" in text and project.ledger("09")["figures"]["09_line"] == {"size": 4}, text
+    code, text = project.run()
+    assert code == 0 and "begins" not in text, text
+
+
+def test_a_notebook_that_is_none_gets_a_sentence(once):
+    for content in (b"\xff{", b"<<<<<<< HEAD", b"[]", b'{"metadata": {}}'):
+        (once.notebooks / "09_tiny.ipynb").write_bytes(content)
+        code, text = once.here("status")
+        assert code == 1 and "Traceback" not in text, text
+        assert text.count("\n") == 1 and "09_tiny.ipynb is not a notebook" in text and "git checkout" in text, text
+
+
+def test_a_damaged_record_of_processors_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPANION_FIGURES", str(tmp_path))
+    for content in (b"\xff", b"[]", b"{half"):
+        (tmp_path / "processor.json").write_bytes(content)
+        processor.record("embedded")
+        assert json.loads((tmp_path / "processor.json").read_text()) == {"embedded": processor.kind()}
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (errno.ENOSPC, "a.json cannot be written: there is no space left on its disk"),
+        (errno.EDQUOT, "a.json cannot be written: the quota of its disk is used up"),
+        (errno.EROFS, "a.json cannot be written: the disk of .* is read-only"),
+        (errno.EACCES, "a.json cannot be written: the folder .* is read-only for this user"),
+        (errno.EIO, "a.json cannot be written: Input/output error"),
+    ],
+)
+def test_a_full_or_read_only_disk_is_told_with_the_file(tmp_path, monkeypatch, number, sentence):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("os.fsync", refuse)
+    with pytest.raises(OSError, match=sentence):
+        files.write_json(tmp_path / "a.json", {})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["", "embedded", "embedded/done"])
+def test_a_read_only_folder_of_results_is_told_before_anything_runs(once, name):
+    (once.build / "embedded" / "last" / "09.json").unlink()
+    if not name:
+        shutil.rmtree(once.build / "embedded")
+    (once.build / name).chmod(0o555)
+    try:
+        code, text = once.run(preexec_fn=no_root_rights)
+    finally:
+        (once.build / name).chmod(0o755)
+    assert code == 1 and "Traceback" not in text and "begins" not in text, text
+    assert str(once.build / name) in text and ("writable" in text or "read-only" in text), text
+
+
+def test_a_full_disk_is_told_in_a_run(once):
+    """A file of more than a few kilobytes cannot be written here: the run says which."""
+    once.profiles["embedded"]["09_tiny"]["size"] = 10**5
+    edited = [*CELLS[:2], CELLS[2].replace('f"x {size}"', '"x" * size'), *CELLS[3:]]
+    once.add("09_tiny", edited, {"size": 10**6}, figures=["09_line"])
+
+    def small_files():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+
+    code, text = once.run(preexec_fn=small_files)
+    assert code == 1 and "09_line.csv cannot be written: File too large" in text and "Traceback" not in text, text
+    assert once.ledger("09")["figures"]["09_line"] == {"size": 3}

@@ -8,8 +8,9 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
-from lib.base import cache, files, paths
+from lib.base import cache, files, paths, weights
 
 WRITER = """
 import sys, numpy as np
@@ -67,3 +68,46 @@ def test_keys_do_not_depend_on_order_and_refuse_objects():
     assert files.key_digest({"a": 1}) != files.key_digest({"a": 2})
     with pytest.raises(TypeError, match="cache key"):
         files.key_digest({"a": object()})
+
+
+# --- weights with their sidecars
+
+
+@pytest.fixture
+def two_networks(tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path))
+    for seed in (0, 1):
+        weights.save(f"cutouts/vgg-{seed}", {"w": torch.full((2, 2), float(seed))}, {"made_by": {}})
+    return tmp_path / "cutouts"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"{}", "vgg-0.json has no name and no digest, expected those of weights; restore it with `git checkout data`"),
+        (b"[]", "vgg-0.json has no name and no digest"),
+        (b'{"name": "cutouts/vgg-0", "digest": 3}', "vgg-0.json has no digest"),
+        (b"{half", "vgg-0.json cannot be read .*; restore it with `git checkout data`"),
+        (b"\xff\xfe", "vgg-0.json cannot be read"),
+    ],
+)
+def test_a_damaged_sidecar_of_weights_gets_a_sentence(two_networks, content, sentence):
+    (two_networks / "vgg-0.json").write_bytes(content)
+    with pytest.raises(ValueError, match=sentence):
+        weights.load("cutouts/vgg-0")
+
+
+def test_weights_of_another_network_in_the_place_of_the_right_ones_are_refused(two_networks):
+    assert weights.load("cutouts/vgg-0")[0]["w"].sum() == 0
+    (two_networks / "vgg-0.safetensors").write_bytes((two_networks / "vgg-1.safetensors").read_bytes())
+    with pytest.raises(ValueError, match="vgg-0.safetensors has digest .*, expected .*; restore it with"):
+        weights.load("cutouts/vgg-0")
+    (two_networks / "vgg-0.json").write_bytes((two_networks / "vgg-1.json").read_bytes())
+    with pytest.raises(
+        ValueError, match="vgg-0.json describes the weights of cutouts/vgg-1, expected those of cutouts/"
+    ):
+        weights.load("cutouts/vgg-0")
+
+
+def test_weights_of_a_file_of_ones_own_may_have_any_name(two_networks):
+    assert weights.load(str(two_networks / "vgg-1"))[1]["name"] == "cutouts/vgg-1"

@@ -169,9 +169,9 @@ def test_bad_arguments(net, images, change, message):
 
 @pytest.mark.parametrize("shape", [(2, 3, 20, 22), (2, 1, 22, 22), (3, 22, 22), (0, 3, 22, 22)])
 def test_images_that_the_network_cannot_read(net, shape):
-    with pytest.raises(ValueError, match=r"images: got torch.float32 of shape .*expected float RGB .*3, 22, 22"):
+    with pytest.raises(ValueError, match=r"images for .*: found .*expected"):
         sweeps.sweep(net, torch.rand(shape), 6, 4)
-    with pytest.raises(ValueError, match="images: got torch.uint8"):
+    with pytest.raises(ValueError, match="images for .*: found torch.uint8"):
         sweeps.sweep(net, torch.zeros(1, 3, 22, 22, dtype=torch.uint8), 6, 4)
 
 

@@ -8,26 +8,29 @@ from conftest import ROOT
 
 from lib.worlds import cutouts
 
-SPEC = "factory: net.py:build\nsize: 64\nlayers: {conv3: conv3.relu, conv4: conv4.relu, fc6: fc6.relu}\n"
-NET = "from lib.networks import zoo\n\ndef build():\n    return zoo.build('alexnet')\n"
 SMALL = {  # what an example asks for -> what is enough to see that it runs
-    "rate=trained_autoencoders.RATE)": "epoch=32, epochs=1, fall=1, validation=32)",
-    '"test", 1000': '"test", 16',
+    "placed.entered(mine)": "placed.entered(mine, steps=1, n_test=40, families=['lenet'], progress=False)",
     '"train", 6000': '"train", 64',
     "Recipe()": "Recipe(epochs=1)",
     "pictures[:500], generators.Recipe(epochs=10)": "pictures[:16], generators.Recipe(epochs=1, epoch=32, batch=16)",
-    "build((256,))": "build((128,))",
     "steps=100": "steps=2",
     "steps=80": "steps=2",
-    '"layer4.1"': '"conv4"',
     "count=10": "count=2",
     "penalty=(0, 0), steps=60": "penalty=(0, 0), steps=2",
-    "for family in zoo.EVERY": "for family in zoo.EVERY[:1]",
-    "zoo_of(zoo.EVERY": "zoo_of(zoo.EVERY[:1]",
 }
-BLOCKS = [
-    textwrap.dedent(block) for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(kind: str) -> list[str]:
+    return [textwrap.dedent(block) for block in re.findall(rf"```{kind}\n(.*?)```", README, re.S)]
+
+
+def file(name: str) -> str:
+    """The file that the README prints under this name, which its first line says."""
+    return next(block for kind in ("yaml", "python") for block in blocks(kind) if block.startswith(f"# {name}"))
+
+
+BLOCKS = [block for block in blocks("python") if not block.startswith("# mine.py")]
 
 
 @pytest.mark.parametrize(
@@ -35,8 +38,8 @@ BLOCKS = [
 )
 def test_example_runs(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.yaml").write_text(SPEC)
-    (tmp_path / "net.py").write_text(NET)
+    for name in ("mine.yaml", "mine.py"):
+        (tmp_path / name).write_text(file(name))
     for large, small in SMALL.items():
         block = block.replace(large, small)
     exec(compile(block, "README.md", "exec"), {"__name__": "example"})

@@ -173,3 +173,31 @@ def test_changed_verdicts_stand_beside_what_they_were(run):
     rows = {row[0]: row for row in review.changed("smoke").rows}
     assert rows["E10a"][1:3] == ("not reproduced", "reproduced") and "three times as much" in rows["E10a"][3]
     assert rows["E10b"][2] == review.PENDING and "E5" not in rows
+
+
+def test_a_run_of_its_own_is_told_by_its_own_ledgers_alone(run, capsys, monkeypatch, tmp_path):
+    own = tmp_path / "build" / "smoke-window=8-1a2b3c4d"
+    with monkeypatch.context() as there:
+        there.setenv("COMPANION_FIGURES", str(own / "figures"))
+        claims.record("E6", 0.0, (-0.1, 0.1), run=run, seeds=SEEDS[:1], n=40)
+    assert review.main(["--folder", str(own)]) == 0
+    text = capsys.readouterr().out
+    rows = [line for line in text.splitlines() if line.startswith("E6 ")]
+    assert len(rows) == 1 and "0.000 [-0.100, 0.100]" in rows[0] and "verdict of this run" in text
+    assert "1 of 3 seeds" in text and "C1" not in text
+    assert review.own("smoke", own / "figures", ["10"]).rows == []
+    assert review.main(["--folder", str(tmp_path / "none")]) == 1
+    assert "none/figures has no ledger" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["{half", "[]", "{}"])
+def test_a_damaged_ledger_or_sidecar_gets_a_sentence(run, capsys, content):
+    place = paths.figures() / "smoke"
+    (place / "09_line.json").write_text(content)
+    assert review.main(["--profile", "smoke"]) == 1
+    printed = capsys.readouterr().out
+    assert "09_line.json" in printed and "git checkout figures" in printed
+    (place / "09_ledger.json").write_text(content)
+    assert review.main(["--profile", "smoke"]) == 1
+    printed = capsys.readouterr().out
+    assert "09_ledger.json is not a ledger" in printed and "run notebook 09 again" in printed

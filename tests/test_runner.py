@@ -113,19 +113,6 @@ def test_two_runs_give_the_same_bytes_and_an_interactive_mess_is_cleared(project
     ]
 
 
-def test_given_parameters_stay_away_from_committed_files(project):
-    tiny(project)
-    before = project.contents()
-    code, text = project.here("execute", "09", "-p", "size=7")
-    assert code == 0, text
-    assert project.contents() == before
-    csv = project.build / "embedded-custom" / "figures" / "embedded" / "09_line.csv"
-    assert csv.read_text().split() == ["x", "1", "2", "7"]
-    copy = nbformat.read(project.build / "embedded-custom" / "09_tiny.ipynb", as_version=4)
-    injected = [cell for cell in copy.cells if "injected-parameters" in cell.metadata.get("tags", [])]
-    assert len(injected) == 1 and "size = 7" in injected[0].source  # the reader sees with what it ran
-
-
 def test_another_profile_has_its_own_folders(project):
     tiny(project)
     project.profiles["smoke"]["09_tiny"] = {"size": 4}

@@ -126,7 +126,7 @@ def test_changed_code_is_read_again(spec, tmp_path):
         ({"std": "[1, 0, 1]"}, r"std is \[1, 0, 1\], expected three positive numbers"),
         ({"bgr": "perhaps"}, "bgr is 'perhaps', expected true or false"),
         ({"preprocess": "net.py:halve", "bgr": "true"}, "has preprocess as well as mean, std or bgr"),
-        ({"preprocess": "net.py:number"}, r"mine raised TypeError: .*on two grey images of shape \(3, 8, 8\)"),
+        ({"preprocess": "net.py:number"}, r"mine raised TypeError: .*on two pictures of noise of shape \(3, 8, 8\)"),
         ({"classes": "[a, b, c]"}, "mine has 3 class names but 4 outputs"),
         ({"classes": "imagenet"}, "mine has 1000 class names but 4 outputs"),
         ({"classes": "absent.txt"}, "the class names in absent.txt could not be read"),

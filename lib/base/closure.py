@@ -84,7 +84,7 @@ def _wanted(source: str, root: Path, folder: Path | None) -> set[str]:
             name = ".".join((*inside[: len(inside) - level + 1], name))
         if name.split(".")[0] == "lib":
             found |= _file(name, root)
-    named = _file_names(source)
+    named = file_names(source)
     data = [folder / name for name in named if folder and "/" not in name]
     data += [root / name for name in named if name.startswith("lib/")]
     return found | {str(path.relative_to(root)) for path in data if path.is_file() and path.suffix != ".py"}
@@ -126,7 +126,7 @@ def imports(source: str) -> frozenset[tuple[int, str]]:
 
 
 @functools.lru_cache(1024)
-def _file_names(source: str) -> frozenset[str]:
+def file_names(source: str) -> frozenset[str]:
     """The strings in a piece of Python that look like file names."""
     strings = (node.value for node in ast.walk(_parsed(source)) if isinstance(node, ast.Constant))
     texts = (text for text in strings if isinstance(text, str) and len(text) < 200 and "\n" not in text)

@@ -5,6 +5,7 @@ renamed. Arrays are kept as safetensors, which execute nothing when they are rea
 every load.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -55,11 +56,20 @@ def atomic_write(path: str | Path, content: bytes | str) -> Path:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-    except PermissionError as error:
-        raise PermissionError(
-            f"{path} cannot be written: the folder {path.parent} is read-only for this user"
-        ) from error
+    except OSError as error:
+        raise type(error)(f"{path} cannot be written: {why(error, path.parent)}") from error
     return path
+
+
+def why(error: OSError, folder: Path) -> str:
+    """Why nothing can be written into `folder`, in words: read-only, full, or as the system says it."""
+    if isinstance(error.__cause__, OSError):  # one that has been told already
+        return why(error.__cause__, folder)
+    if isinstance(error, PermissionError):
+        return f"the folder {folder} is read-only for this user"
+    full = {errno.ENOSPC: "there is no space left on its disk", errno.EDQUOT: "the quota of its disk is used up"}
+    read_only = {errno.EROFS: f"the disk of {folder} is read-only"}
+    return (full | read_only).get(error.errno) or error.strerror or str(error)
 
 
 def write_json(path: str | Path, value) -> Path:

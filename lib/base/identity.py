@@ -9,6 +9,7 @@ version of a package has another identity.
 import functools
 import hashlib
 import inspect
+import os
 import pickle
 import sys
 import sysconfig
@@ -24,6 +25,7 @@ from lib.base import closure, files
 
 PLAIN = (bool, int, float, str, bytes, type(None))
 OWN = frozenset(vars(nn.Module()))  # what torch keeps in every module: parameters, buffers, parts, hooks, its mode
+SPEC = "spec_"  # how the packages begin in which a reader's files are modules (lib/networks/reader_code.py)
 INSTALLED = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")})
 
 
@@ -105,7 +107,7 @@ def _module(model: nn.Module, above: tuple) -> dict:
         hooks = [one for key in ("_forward_hooks", "_forward_pre_hooks") for one in vars(part).get(key, {}).values()]
         parts[name] = {"type": type(part).__qualname__, "attributes": _lenient(attributes, above)}
         parts[name] |= {"hooks": _lenient(hooks, above)} if hooks else {}
-        classes[f"{type(part).__module__}.{type(part).__qualname__}"] = type(part)
+        classes[_called(type(part))] = type(part)
     tensors = [*model.named_parameters(), *model.named_buffers()]  # a buffer that is not saved counts as well
     return {
         "weights": _state(tensors),
@@ -142,12 +144,18 @@ def _attributes(value) -> dict:
 def _function(value: types.FunctionType, above: tuple) -> dict:
     cells = dict(zip(value.__code__.co_freevars, map(_content, value.__closure__ or ()), strict=True))
     return {
-        "function": f"{value.__module__}.{value.__qualname__}",
+        "function": _called(value),
         "code": code(value, above),
         "bytes": _compiled(value.__code__),  # two lambdas of one file differ in nothing else
         "closes over": _lenient(cells, above),
         "defaults": _lenient([value.__defaults__, value.__kwdefaults__], above),
     }
+
+
+def _called(value) -> str:
+    """Module and name of a class or a function; what is read for a reader's spec file has the modules' own names."""
+    name = f"{value.__module__}.{value.__qualname__}"
+    return name.partition(".")[2] if name.startswith(SPEC) else name
 
 
 def _content(cell: types.CellType):
@@ -186,7 +194,15 @@ def code(value, above: tuple = ()) -> str:
     if str(file.resolve()).startswith(INSTALLED) or "site-packages" in file.parts:
         package = name.split(".")[0]
         return f"{package} {closure.version(package) or sys.version.split()[0]}"
-    return files.key_digest(beside(file))
+    return files.key_digest(beside(file, _roots(name, file)))
+
+
+def _roots(name: str, file: Path) -> tuple[Path, ...]:
+    """Folders in which a module of this dotted name finds what it imports, but for its own."""
+    if name.startswith(SPEC):
+        return tuple(map(Path, sys.modules[name.split(".")[0]].__path__))
+    up = name.count(".") + (file.name == "__init__.py")
+    return (file.resolve().parents[min(up, len(file.resolve().parents) - 1)],)
 
 
 @functools.cache
@@ -219,30 +235,50 @@ def _typed(value, above: tuple) -> str:
     return files.key_digest({"name": value.__qualname__, "bases": bases, "parts": _lenient(functions, inside)})
 
 
-def beside(file: Path) -> dict[str, str]:
-    """{file: digest} of a Python file and of the files in its folder that it imports, directly or not."""
-    root = file.resolve().parent
-    found, todo = {}, [file.resolve()]
+def beside(file: Path, roots: tuple[Path, ...] = ()) -> dict[str, str]:
+    """{file: digest} of a Python file, of the files that it imports from its folder or from `roots`, directly or not,
+    and of the data files that these name. Files are called by their way from the first one's folder."""
+    start = file.resolve()
+    places, found, todo = (start.parent, *(root.resolve() for root in roots)), {}, [start]
     while todo:
         path = todo.pop()
-        if str(path.relative_to(root)) in found:
+        if (name := os.path.relpath(path, start.parent)) in found:
             continue
-        content = path.read_bytes()
-        found[str(path.relative_to(root))] = files.sha256(content)
-        todo += [one for one in _imported(content, path.parent, root) if one.is_relative_to(root)]
+        found[name] = _digest(path)
+        if path.suffix == ".py":
+            todo += [one for one in _used(path, places) if any(one.is_relative_to(place) for place in places)]
     return dict(sorted(found.items()))
 
 
-def _imported(content: bytes, folder: Path, root: Path) -> list[Path]:
-    """Files that a Python file in `folder` may import, looked for from `root`."""
+def _digest(path: Path) -> str:
+    state = path.stat()
+    return _digest_once(path, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(1024)
+def _digest_once(path: Path, changed: int, size: int) -> str:
+    return files.file_digest(path)
+
+
+def _used(file: Path, roots: tuple[Path, ...]) -> list[Path]:
+    """Files that a Python file may import, looked for from `roots`, and those that it names."""
     try:
-        names = closure.imports(content.decode("utf-8"))
+        content = file.read_text(encoding="utf-8")
+        names, texts = closure.imports(content), closure.file_names(content)
     except (SyntaxError, ValueError):
         return []
-    found = []
+    found = [place / text for text in texts for place in (file.parent, *roots)]
     for level, name in names:
-        place = Path(*folder.parts[: len(folder.parts) - level + 1]) if level else root
-        for part in name.split("."):
-            place = place / part
-            found += [one for one in (place.with_suffix(".py"), place / "__init__.py") if one.is_file()]
-    return [one.resolve() for one in found]
+        up = Path(*file.parent.parts[: len(file.parent.parts) - level + 1])
+        for place in [up] if level else roots:
+            for part in name.split("."):
+                place = place / part
+                found += [place.with_suffix(".py"), place / "__init__.py"]
+    return [one.resolve() for one in found if _is_file(one)]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a text that is no name of a file
+        return False

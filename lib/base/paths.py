@@ -2,7 +2,7 @@
 
 Environment variables move the folders that are written or that a user brings (tests use them to keep off
 committed files): COMPANION_FIGURES (figures and ledgers), COMPANION_BUILD (caches, executed notebooks, logs) and
-COMPANION_DATA (a user's own photographs and data sets).
+COMPANION_DATA (a user's own photographs and data sets). A run sets COMPANION_FOLDER to its own folder in build/.
 """
 
 import os
@@ -28,6 +28,12 @@ def committed_figures() -> Path:
 def build() -> Path:
     """Folder of everything that can be made again: caches, executed notebooks, logs, checkpoints."""
     return _folder("COMPANION_BUILD", "build")
+
+
+def of_run(profile: str) -> Path:
+    """Folder of what a run leaves beside its figures, such as logs: build/<profile>, or that of a run with parameters
+    of its own."""
+    return _folder("COMPANION_FOLDER", str(build() / profile))
 
 
 def user_data() -> Path:

@@ -23,6 +23,11 @@ def kind() -> dict:
 def record(profile: str) -> None:
     """Keep in figures/processor.json on which kind of processor the outputs of a profile were made."""
     path = paths.figures() / "processor.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}  # none yet, or none that can be read: made again
+    if not isinstance(known, dict):
+        known = {}
     if known.get(profile) != kind():
         files.write_json(path, known | {profile: kind()})

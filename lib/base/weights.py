@@ -3,6 +3,7 @@ that made it and what was measured. A file that does not match its digest is ref
 """
 
 import json
+from pathlib import Path
 
 import torch
 from safetensors.torch import load as _load
@@ -16,6 +17,7 @@ def _halved(name: str, value: Tensor) -> Tensor:
     return value.half() if value.is_floating_point() and "running_" not in name else value
 
 
+REMEDY = "restore it with `git checkout data` or train it again with `make retrain`"
 SCALES = "/scales"  # ends the names of the tensors that hold the scales of rounded ones
 
 
@@ -62,14 +64,24 @@ def save(name: str, state: dict[str, Tensor], info: dict, half: bool = True, who
 
 
 def info(name: str) -> dict:
-    """What is written beside the weights `name`: digest, parameters, measured accuracy."""
+    """What is written beside the weights `name`: digest, parameters, measured accuracy. ValueError where it is damaged,
+    or that of other weights."""
     path = paths.weights() / f"{name}.json"
     if not path.exists():
         known = nearest.ranked(name, names(name.split("/")[0])) or "none"
         raise FileNotFoundError(
             f"no weights are called {name!r}; known are: {known}; `make retrain` trains what is missing"
         )
-    return json.loads(path.read_text())
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read ({error}); {REMEDY}") from error
+    lost = [part for part in ("name", "digest") if not isinstance(found, dict) or not isinstance(found.get(part), str)]
+    if lost:
+        raise ValueError(f"{path} has no {' and no '.join(lost)}, expected those of weights; {REMEDY}")
+    if found["name"] != name and not Path(name).is_absolute():
+        raise ValueError(f"{path} describes the weights of {found['name']}, expected those of {name}; {REMEDY}")
+    return found
 
 
 def names(folder: str = "cutouts") -> list[str]:
@@ -85,13 +97,13 @@ def load(name: str) -> tuple[dict[str, Tensor], dict]:
     path = paths.weights() / f"{name}.safetensors"
     if not path.exists():
         raise FileNotFoundError(
-            f"{path.name} is missing although {name}.json describes it; restore it with `git checkout data`"
+            f"{path} is missing although {name}.json describes it; restore it with `git checkout data`"
         )
     content = path.read_bytes()
     if (found := files.sha256(content)) != described["digest"]:
         raise ValueError(
-            f"{path.name} has digest {found[:12]}…, expected {described['digest'][:12]}…: the file is damaged or not "
-            "the one that was trained; restore it with `git checkout data` or train it again with `make retrain`"
+            f"{path} has digest {found[:12]}…, expected {described['digest'][:12]}…: the file is damaged or not "
+            f"the one that was trained; {REMEDY}"
         )
     return _single(_load(content)), described
 

@@ -1,5 +1,7 @@
 """Grids of pictures, every picture of one size in inches and placed by hand, so that none is resampled unevenly."""
 
+import textwrap
+
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -8,6 +10,7 @@ from matplotlib.textpath import TextPath
 from lib.drawing import style
 
 LINE = 0.16  # inches of a line of a title
+WORDS = 7  # points of what stands in an empty place
 WHOLE = 150  # pixels an inch at which large pictures are drawn one dot a pixel, the resolution of figures
 LARGE = 200  # pixels: from this side on
 
@@ -28,13 +31,13 @@ def grid(
     """Pictures in rows: the figure, and {(row, column): axis}.
 
     rows: lists of (H, W, 3) arrays of one shape, or of (H, W) grey ones, black where they are 0 and white at 1; None
-    leaves a place empty. Pictures are `side` inches wide, or what makes the figure `width` inches. gap: inches between
+    leaves a place empty, and a string says in it why it is. Pictures are `side` inches wide, or what makes the figure `width` inches. gap: inches between
     them; wider: columns after which a quarter of a picture is left; below: lines of text to leave room for under every
     row; turned: row titles run upwards; font: of all titles, in points.
     """
     across = max(map(len, rows))
     column_titles = column_titles[:across]
-    shape = next(one for row in rows for one in row if one is not None).shape
+    shape = next(one for row in rows for one in row if isinstance(one, np.ndarray)).shape
     label = _room(row_titles, turned, font) if any(row_titles) else 0.05
     heads = 0.1 + LINE * max(title.count("\n") + 1 for title in column_titles) if any(column_titles) else 0.03
     if side is None:
@@ -55,12 +58,21 @@ def grid(
             if r == 0 and c < len(column_titles):
                 x, y = (left + side / 2) / wide, (bottom + high + 0.04) / tall
                 figure.text(x, y, column_titles[c], ha="center", va="bottom", fontsize=font)
-            if picture is not None:
+            if isinstance(picture, str):
+                x, y = (left + side / 2) / wide, (bottom + high / 2) / tall
+                text = wrapped(picture, side, WORDS)
+                figure.text(x, y, text, ha="center", va="center", fontsize=WORDS, color="0.35")
+            elif picture is not None:
                 place = (left / wide, bottom / tall, side / wide, high / tall)
                 axes[r, c] = figure.add_axes(place, xticks=[], yticks=[])
                 axes[r, c].spines[:].set_visible(False)
                 axes[r, c].imshow(picture, cmap="gray", vmin=0, vmax=1)
     return figure, axes
+
+
+def wrapped(text: str, inches: float, font: float) -> str:
+    """A text in lines of at most so many inches, at `font` points."""
+    return "\n".join(textwrap.wrap(text, max(8, int(inches * 72 / (0.55 * font)))))
 
 
 def size(picture: np.ndarray, width: float) -> dict[str, float]:

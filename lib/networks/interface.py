@@ -6,6 +6,7 @@ It holds a frozen copy: the module it was made from is never changed, and hooks 
 
 import copy
 import re
+from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -16,7 +17,7 @@ import torch
 from torch import nn
 
 from lib.base import identity, nearest
-from lib.networks import fused, reader_spec
+from lib.networks import fused, trial
 
 
 class Network(NamedTuple):
@@ -26,36 +27,38 @@ class Network(NamedTuple):
     size: int  # pixels
     classes: tuple[str, ...]
     layers: dict[str, str]  # the papers' name (conv1 ... fc8; conv5_pre: the same map before its ReLU) -> module path
-    digest: str  # SHA-256 of the weights
+    digest: str  # SHA-256 of the weights; of a spec file's network, of everything that decides its answers
     code: str = ""  # digest of structure, preprocessing and sources as they were when it was wrapped
+    channels: dict[str, int] | None = None  # module path: axis of its maps' channels, where not 1; 0: gives no maps
+    gradient: str = ""  # why no gradient reaches the image; empty if one does
 
 
-def wrap(model: nn.Module, *, name: str, size: int, preprocess, classes=(), layers=None, device="cpu") -> Network:
-    """A Network around a frozen copy of `model`, tried on two grey images first. No `classes`: they are numbered."""
+def wrap(
+    model: nn.Module, *, name: str, size: int, preprocess, classes=(), layers=None, device="cpu", known: bool = False
+) -> Network:
+    """A Network around a frozen copy of `model` in single precision, tried first (lib/networks/trial.py). ValueError,
+    in one sentence, for one whose answers would be wrong. No `classes`: they are numbered. known: a network whose
+    behaviour is known, of which only the shape of its answers is tried."""
     try:
         model = copy.deepcopy(model).to(device).eval().requires_grad_(False)
     except Exception as error:
-        raise ValueError(f"{name} cannot be copied to {device}: {reader_spec.reason(error)}") from error
+        raise ValueError(f"{name} cannot be copied to {device}: {trial.reason(error)}") from error
     for part in model.modules():
         if getattr(part, "inplace", False):
             part.inplace = False  # else a layer's recorded map is overwritten by the ReLU after it
-    try:
-        with torch.inference_mode():
-            output = model(preprocess(torch.full((2, 3, size, size), 0.5, device=device)))
-    except Exception as error:
+        if isinstance(part, nn.DataParallel):
+            part.device_ids = []  # it computes where its weights are
+    if any(one.is_floating_point() and one.dtype != torch.float32 for one in model.parameters()):
+        model = model.float()
+    found = trial.tried(model, preprocess, name, size, device, known)
+    classes = tuple(map(str, classes or (f"class {k}" for k in range(found.outputs))))
+    if len(classes) != found.outputs:
         raise ValueError(
-            f"{name} raised {reader_spec.reason(error)} on two grey images of shape (3, {size}, {size})"
-        ) from error
-    shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-    if not isinstance(shape, tuple) or len(shape) != 2 or shape[0] != 2:
-        raise ValueError(f"{name} answers two images with {shape}, expected logits of shape (2, number of classes)")
-    classes = tuple(map(str, classes or (f"class {k}" for k in range(shape[1]))))
-    if len(classes) != shape[1]:
-        raise ValueError(
-            f"{name} has {len(classes)} class names but {shape[1]} outputs; expected as many names as outputs"
+            f"{name} has {len(classes)} class names but {found.outputs} outputs; expected as many names as outputs"
         )
     digest, code = identity.state_digest(model), identity.digest([model, preprocess])
-    network = Network(name, model, preprocess, size, classes, dict(layers or {}), digest, code)
+    layers, told = dict(layers or {}), {"channels": found.channels, "gradient": found.gradient}
+    network = Network(name, model, found.preprocess, size, classes, layers, digest, code, **told)
     for layer in network.layers:
         module(network, layer)
     return network
@@ -67,13 +70,39 @@ def resized(net: Network, size: int, name: str = "", device="cpu") -> Network:
     if net.size == size and name in ("", net.name):
         return net
     read = net.preprocess if net.size == size else partial(_resized, before=net.preprocess, factor=net.size / size)
-    parts = {"classes": net.classes, "layers": net.layers, "device": device}
-    return wrap(net.model, name=name or net.name, size=size, preprocess=read, **parts)
+    parts = {"classes": net.classes, "layers": net.layers, "device": device, "known": True}
+    made = wrap(net.model, name=name or net.name, size=size, preprocess=read, **parts)
+    return made._replace(digest=net.digest, channels=net.channels, gradient=net.gradient)
 
 
 def _resized(images: torch.Tensor, before: Callable, factor: float) -> torch.Tensor:
     side = [round(factor * edge) for edge in images.shape[2:]]
     return before(nn.functional.interpolate(images, size=side, mode="bilinear", antialias=factor < 1))
+
+
+def check(net: Network, images: torch.Tensor) -> None:
+    """ValueError, in one sentence, for images that `net` cannot read: not float (N, 3, size, size), not in its weights'
+    precision, or of values that are not finite or far out of [0, 1]."""
+    expected = f"expected float RGB in [0, 1] of shape (N, 3, {net.size}, {net.size})"
+    if not isinstance(images, torch.Tensor):
+        raise ValueError(f"images for {net.name}: found {type(images).__name__}, {expected} (see to_tensor)")
+    if images.ndim != 4 or tuple(images.shape[1:]) != (3, net.size, net.size) or not images.is_floating_point():
+        raise ValueError(f"images for {net.name}: found {images.dtype} of shape {tuple(images.shape)}, {expected}")
+    kind = next((one.dtype for one in net.model.parameters()), images.dtype)
+    if images.dtype != kind:
+        raise ValueError(f"images for {net.name}: found {images.dtype}, {expected}, as its weights {kind}")
+    if images.numel() and not (largest := images.abs().max()) <= 32:  # optimised ones may leave [0, 1], but not so far
+        raise ValueError(f"images for {net.name}: found values up to {largest:.0f}, {expected}")
+
+
+def check_gradient(net: Network) -> None:
+    """ValueError, in one sentence, for a network that lets no gradient through to the image: its scores, layers and
+    occlusion can be had, but nothing that goes backward or climbs."""
+    if net.gradient:
+        raise ValueError(
+            f"{net.name} lets no gradient through to the image: {net.gradient}; expected a network and a preprocess "
+            "of differentiable torch operations (scores, features and occlusion need no gradient)"
+        )
 
 
 LARGE = 160  # pixels a side, from which pictures are read so many at a time on a CPU: more of them leave its cache
@@ -93,15 +122,12 @@ FEW = 200  # images, for which merging the layers of a network (up to 10 ms) cos
 def scores(net: Network, images: torch.Tensor, batch: int = 64) -> torch.Tensor:
     """Logits (N, classes) of float RGB images (N, 3, size, size) in [0, 1], on the images' device; no gradients.
 
-    Networks of this project answer in fewer passes over memory (lib/networks/fused.py), equal to rounding.
+    Networks of this project answer in fewer passes over memory (lib/networks/fused.py), equal to rounding. ValueError
+    for images as `check` refuses them.
     """
-    expected = f"expected float RGB in [0, 1] of shape (N, 3, {net.size}, {net.size})"
-    if images.ndim != 4 or tuple(images.shape[1:]) != (3, net.size, net.size) or not images.is_floating_point():
-        raise ValueError(f"images for {net.name}: found {images.dtype} of shape {tuple(images.shape)}, {expected}")
-    if images.numel() and images.abs().max() > 32:  # optimised images may leave [0, 1], but not as far as 0 ... 255
-        raise ValueError(f"images for {net.name}: found values up to {images.abs().max():.0f}, {expected}")
+    check(net, images)
     device = next((p.device for p in net.model.parameters()), images.device)
-    with torch.inference_mode():
+    with torch.no_grad():
         model = fused.fused(net.model) if len(images) >= FEW else net.model
         parts = [model(net.preprocess(part.to(device))).to(images.device) for part in split(images, batch)]
     return torch.cat(parts)
@@ -112,12 +138,104 @@ def to_tensor(images: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255)
 
 
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm)
+ACTIVATIONS = (
+    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish,
+    nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softsign, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid,
+)  # fmt: skip
+
+
+def convolutions(net: Network) -> list[str]:
+    """Module paths of the convolutions that run once in a pass and give maps of more than one place, in the order in
+    which they run; empty for a network without any."""
+    return [unit.path for unit in _units(_calls(net))]
+
+
 def last_conv(net: Network) -> str:
-    """Name of the network's last convolutional layer (after its non-linearity): the highest conv1 ... conv5 it has."""
+    """Name of the network's last convolutional layer (after its non-linearity): the highest conv1 ... conv5 it has, or
+    what `named` puts in the place of conv5. ValueError for a network without convolutions."""
     names = sorted(name for name in net.layers if re.fullmatch(r"conv\d+", name))
-    if not names:
-        raise ValueError(f"{net.name} names no convolutional layer; its layers are: {', '.join(net.layers)}")
-    return names[-1]
+    return names[-1] if names else named(net, "conv5")
+
+
+def named(net: Network, layer: str) -> str:
+    """`layer` itself where the network has it (a paper's name, or a module's path); else what stands in for a paper's
+    convolution, by its place: conv1 for the first of `convolutions`, conv5 (or "last") for the last, conv3 for the one
+    in the middle, conv2 and conv4 for those between.
+
+    It is the path of the non-linearity behind it, if that is a module which runs once, else of the convolution; with
+    conv3_pre the path before the non-linearity. ValueError for any other name that the network lacks.
+    """
+    match = re.fullmatch(r"(?:conv([1-5])|last)(_pre)?", layer)
+    if not match or layer in net.layers or layer in dict(net.model.named_modules()):
+        module(net, layer)
+        return layer
+    if not (units := _units(_calls(net))):
+        raise ValueError(
+            f"{net.name} has no convolution that runs once and gives maps, which {layer!r} asks for: name a module's "
+            f"path, such as {nearest.ranked(layer, [path for path, _ in net.model.named_modules() if path], 5)}"
+        )
+    unit = units[round((len(units) - 1) * (int(match[1] or 5) - 1) / 4)]
+    return unit.before if match[2] else unit.after
+
+
+class _Unit(NamedTuple):
+    """Module paths: a convolution, its map before the non-linearity (normalised) and after it."""
+
+    path: str
+    before: str
+    after: str
+
+
+class _Call(NamedTuple):
+    path: str
+    part: nn.Module
+    given: object  # its first argument
+    answer: object
+
+
+def _calls(net: Network) -> list[_Call]:
+    """Every call of a module without parts when the network reads a grey picture, in order."""
+    calls, handles = [], []
+
+    def note(part, inputs, output, path):
+        calls.append(_Call(path, part, inputs[0] if inputs else None, output))
+
+    try:
+        for path, part in net.model.named_modules():
+            if path and not list(part.children()):
+                handles.append(part.register_forward_hook(partial(note, path=path)))
+        with torch.no_grad():
+            net.model(net.preprocess(grey(net)))
+    finally:
+        for handle in handles:
+            handle.remove()
+    runs = Counter(call.path for call in calls)
+    return [call for call in calls if runs[call.path] == 1]
+
+
+def _units(calls: list[_Call]) -> list[_Unit]:
+    found = []
+    for place, call in enumerate(calls):
+        maps = call.answer
+        if not isinstance(call.part, nn.Conv2d) or maps.ndim != 4 or max(maps.shape[2:]) == 1:
+            continue
+        before = after = call.path
+        for other in calls[place + 1 :]:
+            if other.given is maps and isinstance(other.part, NORMS):
+                before = after = other.path
+                maps = other.answer
+            elif other.given is maps and isinstance(other.part, ACTIVATIONS):
+                after = other.path
+                break
+        found.append(_Unit(call.path, before, after))
+    return found
+
+
+def grey(net: Network, number: int = 1) -> torch.Tensor:
+    """Grey pictures (number, 3, size, size) where the network is, in the precision of its weights."""
+    kind = next(((p.device, p.dtype) for p in net.model.parameters()), ("cpu", torch.float32))
+    return torch.full((number, 3, net.size, net.size), 0.5, device=kind[0], dtype=kind[1])
 
 
 def module(net: Network, layer: str) -> nn.Module:
@@ -125,17 +243,37 @@ def module(net: Network, layer: str) -> nn.Module:
     modules, place = {path: part for path, part in net.model.named_modules() if path}, net.layers.get(layer, layer)
     if place in modules:
         return modules[place]
-    serve = f"; in its place could serve: {', '.join(hidden(net))}" if re.fullmatch(r"fc[67](_pre)?", layer) else ""
-    named = f"its layers are {', '.join(net.layers)}" if net.layers else "none of its layers has a paper's name"
+    serve = ""
+    if re.fullmatch(r"fc[67](_pre)?", layer):
+        with suppress(ValueError):
+            serve = f"; in its place could serve: {', '.join(hidden(net))}"
+    known = f"its layers are {', '.join(net.layers)}" if net.layers else "none of its layers has a paper's name"
     near = nearest.ranked(place, modules)
-    raise ValueError(f"{net.name} has no layer {place!r}{serve}; {named}, or a module's path, the nearest: {near}")
+    raise ValueError(f"{net.name} has no layer {place!r}{serve}; {known}, or a module's path, the nearest: {near}")
 
 
 def hidden(net: Network) -> list[str]:
-    """The named layers that hold the last codes before the scores, the latest first: fc7, fc6, pool5, the last
-    convolution, as far as the network has them."""
+    """The layers that hold the last codes before the scores, the latest first: fc7, fc6, pool5, the last convolution,
+    as far as the network has them by name; where it has none, what its last dense layer reads and its last convolution,
+    by their modules' paths. ValueError for a network that has neither."""
     convolutions = sorted((name for name in net.layers if re.fullmatch(r"conv\d+", name)), reverse=True)
-    return [name for name in ("fc7", "fc6", "pool5", *convolutions[:1]) if name in net.layers]
+    if found := [name for name in ("fc7", "fc6", "pool5", *convolutions[:1]) if name in net.layers]:
+        return found
+    calls = _calls(net)
+    dense = [place for place, call in enumerate(calls) if isinstance(call.part, nn.Linear)]
+    before = reversed(calls[: dense[-1]]) if dense else ()
+    read = calls[dense[-1]].given if dense else None
+    paths = [call.path for call in before if _same(call.answer, read)][:1]
+    paths += [unit.after for unit in _units(calls)][-1:]
+    if not paths:
+        raise ValueError(f"{net.name} has neither a convolution nor a dense layer behind a module: give a path")
+    return list(dict.fromkeys(paths))
+
+
+def _same(one, other) -> bool:
+    """Whether two things are tensors that hold the same numbers in the same order."""
+    tensors = isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)
+    return tensors and one.numel() == other.numel() and torch.equal(one.flatten(), other.flatten())
 
 
 class Reached(Exception):
@@ -146,10 +284,12 @@ class Reached(Exception):
 def record(net: Network, layers: list[str], stop: bool = False):
     """`with record(net, ["conv5"]) as maps:` - the next forward pass of net.model puts every layer's output in `maps`.
 
-    The tensors keep their graph. Hooks are gone after the block, also after an exception. A module that runs twice in
-    one pass is refused, since it has no single output.
+    Maps are (N, C, H, W), also those of a layer that has its channels last. The tensors keep their graph. Hooks are
+    gone after the block, also after an exception. A module that runs twice in one pass is refused, since it has no
+    single output; so are four axes that are not those of maps.
     """
     modules = {layer: module(net, layer) for layer in layers}
+    axes = {layer: (net.channels or {}).get(net.layers.get(layer, layer), 1) for layer in layers}
     maps, seen = {}, set()
 
     def keep(layer, part, inputs, output):
@@ -159,11 +299,18 @@ def record(net: Network, layers: list[str], stop: bool = False):
             raise ValueError(
                 f"layer {layer!r} of {net.name} runs more than once in a pass: choose a module that runs once"
             )
+        if axes[layer] == 0:
+            raise ValueError(
+                f"layer {layer!r} of {net.name} gives {tuple(output.shape)}, and which of its axes are channels, rows "
+                "and columns cannot be told: choose a layer whose maps are (N, C, H, W) or (N, H, W, C)"
+            )
+        last = axes[layer] == 3
         seen.add(layer)
-        maps[layer] = output
+        maps[layer] = kept = output.movedim(3, 1) if last else output
         if stop and len(seen) == len(modules):
             raise Reached
-        return output.clone()  # what follows may write in place, and the recorded map stays on the gradient's path
+        kept = kept.clone()  # what follows may write in place, and the recorded map stays on the gradient's path
+        return kept.movedim(1, 3) if last else kept
 
     handles = [net.model.register_forward_pre_hook(lambda *_: seen.clear())]
     try:
@@ -187,9 +334,10 @@ def forward_to(net: Network, images: torch.Tensor, layers: list[str]) -> dict[st
 
 def features(net: Network, images: torch.Tensor, layers: list[str], batch: int = 32) -> dict[str, torch.Tensor]:
     """What `layers` answer to images (N, 3, size, size) in [0, 1], {layer: (N, C, ...)}, on the images' device; no
-    gradients, and nothing is computed above the last of them."""
+    gradients, and nothing is computed above the last of them. ValueError for images as `check` refuses them."""
+    check(net, images)
     device = next((p.device for p in net.model.parameters()), images.device)
-    with torch.inference_mode():
+    with torch.no_grad():
         with record(net, layers):
             net.model(net.preprocess(images[:1].to(device)))  # once to the end: refuses a layer that runs twice
         parts = [forward_to(net, part.to(device), layers) for part in split(images, batch)]

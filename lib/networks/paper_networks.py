@@ -58,4 +58,6 @@ def load(name: str, device: str = "cpu", weights: bool = True, seed: int = 0) ->
         model.load_state_dict(weights_files.load("paper/lenet_224")[0])
     parts = {"size": SIZE, "layers": LAYERS, "name": name, "device": device}
     preprocess = partial(imagenet.normalise, mean=MEAN, std=STD)
-    return interface.wrap(model, preprocess=preprocess, classes=imagenet_classes.imagenet_classes(), **parts)
+    return interface.wrap(
+        model, preprocess=preprocess, classes=imagenet_classes.imagenet_classes(), known=True, **parts
+    )

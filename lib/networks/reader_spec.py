@@ -10,18 +10,22 @@
 Reading it runs the code that it points at: use only files you trust.
 """
 
-import importlib
-import importlib.util
-import sys
+import math
+import random
+import warnings
+from collections import Counter
 from collections.abc import Callable
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+import yaml
 from torch import nn
 
-from lib.base import files, identity, nearest, paths, strict_yaml
-from lib.networks import imagenet
+from lib.base import nearest, strict_yaml
+from lib.networks import imagenet, reader_code, trial
 from lib.worlds import imagenet_classes
 
 KEYS = ("factory", "size", "mean", "std", "bgr", "preprocess", "classes", "layers", "name")
@@ -29,7 +33,7 @@ KEYS = ("factory", "size", "mean", "std", "bgr", "preprocess", "classes", "layer
 
 def read(path: str | Path, seed: int = 0) -> dict:
     """The keyword arguments of `lib.networks.wrap` for a spec file; ValueError or FileNotFoundError with a sentence."""
-    path = Path(path)
+    path = Path(path).expanduser()
     spec = _checked(path)
     if "preprocess" in spec:
         preprocess = _function(path, spec["preprocess"])
@@ -38,12 +42,12 @@ def read(path: str | Path, seed: int = 0) -> dict:
         preprocess = partial(imagenet.normalise, mean=mean, std=std, bgr=spec.get("bgr", False))
     classes = _class_names(path, spec.get("classes"))
     factory = _function(path, spec["factory"])
-    with torch.random.fork_rng(devices=[]), _neighbours(path):
+    with _as_it_was(), reader_code.neighbours([path.parent]):
         torch.manual_seed(seed)
         try:
-            model = factory()
-        except Exception as error:
-            raise ValueError(f"{path}: the factory {spec['factory']} raised {reason(error)}") from error
+            model = factory if isinstance(factory, nn.Module) else factory()
+        except (Exception, SystemExit) as error:
+            raise ValueError(f"{path}: the factory {spec['factory']} raised {reader_code.told(error)}") from error
     if not isinstance(model, nn.Module):
         raise ValueError(
             f"{path}: the factory {spec['factory']} returned {type(model).__name__}, expected an nn.Module"
@@ -52,9 +56,32 @@ def read(path: str | Path, seed: int = 0) -> dict:
     return dict(model=model, preprocess=preprocess, classes=classes, **spec)
 
 
-def reason(error: Exception) -> str:
-    """An exception as part of a sentence: its type and the start of its message."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+def sources(path: str | Path) -> dict[str, str]:
+    """{file: digest} of the code that a spec file points at: the files of its factory and its preprocess, and what they
+    import or name beside them. Errors as for `read`."""
+    path = Path(path).expanduser()
+    spec = _checked(path)
+    found = {}
+    for key in ("factory", "preprocess"):
+        if key in spec:
+            found |= reader_code.sources(spec[key], path.parent)
+    return found
+
+
+@contextmanager
+def _as_it_was():
+    """What a reader's code may set for the whole process is afterwards as it was: random numbers, the precision of new
+    tensors, whether gradients are kept."""
+    kind, kept, state = torch.get_default_dtype(), torch.is_grad_enabled(), random.getstate()
+    drawn = np.random.get_state()  # noqa: NPY002 - the old global generator, which the reader's code may use
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(kind)
+            torch.set_grad_enabled(kept)
+            random.setstate(state)
+            np.random.set_state(drawn)  # noqa: NPY002
 
 
 def _checked(path: Path) -> dict:
@@ -75,8 +102,9 @@ def _checked(path: Path) -> dict:
     return spec
 
 
-def _three_numbers(value) -> bool:
-    return isinstance(value, list) and len(value) == 3 and all(isinstance(v, int | float) for v in value)
+def _three_numbers(value, least: float, most: float) -> bool:
+    numbers = isinstance(value, list) and len(value) == 3 and all(type(v) in (int, float) for v in value)
+    return numbers and all(math.isfinite(v) and least <= v <= most for v in value)
 
 
 def _text(value) -> bool:
@@ -87,74 +115,37 @@ def _reference(value) -> bool:
     return _text(value) and all(value.rpartition(":")[::2])
 
 
+SCALE = " (of 0 ... 255: divided by 255)"
 _REFERENCE = ("file.py:function or package.module:function", _reference)
 _EXPECTED = {  # key: what a message says, what is checked
     "factory": _REFERENCE,
     "preprocess": _REFERENCE,
-    "size": ("a positive whole number, pixels", lambda v: type(v) is int and v > 0),
-    "mean": ("three numbers for RGB in [0, 1]", _three_numbers),
-    "std": ("three positive numbers for RGB in [0, 1]", lambda v: _three_numbers(v) and min(v) > 0),
+    "size": (
+        "a positive whole number, pixels, the side of a square (for other shapes, a preprocess that resizes to them)",
+        lambda v: type(v) is int and v > 0,
+    ),
+    "mean": (f"three numbers for RGB in [0, 1]{SCALE}", lambda v: _three_numbers(v, -1, 1)),
+    "std": (f"three positive numbers for RGB in [0, 1]{SCALE}", lambda v: _three_numbers(v, 0, 16) and min(v) > 0),
     "bgr": ("true or false", lambda v: isinstance(v, bool)),
     "classes": ('"imagenet", a list of names, or a text file', lambda v: v is None or _text(v) or isinstance(v, list)),
     "layers": (
-        "a map from layer names to module paths",
+        "a map from layer names to module paths, in quotes where they are numbers",
         lambda v: isinstance(v, dict) and all(map(_text, [*v, *v.values()])),
     ),
     "name": ("a name", _text),
 }
 
 
-class _neighbours:
-    """While a spec's code runs, the modules beside it can be imported; those that were, here or beside another spec
-    under the same name, are read again."""
-
-    def __init__(self, path: Path):
-        self.folder = str(path.parent.resolve())
-
-    def __enter__(self):
-        sys.path.insert(0, self.folder)
-        for file in Path(self.folder).glob("*"):
-            loaded = sys.modules.get(file.stem)
-            if loaded is not None and file.suffix in (".py", "") and _of_a_reader(loaded):
-                for name in [name for name in sys.modules if name.split(".")[0] == file.stem]:
-                    del sys.modules[name]
-
-    def __exit__(self, *_):
-        sys.path.remove(self.folder)
-
-
-def _of_a_reader(module) -> bool:
-    """Whether a module was read from a folder of the reader's, not installed and not ours."""
-    file = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", [])), None)
-    inside = (*identity.INSTALLED, str(paths.ROOT / "lib"))
-    return bool(file) and not str(Path(file).resolve()).startswith(inside)
-
-
 def _function(path: Path, reference: str) -> Callable:
     """The function that "file.py:name" or "package.module:name" means; a file is looked up beside the spec file."""
-    source, _, name = reference.rpartition(":")
     try:
-        with _neighbours(path):
-            return getattr(
-                _python_file(path.parent / source) if source.endswith(".py") else importlib.import_module(source), name
-            )
-    except Exception as error:
-        raise ValueError(f"{path}: {reference} could not be read: {reason(error)}") from error
-
-
-def _python_file(path: Path):
-    """Run a Python file as a module under a name of its own, read again if it or a file that it imports changed."""
-    path = path.resolve()
-    name = f"spec_{files.key_digest({'path': str(path), 'files': identity.beside(path)})[:16]}"
-    if name not in sys.modules:
-        found = importlib.util.spec_from_file_location(name, path)
-        sys.modules[name] = loaded = importlib.util.module_from_spec(found)
-        try:
-            found.loader.exec_module(loaded)
-        except BaseException:
-            del sys.modules[name]
-            raise
-    return sys.modules[name]
+        with _as_it_was():
+            found = reader_code.function(reference, path.parent)
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{path}: {reference} could not be read: {reader_code.told(error)}") from error
+    if not callable(found):
+        raise ValueError(f"{path}: {reference} is {type(found).__name__}, expected a function")
+    return found
 
 
 def _class_names(path: Path, classes) -> tuple[str, ...]:
@@ -162,7 +153,27 @@ def _class_names(path: Path, classes) -> tuple[str, ...]:
         return imagenet_classes.imagenet_classes()
     if isinstance(classes, str):
         try:
-            return tuple((path.parent / classes).read_text().splitlines())
+            names = (path.parent / classes).expanduser().read_text(encoding="utf-8-sig").rstrip().splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: the class names in {classes} could not be read: {reason(error)}") from error
-    return tuple(map(str, classes or ()))
+            said = f"the class names in {classes} could not be read: {trial.reason(error)}"
+            raise ValueError(f"{path}: {said}; expected a text file in UTF-8") from error
+        names = [name.strip() for name in names]
+        if not names or "" in names:
+            found = f"line {names.index('') + 1} is empty" if names else "it is empty"
+            raise ValueError(f"{path}: the class names in {classes}: {found}, expected one name a line")
+    else:
+        names = _as_written(path) if classes else []
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        warnings.warn(
+            f"{path}: more than one class is called {', '.join(twice[:3])}: by such a name only the first is found",
+            stacklevel=4,
+        )
+    return tuple(names)
+
+
+def _as_written(path: Path) -> list[str]:
+    """A list of class names letter by letter: YAML would take yes, null, 010 or 1e3 for something else than a name."""
+    names = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader)["classes"]  # noqa: S506 - texts only
+    if wrong := [name for name in names if not isinstance(name, str) or not name.strip()]:
+        raise ValueError(f"{path}: classes holds {wrong[0]!r}, expected names")
+    return [name.strip() for name in names]

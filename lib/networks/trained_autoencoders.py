@@ -9,7 +9,7 @@ before its training; `-rate0.01` after 10,000 steps of that largest rate on pict
 maps), `-own` (the pictures that the classifier was trained on).
 """
 
-from torch import nn
+from torch import Tensor, nn
 
 from lib.base import weights
 from lib.base.identity import state_digest
@@ -41,7 +41,19 @@ def autoencoder(name: str = "pretrained", shape: segnet.Shape | None = None, dev
                 "`git checkout data` or train them again with `make retrain`"
             )
         state = first | state
-    made = segnet.build(found, name=name, places=info["made_by"].get("places", True))
+    return _ready(state, info["made_by"], name, device)
+
+
+def with_decoder(base: str, state: dict[str, Tensor], name: str, device: str = "cpu") -> segnet.Autoencoder:
+    """The committed autoencoder `base` with another decoder, `state` ("decoder." before its names), under a `name` and
+    with a digest of its own."""
+    first, described = weights.load(f"autoencoders/{base}")
+    return _ready(first | state, described["made_by"], name, device)
+
+
+def _ready(state: dict[str, Tensor], made_by: dict, name: str, device: str) -> segnet.Autoencoder:
+    shape = segnet.Shape(*map(tuple, made_by["shape"]))
+    made = segnet.build(shape, name=name, places=made_by.get("places", True))
     both = nn.ModuleDict({"encoder": made.encoder, "decoder": made.decoder})
     both.load_state_dict(state)
     both.eval().requires_grad_(False).to(device)

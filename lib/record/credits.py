@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lib.base import files, paths
 
+YOURS = "yours"  # whose pictures need no credit: the reader's own, which stay in build/
 MOST = 8  # photographs that a caption names; of more it says where they are named
 FILE = "CREDITS.md"  # in figures/
 HEAD = """# Photographs in the figures
@@ -21,7 +22,11 @@ to one beyond that, its caption says.
 
 def line(photographs: Iterable[dict]) -> str:
     """What the photographs are called, their authors and licences, for a caption."""
-    found = list(photographs)
+    everything = list(photographs)
+    found = [one for one in everything if one["author"] != YOURS]
+    if mine := len(everything) - len(found):
+        own = f"{mine} photograph{'s' * (mine > 1)} of your own"
+        return f"{own}; {line(found)}" if found else own
     if len(found) <= MOST:
         return "; ".join(f"{one['title']}: {one['author']}, {one['licence']}" for one in found)
     licences = ", ".join(dict.fromkeys(one["licence"] for one in found))
@@ -32,7 +37,12 @@ def collected(folder: Path) -> dict[str, dict]:
     """Every photograph that a figure below `folder` shows, by name, with `figures`, those that show it."""
     found = {}
     for path in sorted(folder.glob("*/*.json")):
-        sidecar = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            sidecar = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(
+                f"{path} cannot be read ({error}); run its notebook again, or restore it with `git checkout figures`"
+            ) from error
         for one in sidecar.get("photographs", []) if isinstance(sidecar, dict) else []:
             figures = found.setdefault(one["name"], one | {"figures": []})["figures"]
             figures.append(f"{path.parent.name}/{path.stem}")

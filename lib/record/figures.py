@@ -29,6 +29,7 @@ LARGEST = 1_500_000  # bytes of a PNG: a notebook with its figures stays under 5
 QUALITY = 92  # of the JPEG that a notebook holds of pictures
 PACKAGES = ("matplotlib", "numpy", "pillow", "scipy", "torch")
 PARTS = ("png", "svg", "csv")
+REMEDY = "run its notebook again, or restore it with `git checkout figures`"
 
 
 class Shown(NamedTuple):
@@ -60,7 +61,7 @@ def style() -> None:
 
 def folder(profile: str, publish: bool = True) -> Path:
     """Where figures go: figures/<profile>, or build/<profile>/figures for pictures that must not be published."""
-    return paths.figures() / profile if publish else paths.build() / profile / "figures"
+    return paths.figures() / profile if publish else paths.of_run(profile) / "figures"
 
 
 def save(
@@ -95,9 +96,10 @@ def save(
         raise ValueError(
             f"figure name {name!r}: expected {run.notebook[:2]}_ and lower-case words, as in notebook {run.notebook}"
         )
+    changed, named = (getattr(run, field, None) for field in ("changed", "contents"))
     if caption is None and alt is None:
         facts = run.parameters | {"credits": credits.line(photographs)} | (facts or {})
-        caption, alt = captions.of(name, run.notebook, facts, run.profile)
+        caption, alt = captions.of(name, run.notebook, facts, run.profile, changed)
     for key, text in (("caption", caption), ("alt", alt)):
         if not isinstance(text, str) or len(text.split()) < 3:
             raise ValueError(f"figure {name}: {key} is {text!r}, expected a sentence")
@@ -123,6 +125,7 @@ def save(
     }
     sidecar |= {"photographs": [dict(one) for one in photographs]} if photographs else {}
     sidecar |= {"pictures": True} if pictures else {}
+    sidecar |= {"changed": changed, "contents": named or {}} if changed else {}
     place = folder(run.profile, publish)
     try:
         for kind, content in contents.items():
@@ -132,11 +135,22 @@ def save(
         _drop(name, folder(run.profile, not publish))
     except OSError as error:
         raise type(error)(
-            f"figure {name} cannot be written to {place} ({error.strerror or 'read-only'}); "
+            f"figure {name} cannot be written to {place} ({files.why(error, place)}); "
             "make that folder writable, or name another in COMPANION_FIGURES"
         ) from error
     _log(run, name)
     return shown(name, png, sidecar)
+
+
+def sidecar_of(path: Path) -> dict:
+    """A figure's sidecar; ValueError that names the file where it is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read ({error}); {REMEDY}") from error
+    if not isinstance(found, dict) or not isinstance(found.get("files"), dict):
+        raise ValueError(f"{path} is no sidecar of a figure, expected its origin and files; {REMEDY}")
+    return found
 
 
 def shown(name: str, png: bytes, sidecar: dict) -> Shown:
@@ -218,16 +232,19 @@ def _digests(given) -> list[str]:
 
 def _log(run, name: str) -> None:
     """What may differ from run to run: when, on what, after how many seconds of computing."""
-    path = paths.build() / run.profile / "logs" / f"{run.notebook[:2]}_figures.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = paths.of_run(run.profile) / "logs" / f"{run.notebook[:2]}_figures.log"
     entry = {
         "name": name,
         "device": run.device,
         "at": time.strftime("%Y-%m-%dT%H:%M:%S"),
         "cpu_seconds": time.process_time(),
     }
-    with open(path, "a") as log:
-        log.write(json.dumps(entry) + "\n")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a") as log:
+            log.write(json.dumps(entry) + "\n")
+    except OSError as error:
+        raise type(error)(f"{path} cannot be written: {files.why(error, path.parent)}") from error
 
 
 def _drop(name: str, place: Path) -> None:
@@ -247,13 +264,17 @@ def check(profile: str) -> list[str]:
     problems += [f"{name}: a sidecar without its row in the ledger" for name in sorted(sidecars - published)]
     problems += [f"{name}: a row in the ledger without its sidecar" for name in sorted(published - sidecars)]
     for name in sorted(sidecars & published):
-        sidecar = json.loads((place / f"{name}.json").read_text())
+        try:
+            sidecar = sidecar_of(place / f"{name}.json")
+        except ValueError as error:
+            problems.append(f"{name}: {error}")
+            continue
         for file, digest in sidecar["files"].items():
             if file not in there:
                 problems.append(f"{name}: a sidecar without its figure {file}")
             elif files.file_digest(place / file) != digest:
                 problems.append(f"{name}: {file} is not the file that its sidecar describes")
-        if any(sidecar[key] != value for key, value in rows[name].items()):
+        if any(sidecar.get(key) != value for key, value in rows[name].items()):
             problems.append(f"{name}: its sidecar and its row in the ledger differ")
     return problems
 

@@ -48,9 +48,16 @@ def read(notebook: str, profile: str, folder: Path | None = None) -> dict:
     if not path.exists():
         return {"claims": {}, "figures": {}}
     try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not a ledger ({error}); delete it and run notebook {notebook} again") from error
+        book = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is not a ledger ({error}); delete it and run notebook {notebook[:2]} again"
+        ) from error
+    if not isinstance(book, dict) or not all(isinstance(book.get(kind), dict) for kind in ("claims", "figures")):
+        raise ValueError(
+            f"{path} is not a ledger, expected claims and figures; delete it and run notebook {notebook[:2]} again"
+        )
+    return book
 
 
 def enter(run, kind: str, key: str, row: dict) -> None:

@@ -1,6 +1,7 @@
 """The review: every claim's verdict, every figure, what is wrong with the record and what moved since it was committed.
 
 `python -m lib.record.review --profile embedded` prints it; `--readme` also puts the verdict table into README.md.
+With `--folder build/<run>` it prints what a run with other parameters recorded, and compares it with nothing.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from lib.record.tables import Table
 PENDING = "not yet computed"
 MARKS = "<!-- verdicts:start -->", "<!-- verdicts:end -->"
 HEAD = ("claim", "statement", "measured", "verdict", "on photographs", "notebook")
+OWN = ("claim", "statement", "measured in this run", "verdict of this run", "notebook")
 OTHER = "photos"  # the profile that stands beside every other
 
 
@@ -76,6 +78,20 @@ def table(profile: str) -> Table:
             text = claims.measured(row) if row else parts[part].get("untestable", "")
             lines.append((part, "", text, _verdict(row, parts[part]), others[part], home))
     return Table(HEAD, lines)
+
+
+def own(profile: str, folder: Path, numbers: list[str] | None = None) -> Table:
+    """The claims that a run with parameters of its own recorded, and nothing else: one row for each part of a claim.
+
+    folder: where its figures and ledgers lie, in a subfolder `profile`. numbers: of its notebooks ("09"); None: all.
+    """
+    known, lines = claims.load(profile=profile), []
+    for number, book in ledger.read_all(profile, folder).items():
+        for name, row in sorted(book["claims"].items()) if numbers is None or number in numbers else ():
+            claim, _ = claims.part(name, known)
+            measured = "; ".join(filter(None, (claims.measured(row), row.get("note"))))
+            lines.append((name, known[claim]["statement"], measured, row["verdict"], known[claim]["notebook"]))
+    return Table(OWN, lines)
 
 
 def _parts(profile: str) -> dict[str, str]:
@@ -221,8 +237,27 @@ def main(arguments: list[str] | None = None) -> int:
     """Print the review; 1 if the record has problems, else 0 (a verdict, whatever it is, is a result)."""
     parser = argparse.ArgumentParser(prog="python -m lib.record.review", description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="embedded", help="whose ledgers to read: embedded, smoke, ...")
+    parser.add_argument(
+        "--folder", help="of a run with other parameters than the profile's, in build/: its claims alone"
+    )
     parser.add_argument("--readme", action="store_true", help="also put the verdict table into README.md")
     options = parser.parse_args(arguments)
+    try:
+        return _print(options)
+    except (ValueError, OSError) as error:  # a damaged file, which the sentence names
+        print(error)  # noqa: T201
+        return 1
+
+
+def _print(options: argparse.Namespace) -> int:
+    if options.folder:
+        figures_of_run = Path(options.folder) / "figures"
+        found = sorted({path.parent.name for path in figures_of_run.glob("*/[0-9][0-9]_ledger.json")})
+        for profile in found:
+            print(own(profile, figures_of_run))  # noqa: T201
+        if not found:
+            print(f"{figures_of_run} has no ledger, expected the folder of a run in build/")  # noqa: T201
+        return 0 if found else 1
     problems, changes = check(options.profile), moved(options.profile)
     lines = [repr(table(options.profile)), "", summary(options.profile)]
     lines += ["", "Problems:", *problems] if problems else []

@@ -6,6 +6,7 @@ claims are all there. Success means that, and not an exit code.
 
 import ast
 import os
+import re
 import shutil
 import time
 from contextlib import contextmanager
@@ -14,9 +15,10 @@ from pathlib import Path
 import nbformat
 
 from lib.base import files, locks, paths
-from lib.running import notebook_bytes, progress, results
+from lib.running import custom, notebook_bytes, params, progress, results, run
 from lib.running.results import Failed, Job
 
+LINKS = {True: "](../../", False: "](../../notebooks/"}  # to the project's files, and from notebook to notebook
 CELL_SECONDS = 1800  # a cell that is silent for longer is taken for stuck, except while it trains
 
 
@@ -34,7 +36,8 @@ def execute(job: Job, log) -> None:
         (staging / "figures" / job.profile).mkdir(parents=True)
         if job.entry["after"]:
             results.lend_others(job, staging / "figures" / job.profile)
-        os.environ["COMPANION_FIGURES"] = str(staging / "figures")
+        own = {"COMPANION_FIGURES": str(staging / "figures"), "COMPANION_FOLDER": str(job.folder)}
+        os.environ |= own | {run.STAGED: job.notebook}
         started = time.monotonic()
         executed = _papermill(job, staging, log)
         missing = results.missing(job)
@@ -46,7 +49,7 @@ def execute(job: Job, log) -> None:
         copy = notebook_bytes.plain(executed, keep_injected=same != job.values)
         files.atomic_write(job.copy, notebook_bytes.text(copy))
         job.failed.unlink(missing_ok=True)
-        files.write_json(job.memory, results.state(job))
+        results.remember(job)
         results.mark(job)
         results.publish(job, log)
         progress.keep(job.folder, job.number, time.monotonic() - started)
@@ -61,8 +64,7 @@ def _papermill(job: Job, staging: Path, log):
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     source = notebook_bytes.cleared(nbformat.read(paths.notebooks() / f"{job.notebook}.ipynb", as_version=4))
-    away = {f"not-profile-{job.profile}"} | ({"not-photos"} if results.photographs(job) else set())
-    source.cells = [cell for cell in source.cells if not away & set(cell.metadata.get("tags", []))]
+    source.cells = kept_of(source.cells, job)
     begin, end = staging / "source.ipynb", staging / "executed.ipynb"
     files.atomic_write(begin, notebook_bytes.text(source))
     patient = job.values.get("retrain") or job.profile not in ("smoke", "embedded")
@@ -86,6 +88,35 @@ def _papermill(job: Job, staging: Path, log):
         raise Failed(
             f"{_called(job)} failed in {_cell(job.failed)}: {what}\n  its executed copy: {job.failed}"
         ) from error
+
+
+def kept_of(cells: list, job: Job) -> list:
+    """The cells of a notebook that this run has: texts that speak of the project's own run are none of a reader's. A run
+    with other parameters than its profile's says so below the title."""
+    away, own = results.left_out(job), results.mine(job)
+    told = lambda cell: cell.cell_type != "markdown" or "mine" in cell.metadata.get("tags", [])  # noqa: E731
+    kept = [c for c in cells if not away & set(c.metadata.get("tags", [])) and (not own or told(c))]
+    if not (text := preface(job)):
+        return kept
+    for cell in kept:
+        if cell.cell_type == "markdown":  # its links, seen from the folder of such a run
+            cell.source = re.sub(r"\]\((?:(\.\./)|(?=\d\d_\w+\.ipynb))", lambda m: LINKS[bool(m[1])], cell.source)
+    return [*kept[:1], nbformat.v4.new_markdown_cell(text, id="of-this-run"), *kept[1:]]
+
+
+def preface(job: Job) -> str:
+    """What the copy of a run with other parameters than its profile's says below its title; empty for the profile's."""
+    if not job.figures.is_relative_to(job.folder):
+        return ""
+    usual = params.profile(job.profile)[job.notebook]
+    changed = custom.differing(job.values, usual)
+    lines = [f"* `{name}` = {value!r}" for name, value in changed.items()] or ["* none"]
+    text = f"**A run of its own.** Parameters that are not those of the profile `{job.profile}`:\n\n" + "\n".join(lines)
+    if job.entry["without"]:
+        text += f"\n\nLeft out, since there is nothing to ask: {', '.join(job.entry['without'])} (`make mine` says why)."
+    whose = "Figures, captions, tables and verdicts are of this run"
+    more = "" if results.mine(job) else "; sentences that read a figure speak of the project's own run"
+    return f"{text}\n\n{whose}{more}."
 
 
 def _called(job: Job) -> str:

@@ -10,14 +10,15 @@ import math
 import re
 from pathlib import Path
 
-import yaml
-
 from lib.base import nearest, paths, strict_yaml
+from lib.running import given as from_line
 
 COMMON = "every_notebook"  # the entry of the index and of a profile that stands for all notebooks
 TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list}
 FIELDS = {"title", "reproduces", "claims", "figures", "inputs", "jobs", "after", "planned"}
-FIELDS |= {"parameters", "photos", "only_photos", "cutouts_jobs", "cutouts_inputs"}
+FIELDS |= {"parameters", "photos", "only_photos", "cutouts_jobs", "cutouts_inputs", "mine"}
+WITHOUT = "without"  # beside a notebook's parameters: parts of it (`mine` in the index) that a run leaves out
+OWN = r"(?s)torchvision:.+|.+\.ya?ml"  # a reader's network, where the choices are readers
 RULES = {"type", "meaning", "min", "max", "choices", "pattern", "items", "min_items", "max_items", "unique"}
 
 
@@ -34,7 +35,7 @@ def index(folder: Path | None = None) -> dict[str, dict]:
         for field in set(entry) - FIELDS:
             raise ValueError(f"{path.name}, {name}: unknown field {field!r}{nearest.nearest(field, FIELDS)}")
         entry = {"claims": [], "figures": [], "inputs": [], "jobs": [], "after": [], "planned": False} | entry
-        entry = {"photos": [], "only_photos": [], "cutouts_jobs": [], "cutouts_inputs": []} | entry
+        entry = {"photos": [], "only_photos": [], "cutouts_jobs": [], "cutouts_inputs": [], "mine": {}} | entry
         entry["own"] = list(entry.get("parameters") or {})
         entry["parameters"] = common | (entry.get("parameters") or {})
         for parameter, rule in entry["parameters"].items():
@@ -46,12 +47,13 @@ def index(folder: Path | None = None) -> dict[str, dict]:
 
 def _with_families(rule: dict) -> dict:
     """`choices: families` as the names of the zoo's families, `choices: readers` as these and the networks of the
-    photos profile; a list of them may also be ["all"]."""
+    photos profile, or a reader's own (OWN); a list of them may also be ["all"]."""
     known = {"families": families, "readers": readers}
     if (kind := rule.get("choices")) in ("families", "readers"):
-        return rule | {"choices": known[kind]()}
+        return rule | {"choices": known[kind]()} | ({"or": OWN} if kind == "readers" else {})
     if (kind := rule.get("items", {}).get("choices")) in ("families", "readers"):
-        return rule | {"items": rule["items"] | {"choices": ["all", *known[kind]()]}}
+        more = {"or": OWN} if kind == "readers" else {}
+        return rule | {"items": rule["items"] | {"choices": ["all", *known[kind]()]} | more}
     return rule
 
 
@@ -131,11 +133,14 @@ def profile(name: str, entries: dict | None = None, folder: Path | None = None) 
     return complete
 
 
-def overrides(texts: list[str], notebooks: list[str], entries: dict) -> dict[str, dict]:
+def overrides(
+    texts: list[str], notebooks: list[str], entries: dict, folders: list[Path] | None = None
+) -> dict[str, dict]:
     """Values given on the command line: 'name=value' for every notebook in `notebooks` that declares the name, or
     'notebook.name=value' for one. Values are read as YAML, so `[1, 2]`, `0.5`, `true` and `text` mean what they say.
+    Relative paths are looked for in `folders` (default: the current one) and made absolute; what is missing is told.
     """
-    given = {}
+    folders, given = folders or [Path.cwd()], {}
     for text in texts:
         name, sign, value = text.partition("=")
         name = name.strip()
@@ -147,14 +152,23 @@ def overrides(texts: list[str], notebooks: list[str], entries: dict) -> dict[str
             chosen = [resolve(notebook, entries)]
         if name == "profile":
             raise ValueError("-p profile=...: a profile is chosen with --profile (make: PROFILE=...)")
-        holders = [notebook for notebook in chosen if name in entries[notebook]["parameters"]]
+        rules_of = {notebook: _with_parts(entries[notebook]) for notebook in chosen}
+        holders = [notebook for notebook in chosen if name in rules_of[notebook]]
         if not holders:
             known = {known for notebook in chosen for known in entries[notebook]["parameters"]}
             raise ValueError(f"unknown parameter {name!r} of {', '.join(chosen)}{nearest.nearest(name, known)}")
         for notebook in holders:
-            rules = {name: entries[notebook]["parameters"][name]}
-            given.setdefault(notebook, {}).update(check({name: yaml.safe_load(value)}, rules, notebook))
+            rules = {name: rules_of[notebook][name]}
+            found = from_line.read(value, rules[name], f"{notebook}: {name}")
+            found = from_line.located(found, rules[name], folders, f"{notebook}: {name}")
+            given.setdefault(notebook, {}).update(check({name: found}, rules, notebook))
     return given
+
+
+def _with_parts(entry: dict) -> dict[str, dict]:
+    """A notebook's parameters and, where it has parts that can be left out, their names."""
+    parts = {"type": "list", "items": {"type": "str", "choices": list(entry.get("mine", {}))}, "unique": True}
+    return entry["parameters"] | ({WITHOUT: parts} if entry.get("mine") else {})
 
 
 def check(values: dict, rules: dict[str, dict], place: str) -> dict:
@@ -169,7 +183,8 @@ def check(values: dict, rules: dict[str, dict], place: str) -> dict:
 def allowed(rule: dict) -> str:
     """What a rule allows, in words: 'int from 1 to 64'."""
     if "choices" in rule:
-        return f"one of {', '.join(map(str, rule['choices']))}"
+        more = ", torchvision:<name>, or the path of a spec file (*.yaml)" if "or" in rule else ""
+        return f"one of {', '.join(map(str, rule['choices']))}{more}"
     if "pattern" in rule:
         return f"a name that fits {rule['pattern']}"
     text = rule.get("type", "value")
@@ -191,7 +206,7 @@ def _check_value(name: str, value, rule: dict) -> None:
         raise wrong
     if isinstance(value, float) and not math.isfinite(value):
         raise wrong
-    if "choices" in rule and value not in rule["choices"]:
+    if "choices" in rule and value not in rule["choices"] and not re.fullmatch(rule.get("or", "(?!)"), str(value)):
         raise wrong
     if "pattern" in rule and not re.fullmatch(rule["pattern"], value):
         raise wrong

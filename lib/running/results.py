@@ -1,6 +1,7 @@
 """Where the results of a notebook lie, whether they are all there, and how they take the place of older ones."""
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +18,8 @@ class Job(NamedTuple):
     entry: dict  # its entry in the index
     values: dict  # its checked parameters
     key: dict  # lib.running.staleness
-    folder: Path  # build/<profile>
-    figures: Path  # figures/<profile>
+    folder: Path  # build/<profile>, or that of a run with parameters of its own
+    figures: Path  # figures/<profile>, or in that folder
     publish: bool  # whether the outputs go into notebooks/ as well
 
     @property
@@ -51,17 +52,55 @@ def state(job: Job) -> dict:
     return {"key": job.key, "after": {other[:2]: _results(job, other[:2]) for other in job.entry["after"]}}
 
 
+def remember(job: Job) -> None:
+    """Keep what a finished run was made from, and the digests of all that it wrote."""
+    files.write_json(job.memory, state(job) | {"written": written(job)})
+
+
 def remembered(job: Job) -> dict:
-    """The `state` of the last finished run; empty if there is none that can be read."""
+    """What the last finished run was made from and wrote; empty if there is none that can be read."""
     try:
-        return json.loads(job.memory.read_text())
+        found = json.loads(job.memory.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    whole = isinstance(found, dict) and all(isinstance(found.get(part), dict) for part in ("key", "after", "written"))
+    return found if whole else {}
+
+
+def written(job: Job) -> dict[str, str]:
+    """{file: digest} of all that a run of the notebook leaves: its executed copy, its figures and its ledger."""
+    places = [job.copy, *job.figures.glob(f"{job.number}_*.*"), *(job.folder / "figures").glob(f"{job.number}_*.*")]
+    found = {path: _digest(path) for path in sorted(places)}
+    return {os.path.relpath(path, job.folder.parent): digest for path, digest in found.items() if digest}
+
+
+def _digest(path: Path) -> str:
+    """Of a file's bytes; empty where it is none or cannot be read."""
+    try:
+        return files.file_digest(path)
+    except OSError:
+        return ""
+
+
+def spoilt(job: Job) -> list[str]:
+    """Why what the last finished run wrote cannot be used, in words; empty if it is all there as it was written."""
+    before, now = remembered(job).get("written", {}), written(job)
+    lost = [f"{Path(name).name} is missing" for name in sorted(before.keys() - now.keys())]
+    lost += [f"{Path(name).name} was not written by its last run" for name in sorted(now.keys() - before.keys())]
+    lost += [
+        f"{Path(name).name} is not as it was written"
+        for name in sorted(before)
+        if now.get(name, before[name]) != before[name]
+    ]
+    if not lost and not present(job):
+        lost = ["something that it declares is missing from its outputs"]
+    return lost
 
 
 def fresh(job: Job) -> bool:
-    """Whether the last finished run was made from just this, and all that it left is still there."""
-    return remembered(job) == state(job) and present(job)
+    """Whether the last finished run was made from just this, and all that it wrote is there, as it was written."""
+    last, now = remembered(job), state(job)
+    return all(last.get(part) == now[part] for part in now) and not spoilt(job)
 
 
 def mark(job: Job) -> None:
@@ -104,7 +143,7 @@ def missing(job: Job) -> str:
     parts = {}
     for name in job.entry["claims"]:
         parts |= known.get(name, {"parts": {name: {}}})["parts"]
-    asked = [part for part, entry in parts.items() if "untestable" not in entry]
+    asked = [part for part, entry in parts.items() if "untestable" not in entry and _asked(job, part)]
     lost = [f"claim {name} was not recorded" for name in asked if name not in book["claims"]]
     lost += [f"figure {name} was not saved" for name in figures(job) if name not in book["figures"]]
     lost += [f"the file of figure {name} is missing" for name in _absent_figures(job, paths.figures() / job.profile)]
@@ -115,7 +154,10 @@ def figures(job: Job) -> list[str]:
     """The figures that a run of the notebook in its profile must save."""
     if not photographs(job):
         return job.entry["figures"]
-    return job.entry["photos"] + (job.entry["only_photos"] if job.profile == "photos" else [])
+    if mine(job):
+        return [name for part in job.entry["mine"].values() for name in part if name[0].isdigit() and _asked(job, name)]
+    found = job.entry["photos"] + (job.entry["only_photos"] if job.profile == "photos" else [])
+    return [name for name in found if _asked(job, name)]
 
 
 def photographs(job: Job) -> bool:
@@ -123,14 +165,32 @@ def photographs(job: Job) -> bool:
     return job.values.get("world", "cutouts") != "cutouts"
 
 
+def mine(job: Job) -> bool:
+    """Whether a network of the reader's reads photographs that the reader named: of the notebook that is asked which
+    its index lists under `mine`, and texts that speak of the project's own run are left out."""
+    return job.values.get("world") == "mine"
+
+
+def left_out(job: Job) -> set[str]:
+    """Tags of the cells that this run leaves out."""
+    away = {f"not-profile-{job.profile}", *(f"part-{name}" for name in job.entry["without"])}
+    return away | ({"not-photos"} if photographs(job) else set()) | ({"not-mine"} if mine(job) else set())
+
+
+def _asked(job: Job, name: str) -> bool:
+    """Whether a figure, or a claim, belongs to no part that is left out; of a reader's network, to one that is not."""
+    parts = [part for part, names in job.entry["mine"].items() if name in names]
+    return not set(parts) & set(job.entry["without"]) and (bool(parts) or not mine(job))
+
+
 def _absent_figures(job: Job, folder: Path) -> list[str]:
-    private = paths.build() / job.profile / "figures"  # figures that hold pictures of others stay there
+    private = job.folder / "figures"  # figures that hold pictures of others stay there
     return [n for n in figures(job) if not any((place / f"{n}.json").exists() for place in (folder, private))]
 
 
 def _results(job: Job, number: str) -> dict[str, str]:
     """Digests of the figures and the ledger of a notebook of this profile."""
-    return {path.name: files.file_digest(path) for path in sorted(job.figures.glob(f"{number}_*.*"))}
+    return {path.name: _digest(path) for path in sorted(job.figures.glob(f"{number}_*.*"))}
 
 
 def install(staged: Path, job: Job) -> None:

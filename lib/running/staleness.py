@@ -1,4 +1,4 @@
-"""Why a notebook must run again: a key made of its code cells, its parameters, the parts of lib it imports, its inputs.
+"""Why a notebook must run again: a key of its code cells, its parameters and what they name, its part of lib, inputs.
 
 Contents are compared, never dates or outputs, so neither `git checkout` nor an edited paragraph makes a notebook stale.
 """
@@ -14,31 +14,44 @@ from lib.base import closure, files, paths, strict_yaml
 SHOWN = 4  # names of what changed that a reason lists
 
 
-def notebook_key(path: Path, entry: dict, values: dict, jobs: dict[str, dict]) -> dict:
-    """The key of a notebook; `values` are its checked parameters, `jobs` the keys of the jobs that it needs."""
-    cells = code_cells(json.loads(path.read_text(encoding="utf-8")))
+def notebook_key(path: Path, entry: dict, values: dict, jobs: dict[str, dict], contents: dict[str, str]) -> dict:
+    """The key of a notebook; `values` are its checked parameters, `contents` the digests of the networks, files and
+    folders that these name, `jobs` the keys of the jobs that it needs."""
+    cells = code_cells(_notebook(path))
     return {
         "code": files.key_digest({"cells": cells}),
         "parameters": values,
+        "contents": contents,
         "lib": closure.closure(cells),
         "inputs": inputs(entry) | {f"job {name}": files.key_digest(key) for name, key in jobs.items()},
         "captions": captions(path.stem),
-        "declared": {field: entry[field] for field in ("claims", "figures", "jobs", "after")},
+        "declared": {field: entry[field] for field in ("claims", "figures", "jobs", "after", "mine", "without")},
         "packages": packages(),
     }
 
 
-def job_key(name: str, users: dict[str, dict], values: dict[str, dict]) -> dict:
-    """The key of the job `lib.jobs.<name>`; `users` are the index entries of the notebooks that need it."""
+def job_key(name: str, users: dict[str, dict], values: dict[str, dict], contents: dict[str, dict]) -> dict:
+    """The key of the job `lib.jobs.<name>`; `users` are the index entries of the notebooks that need it, `values` and
+    `contents` what `notebook_key` takes, by notebook."""
     read = {}
     for notebook in users:
         read |= inputs(users[notebook] | {"claims": []})
     return {
         "parameters": {notebook: values[notebook] for notebook in users},
+        "contents": {text: digest for notebook in users for text, digest in contents[notebook].items()},
         "lib": closure.of_modules(f"lib.jobs.{name}"),
         "inputs": read,
         "packages": packages(),
     }
+
+
+def _notebook(path: Path) -> dict:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        code_cells(found)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is not a notebook ({error}): restore it with `git checkout notebooks`") from error
+    return found
 
 
 def code_cells(notebook: dict) -> list[str]:
@@ -87,8 +100,12 @@ def reasons(old: dict | None, new: dict) -> list[str]:
             continue
         if isinstance(before, dict) and isinstance(after, dict):
             names = sorted(name for name in set(before) | set(after) if before.get(name) != after.get(name))
-            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-            found.append(f"{part} changed: {', '.join(names[:SHOWN])}{more}")
+            found.append(f"{part} changed: {', '.join(some(names))}")
         else:
             found.append(f"{part} changed")
     return found
+
+
+def some(names: list[str]) -> list[str]:
+    """The first few of `names`, and how many more there are."""
+    return names[:SHOWN] + ([f"and {len(names) - SHOWN} more"] if len(names) > SHOWN else [])

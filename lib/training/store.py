@@ -60,11 +60,12 @@ def save_halved(
 
 
 def notebook(run) -> None:
-    """From here on this process reads and writes its weights in build/<profile>/weights/<number of the notebook>.
+    """From here on this process reads and writes its weights in the run's folder, build/<profile>/weights/<number of the
+    notebook>.
 
     Each notebook has a folder of its own, since notebooks run side by side; the committed weights are not touched.
     """
-    os.environ["COMPANION_WEIGHTS"] = str(paths.build() / run.profile / "weights" / run.notebook[:2])
+    os.environ["COMPANION_WEIGHTS"] = str(paths.of_run(run.profile) / "weights" / run.notebook[:2])
 
 
 def retrained(what: str) -> Path:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from lib.base import nearest, paths
 from lib.worlds import imagenet_classes
@@ -29,6 +29,7 @@ CROP = 0.875  # the share that ImageNet networks are usually tested on: 224 of 2
 ENDINGS = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
 OTHERS = (".heic", ".heif", ".avif", ".raw", ".cr2", ".nef", ".arw", ".dng", ".psd", ".svg")  # pictures, not read here
 CC0, PUBLIC, BY = "CC0 1.0", "public domain", "CC BY 2.0"
+YOURS = "yours"  # author and licence of the reader's own pictures
 LICENCES = {"https://creativecommons.org/licenses/by/2.0/": BY}  # what images.csv says: what it is called
 SHIPPED = {  # name: class names that count as right (ImageNet lacks the last two), author, licence (skimage.data)
     "chelsea": (("tabby", "tiger cat", "Egyptian cat"), "Stefan van der Walt", CC0),
@@ -53,6 +54,8 @@ class Photo(NamedTuple):
     licence: str
     source: str  # where the picture is from
     publish: bool  # False: for tuning and tables only, never shown
+    kind: str = ""  # of the reader's own: the name of the folder it lies in, where folders are classes
+    file: str = ""  # of the reader's own: where it was read from
 
 
 def shipped(size: int, names: Iterable[str] = tuple(SHIPPED), crop: float = CROP) -> list[Photo]:
@@ -72,16 +75,19 @@ def shipped(size: int, names: Iterable[str] = tuple(SHIPPED), crop: float = CROP
 
 
 def named(names: Iterable[str], size: int, crop: float | None = None) -> list[Photo]:
-    """Photographs that may be shown, by name: scikit-image's (`shipped`), and those of `nips2017` by their ImageId;
-    ["nips2017"] is all of these.
+    """Photographs that may be shown, by name: scikit-image's (`shipped`), those of `nips2017` by their ImageId, where
+    ["nips2017"] is all of these, and the reader's own by the path of a folder (`folder`) or a picture.
 
-    crop: by default CROP for the former, and 1 for the latter. ValueError for a name that neither has; errors of
-    `nips2017` where one of its own is asked for.
+    crop: by default CROP for scikit-image's and the reader's, and 1 for NIPS-2017's. ValueError for a name that none
+    has; errors of `nips2017` and `folder` where they are asked.
     """
     wanted, found = list(names), {}
     if wanted == ["nips2017"]:
         return list(nips2017(size, crop=crop or 1.0))
-    others = [name for name in wanted if name not in SHIPPED]
+    paths_ = [name for name in wanted if any(mark in name for mark in "/.~")]
+    for name in paths_:
+        found[name] = _own(Path(name).expanduser(), size, crop or CROP)
+    others = [name for name in wanted if name not in SHIPPED and name not in paths_]
     for name in others:
         if not re.fullmatch(r"[0-9a-f]{16}", name):
             near = nearest.ranked(name, SHIPPED)
@@ -94,7 +100,38 @@ def named(names: Iterable[str], size: int, crop: float | None = None) -> list[Ph
     for name in wanted:
         if name not in found:
             raise ValueError(f"no photograph of nips2017-photos.zip has the ImageId {name!r}: see its images.csv")
-    return [found[name] for name in wanted]
+    each = ([found[name]] if isinstance(found[name], Photo) else found[name] for name in wanted)
+    return [photo for some in each for photo in some]
+
+
+def _own(path: Path, size: int, crop: float) -> list[Photo]:
+    """The reader's own pictures in a folder, or one; they may be shown, since they stay with the reader."""
+    if path.is_file():
+        found = [Photo(path.stem, _fitted(Path.read_bytes, path, str(path), size, crop), (), "", "", path.name, True)]
+        return [found[0]._replace(author=YOURS, licence=YOURS, file=str(path.resolve()))]
+    return [one._replace(labels=(), author=YOURS, licence=YOURS, publish=True) for one in folder(path, size, crop=crop)]
+
+
+def again(photo: Photo, size: int, crop: float = 1.0) -> Photo:
+    """A photograph that `named` gave, at another size or crop."""
+    return named([photo.file or photo.name], size, crop)[0]
+
+
+def numbers(photo: Photo, classes: tuple[str, ...]) -> tuple[int, ...]:
+    """The numbers in `classes` of what counts as right for a photograph, found by name: a class of ImageNet, or the
+    folder that one of the reader's lies in (a WordNet id means ImageNet's class). Empty where no name fits. Names may
+    list synonyms between commas; case and underscores do not count."""
+    if photo.kind in (wnids := imagenet_classes.wnids()):
+        photo = photo._replace(kind="", labels=(wnids.index(photo.kind),))
+    if not photo.kind:
+        return imagenet_classes.numbers(classes, photo.labels)
+    wanted = _synonyms(photo.kind)
+    return tuple(k for k, name in enumerate(classes) if wanted & _synonyms(name))
+
+
+def _synonyms(name: str) -> set[str]:
+    whole = name.lower().replace("_", " ")
+    return {part.strip() for part in (whole, *whole.split(","))}
 
 
 def titled(photo: Photo) -> str:
@@ -247,7 +284,8 @@ def folder(path: str | Path, size: int, classes: tuple[str, ...] | None = None, 
     for file in flat or nested:
         labels = (classes.index(file.parent.name),) if nested else ()
         image = _fitted(Path.read_bytes, file, str(file), size, crop)
-        yield Photo(file.stem, image, labels, "unknown", "unknown", file.name, False)
+        own = {"kind": file.parent.name if nested else "", "file": str(file.resolve())}
+        yield Photo(file.stem, image, labels, "unknown", "unknown", file.name, False, **own)
 
 
 def _visible(file: Path, folder: Path) -> bool:
@@ -343,6 +381,9 @@ def _decoded(read: Callable, source, name: str) -> Image.Image:
             image = ImageOps.exif_transpose(image)
             image.load()
             return _rgb(image)
+    except UnidentifiedImageError as error:
+        why = "it is empty, or of a kind that is not known here"
+        raise ValueError(f"{name} cannot be read as a picture ({why}): repair or remove it") from error
     except Exception as error:  # decoders raise many kinds
         raise ValueError(f"{name} cannot be read as a picture ({error}): repair or remove it") from error
 

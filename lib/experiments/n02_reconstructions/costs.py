@@ -88,7 +88,7 @@ def measured(
 
 def costs(families) -> dict[str, Callable]:
     """Each classifier's acc(j) - acc(A_S o j), by its title: what claim C1 names beside the largest."""
-    return {readers.TITLES[f]: lambda accuracy, k=k: accuracy[0, k] - accuracy[1, k] for k, f in enumerate(families)}
+    return {readers.title(f): lambda accuracy, k=k: accuracy[0, k] - accuracy[1, k] for k, f in enumerate(families)}
 
 
 def differences(hits: np.ndarray, generator) -> np.ndarray:
@@ -110,7 +110,7 @@ def table_one_rows(families, seeds, hits: np.ndarray, generator) -> list[dict]:
         for w, way in enumerate(ways, 1):
             for family, (value, low, high) in zip(families, way, strict=True):
                 paper = PAPER[family][w] - PAPER[family][0] if family in PAPER else None
-                row = {"name": readers.TITLES[family], "way": f"{WAYS[w]} minus original", "seed": seed}
+                row = {"name": readers.title(family), "way": f"{WAYS[w]} minus original", "seed": seed}
                 found.append(row | {"value": value, "low": low, "high": high, "paper": paper})
     return found
 
@@ -125,7 +125,7 @@ def table_one_table(families, hits: np.ndarray, generator) -> tables.Table:
         cost, gain = (f"{value:+.1f} [{low:+.1f}, {high:+.1f}]" for value, low, high in change[:, k])
         paper = [f"{value - PAPER[family][0]:+.2f}" for value in PAPER[family][1:]] if family in PAPER else ["none"]
         numbers = [f"{value:.1f}" for value in accuracy[:, k]]
-        lines.append((readers.TITLES[family], *numbers[:2], cost, numbers[2], gain, ", ".join(paper)))
+        lines.append((readers.title(family), *numbers[:2], cost, numbers[2], gain, ", ".join(paper)))
     return tables.Table(head, lines)
 
 
@@ -224,8 +224,9 @@ def digests(families, seeds, ways=("",), more=()) -> list[str]:
     """Digests of A_S, of the classifiers, of the autoencoders tuned on them in `ways` (values of HALVES), and of
     `more` autoencoders by name."""
     first = readers.first(families[0]) if len(families) else "pretrained"
-    names = [first, *more]
+    names, mine = [first, *more], [family for family in families if readers.own(family)]
     for family, seed in product(families, seeds):
-        names += [readers.autoencoder(family, seed, way) for way in ways]
+        names += [readers.autoencoder(family, seed, way) for way in ways if family not in mine]
     nets = [f"cutouts/{family}-{seed}" for family, seed in product(families, seeds) if first == "pretrained"]
-    return [weights.info(name)["digest"] for name in (*(f"autoencoders/{name}" for name in names), *nets)]
+    found = [weights.info(name)["digest"] for name in (*(f"autoencoders/{name}" for name in names), *nets)]
+    return found + [part.digest for family in mine for part in (readers.network(family), readers.decoder(family))]

@@ -32,15 +32,15 @@ def patterns(families, seeds, images: Tensor, generator, how: str = "", device: 
     rows, spectra = [], {}
     for family in families:
         group = f"first layer's stride: {readers.stride(family)}"
-        row, spectra[readers.TITLES[family]] = {"name": readers.TITLES[family], "group": group}, 0
+        row, spectra[readers.title(family)] = {"name": readers.title(family), "group": group}, 0
         for seed in seeds:
             changed = (
                 segnet.reconstruct(through_autoencoders.tuned(family, seed, how, device=device), images) - plain
             ).numpy()
             rows.append(row | {"seed": seed} | grid(changed, generator))
-            spectra[readers.TITLES[family]] += checkerboard.spectrum(
-                changed - changed.mean((2, 3), keepdims=True)
-            ).mean(0)
+            spectra[readers.title(family)] += checkerboard.spectrum(changed - changed.mean((2, 3), keepdims=True)).mean(
+                0
+            )
     baselines = {
         "the pictures themselves": 255 * checkerboard.amplitude(images),
         "A_S minus the picture": 255 * checkerboard.amplitude(plain - images),
@@ -99,7 +99,7 @@ def gallery(families, seed: int, images: Tensor, how: str = "", device: str = "c
     """Pictures (N, 3, H, W) and their reconstructions by A_S and each A_i of a seed: {"original", "A_S", "A_L" ...}."""
     found = {"original": images, "A_S": segnet.reconstruct(through_autoencoders.first(families, device), images)}
     for family in families:
-        found[f"A_{readers.LETTERS[family]}"] = segnet.reconstruct(
+        found[f"A_{readers.letter(family)}"] = segnet.reconstruct(
             through_autoencoders.tuned(family, seed, how, device=device), images
         )
     return found
@@ -107,7 +107,7 @@ def gallery(families, seed: int, images: Tensor, how: str = "", device: str = "c
 
 def titles(families) -> dict[str, str]:
     """What to write below the pictures of a gallery: {"A_L": "A_L and, in a second line, LeNet-5" ...}."""
-    named = {f"A_{readers.LETTERS[family]}": readers.TITLES[family] for family in families}
+    named = {f"A_{readers.letter(family)}": readers.title(family) for family in families}
     return {name: f"{name}\n{title}" for name, title in named.items()} | {"A_S": "A_S\nlearnt to copy"}
 
 

@@ -89,6 +89,6 @@ def control(families, table, raw) -> Table:
     for k, family in enumerate(families):
         values = [table[k, k], np.delete(table[k], k).mean()]
         values += [raw[k, 0], raw[k, 1 + k], np.delete(raw[k, 1:], k).mean()]
-        rows.append((readers.TITLES[family], *(f"{value:.3f}" for value in values)))
+        rows.append((readers.title(family), *(f"{value:.3f}" for value in values)))
     head = ("i", "A_i read by i", "by the others", "tuned on i untrained: read by it", "by i trained", "by the others")
     return Table(head, rows)

@@ -148,7 +148,7 @@ def table_two(hits, families) -> Table:
     column for each reader. hits: (S, k, k, n) bool."""
     pooled = hits.mean(0)
     half = 1.96 * sem(pooled, axis=-1)
-    names = [readers.LETTERS[family] for family in families]
+    names = [readers.letter(family) for family in families]
     rows = [
         (f"A_{name}", *(f"{100 * v:.1f} ± {100 * h:.1f}" for v, h in zip(*row, strict=True)))
         for name, row in zip(names, zip(pooled.mean(-1), half, strict=True), strict=True)
@@ -180,5 +180,5 @@ def ranking(values, families) -> str:
     """Families by falling value, as letters: 'V > L > I'; '=' where two are equal."""
     order = np.argsort(-np.asarray(values), kind="stable")
     signs = [" = " if values[a] == values[b] else " > " for a, b in zip(order, order[1:], strict=False)]
-    letters = [readers.LETTERS[families[k]] for k in order]
+    letters = [readers.letter(families[k]) for k in order]
     return "".join(letter + sign for letter, sign in zip(letters, [*signs, ""], strict=True))

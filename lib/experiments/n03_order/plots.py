@@ -16,11 +16,11 @@ from lib.networks import readers
 
 def signal_names(families) -> list[str]:
     """A_L, A_A, ... as mathematical text."""
-    return [f"$A_{{{readers.LETTERS[family]}}}$" for family in families]
+    return [f"$A_{{{readers.letter(family)}}}$" for family in families]
 
 
 def letters(families) -> list[str]:
-    return [readers.LETTERS[family] for family in families]
+    return [readers.letter(family) for family in families]
 
 
 # ------------------------------------------------------------------------------------------------------- tables

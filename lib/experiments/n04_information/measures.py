@@ -61,7 +61,7 @@ def first(one: counted.Information, n: int) -> counted.Information:
 
 def title(name: str) -> str:
     """How figures call a key of `collect`: none, A_S, or A with the family's letter."""
-    return name if name in ("none", "A_S") else f"A_{readers.LETTERS[name]}"
+    return name if name in ("none", "A_S") else f"A_{readers.letter(name)}"
 
 
 # ----------------------------------------------------------------------------------------- C6 and C7
@@ -326,7 +326,7 @@ def grids(found: dict, families, bins: int) -> list[dict]:
     """How strong the regular part of what tuning added is, and inter nMI, of every A_i: rows of letter, seed,
     amplitude, value. amplitude: root mean square in 8-bit steps."""
     return [
-        {"letter": readers.LETTERS[family], "seed": seed, "amplitude": one.amplitude, "value": inter(bins)(one)}
+        {"letter": readers.letter(family), "seed": seed, "amplitude": one.amplitude, "value": inter(bins)(one)}
         for (family, seed), one in found.items()
         if family in families
     ]
@@ -335,7 +335,7 @@ def grids(found: dict, families, bins: int) -> list[dict]:
 def ranked(found: dict, families, read) -> str:
     """The families' letters by what read(Information) gives, averaged over seeds, largest first: 'V > L > A'."""
     values = average(by_seed(found, families, read))
-    return " > ".join(readers.LETTERS[families[k]] for k in np.argsort(-values, kind="stable"))
+    return " > ".join(readers.letter(families[k]) for k in np.argsort(-values, kind="stable"))
 
 
 def points(found: dict, families, rrc: dict[int, np.ndarray], bins: int) -> list[dict]:
@@ -352,7 +352,5 @@ def points(found: dict, families, rrc: dict[int, np.ndarray], bins: int) -> list
             values = {
                 name: float((every[name] if seed == "all" else column[seed])[k]) for name, column in columns.items()
             }
-            rows.append(
-                {"letter": readers.LETTERS[family], "seed": seed, "coarse": readers.stride(family) > 1} | values
-            )
+            rows.append({"letter": readers.letter(family), "seed": seed, "coarse": readers.stride(family) > 1} | values)
     return rows

@@ -124,7 +124,7 @@ def agreement(rows: list[dict], panels: list[dict], width: float = WIDTH) -> Fig
     letters = list(dict.fromkeys(row["letter"] for row in rows))
     for axis, panel in zip(axes[0], panels, strict=True):
         for row in rows:
-            x, y, colour = row[panel["x"]], row[panel["y"]], COLOURS[letters.index(row["letter"])]
+            x, y, colour = row[panel["x"]], row[panel["y"]], COLOURS[letters.index(row["letter"]) % len(COLOURS)]
             axis.plot(x, y, "s" if row["coarse"] else "o", color=colour, ms=4, mew=0, alpha=0.8)
             if row["seed"] == "all":
                 box = {"boxstyle": f"{'square' if row['coarse'] else 'circle'},pad=0.2", "fc": "white", "ec": colour}
@@ -163,9 +163,11 @@ def stamp(rows: list[dict], grids: list[dict], base: float, width: float = WIDTH
     dots.curve(axis, x, value, value - sd, value + sd, colour="0.3", band=0.12, label="added to A_S")
     letters = list(dict.fromkeys(row["letter"] for row in grids))
     for row in grids:
-        axis.plot(row["amplitude"], row["value"], "o", ms=5, color=COLOURS[letters.index(row["letter"])], mew=0)
+        axis.plot(
+            row["amplitude"], row["value"], "o", ms=5, color=COLOURS[letters.index(row["letter"]) % len(COLOURS)], mew=0
+        )
     for k, letter in enumerate(letters):
-        axis.plot([], [], "o", color=COLOURS[k], ms=4, label=subscript(f"A_{letter}"))
+        axis.plot([], [], "o", color=COLOURS[k % len(COLOURS)], ms=4, label=subscript(f"A_{letter}"))
     axis.axhline(base, color="0.6", lw=0.8, ls=":", label="originals")
     axis.set_xscale("symlog", linthresh=1)
     axis.set(xlabel="amplitude of the checkerboard, 8-bit steps", ylabel="mean inter nMI")

@@ -78,7 +78,7 @@ def local_rows(families, seeds, found: dict) -> list[dict]:
     return [
         {
             "panel": kind,
-            "name": readers.TITLES[family],
+            "name": readers.title(family),
             "seed": number,
             "x": str(side),
             "value": float(hits[k, s].mean()),
@@ -159,7 +159,7 @@ def sensitivity(net: interface.Network, pictures: cutouts.Batch, strength: float
 def shallow_rows(families, seeds, pictures, strength: float, draws: int, seed: int = 0, device="cpu") -> list[dict]:
     """Accuracy lost by perturbing a layer of each part of every network, as rows for a figure."""
     return [
-        {"panel": readers.TITLES[family], "name": readers.TITLES[family], "seed": number, "x": part, "value": value}
+        {"panel": readers.title(family), "name": readers.title(family), "seed": number, "x": part, "value": value}
         for family in families
         for number in seeds
         for part, value in sensitivity(zoo.network(family, number, device), pictures, strength, draws, seed).items()
@@ -225,7 +225,7 @@ def maps_beside(families, number: int, pictures: cutouts.Batch, device="cpu") ->
         net = zoo.network(family, number, device)
         for kind in kinds(family):
             maps = relevance(net, images, pictures.labels, kind)
-            titles.append(f"{readers.TITLES[family]}\n" + kind.replace(" ×", "\n×"))
+            titles.append(f"{readers.title(family)}\n" + kind.replace(" ×", "\n×"))
             for k, (row, one) in enumerate(zip(rows, maps, strict=True)):
                 row.append(grids.signed(np.repeat(one[..., None], 3, -1)))
                 told = float(frequency(one[None])[0]) if np.ptp(one) > 0 else None
@@ -260,7 +260,7 @@ def coarse_rows(seeds, found: dict, generator: np.random.Generator) -> list[dict
     rows = []
     for (family, kind), values in found.items():
         for number_, of_seed in zip(seeds, values, strict=True):
-            row = {"name": readers.TITLES[family], "seed": number_, "group": kind}
+            row = {"name": readers.title(family), "seed": number_, "group": kind}
             rows.append(row | uncertainty.bootstrap_mean(of_seed, generator=generator)._asdict())
     return rows
 
@@ -277,7 +277,7 @@ def coarse_table(families, found: dict, generator: np.random.Generator) -> Table
             else "not defined"
             for kind in MAPS
         ]
-        lines.append((f"AlexNet - {readers.TITLES[family]}", *cells))
+        lines.append((f"AlexNet - {readers.title(family)}", *cells))
     return Table(("difference of mean frequencies", *MAPS), lines)
 
 

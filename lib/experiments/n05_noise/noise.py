@@ -5,15 +5,16 @@ is not. A picture has one noise pattern, which grows with e and is the same for 
 job `python -m lib.jobs.noise --profile embedded` fills the cache before notebook 05 runs.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from lib.base import cache, files, weights
+from lib.base import cache, files, identity, weights
 from lib.experiments.shared import through_autoencoders
-from lib.networks import interface, photo_networks, readers, segnet, trained_autoencoders
+from lib.networks import interface, readers, segnet, trained_autoencoders
 from lib.record import uncertainty
 from lib.record.seeds import recordable
 from lib.record.tables import Table
@@ -39,7 +40,7 @@ class Readings(NamedTuple):
     @property
     def chance(self) -> float:
         """The accuracy of one constant answer: of ten cutouts one, of a thousand photographs one."""
-        return 1 / 1000 if self.families[0] in photo_networks.NETWORKS else CHANCE
+        return CHANCE if readers.world(self.families[0]) == "cutouts" else 1 / 1000
 
     def by_name(self) -> dict[str, np.ndarray]:
         return dict(zip(READERS, (self.alone, self.pretrained, self.own), strict=True))
@@ -95,25 +96,33 @@ def balanced(n: int, world: cutouts.World | None = None) -> cutouts.Batch:
 
 
 def answers(pairs: list[tuple], images: np.ndarray, levels, seed: int) -> np.ndarray:
-    """What networks answer to noisy pictures (n, H, W, 3) uint8: (pairs, levels, n) classes, kept by content.
+    """What networks answer to noisy pictures (n, H, W, 3) uint8: (pairs, levels, n) classes, each pair's kept by
+    content at every level.
 
     pairs: (autoencoder, network): the network reads the autoencoder's reconstructions, the noisy pictures themselves if
     that is None. Neighbours with the same autoencoder share its reconstructions.
     """
+    said, shared = np.empty((len(pairs), len(levels), len(images)), np.int64), identity.of(images)
+    about = [identity.digest(pair) for pair in pairs]
+    for k, level in enumerate(levels):
+        shown = functools.cache(functools.partial(noisy, images, level, seed))
+        before, read = None, shown
 
-    def compute() -> dict[str, np.ndarray]:
-        said = np.empty((len(pairs), len(levels), len(images)), np.int64)
-        for k, level in enumerate(levels):
-            shown, before = noisy(images, level, seed), None
-            read = shown
-            for i, (autoencoder, net) in enumerate(pairs):
-                if autoencoder is not before:
-                    read = shown if autoencoder is None else segnet.reconstruct(autoencoder, shown)
-                said[i, k], before = interface.scores(net, read).argmax(1).numpy(), autoencoder
-        return {"answers": said}
+        def compute(read, net) -> dict[str, np.ndarray]:
+            return {"answers": interface.scores(net, read()).argmax(1).numpy()}
 
-    about = {"pairs": pairs, "pictures": images, "levels": list(levels), "seed": seed}
-    return cache.cached("noise", about, compute)["answers"]
+        for i, (autoencoder, net) in enumerate(pairs):
+            if autoencoder is not before:
+                rebuilt = functools.cache(functools.partial(_rebuilt, autoencoder, shown))
+                read = shown if autoencoder is None else rebuilt
+            at = {"pair": about[i], "pictures": shared, "level": level, "seed": seed}
+            said[i, k] = cache.cached("noise", at, functools.partial(compute, read, net))["answers"]
+            before = autoencoder
+    return said
+
+
+def _rebuilt(autoencoder: segnet.Autoencoder, shown: Callable[[], torch.Tensor]) -> torch.Tensor:
+    return segnet.reconstruct(autoencoder, shown())
 
 
 def read(
@@ -221,7 +230,7 @@ def left_out(readings: Readings) -> str:
     """Which classifiers, averaged over seeds, are within two points of chance, and where: one sentence."""
     kept = counted(readings.alone.mean((1, -1)), readings.chance)
     texts = [
-        f"{readers.TITLES[family]} at e = {', '.join(f'{e:g}' for e in readings.levels[~row])}"
+        f"{readers.title(family)} at e = {', '.join(f'{e:g}' for e in readings.levels[~row])}"
         for family, row in zip(readings.families, kept, strict=True)
         if not row.all()
     ]
@@ -256,7 +265,7 @@ def rows(readings: Readings) -> list[dict]:
     family), name (how it is read), seed, x (the level), value."""
     return [
         {
-            "panel": readers.TITLES[family],
+            "panel": readers.title(family),
             "name": WHAT[reader],
             "seed": number,
             "x": float(level),
@@ -330,14 +339,14 @@ def crossings(readings: Readings, generator: np.random.Generator, against: str =
     against that of the family `against`, alone and both through their own A_i."""
     alone, pretrained, own = (hits.mean(1) for hits in readings.by_name().values())
     other = readings.families.index(against) if against in readings.families else 0
-    title, found = readers.TITLES[readings.families[other]], []
+    title, found = readers.title(readings.families[other]), []
     for k, family in enumerate(readings.families):
         pairs = [(pretrained[k], alone[k]), (own[k], alone[k]), (alone[k], alone[other]), (own[k], own[other])]
         cells = [
             met(readings.levels, *pair, generator, chance=readings.chance)
             for pair in (pairs[:2] if k == other else pairs)
         ]
-        found.append((readers.TITLES[family], *cells, *["its own curve"] * (4 - len(cells))))
+        found.append((readers.title(family), *cells, *["its own curve"] * (4 - len(cells))))
     head = ("classifier j", "A_S∘j against j", "A_j∘j against j", f"j against {title}")
     head += (f"A_j∘j against {title} with its own A_i",)
     return Table(head, found)

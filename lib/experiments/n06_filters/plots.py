@@ -56,14 +56,21 @@ def maps(rows: list[dict], most: int = 16, width: float = 7.0) -> Figure:
     return figure
 
 
-def shown(net: interface.Network, images: torch.Tensor, layers: list[str]) -> list[dict]:
-    """Rows for `maps`: a network reading each of a few pictures (N, 3, size, size) in [0, 1]."""
+def shown(net: interface.Network, images: torch.Tensor, layers: list[str], title: str = "") -> list[dict]:
+    """Rows for `maps`: a network reading each of a few pictures (N, 3, size, size) in [0, 1]. title: what it is called
+    there, if not as in the zoo."""
     found = {layer: values.cpu().numpy() for layer, values in interface.features(net, images, layers).items()}
-    title, pictures = TITLES.get(net.name.split("-")[0], net.name), images.permute(0, 2, 3, 1).cpu().numpy()
+    title, pictures = title or TITLES.get(net.name.split("-")[0], net.name), images.permute(0, 2, 3, 1).cpu().numpy()
     return [
         {"title": title, "image": image, "maps": {layer: values[k] for layer, values in found.items()}}
         for k, image in enumerate(pictures)
     ]
+
+
+def titles(nets: list[interface.Network]) -> list[str]:
+    """What figures call these networks, a line each; two that would be called alike are told apart by their names."""
+    found = [TITLES.get(net.name.split("-")[0], net.name) for net in nets]
+    return [f"{title} ({net.name})" if found.count(title) > 1 else title for title, net in zip(found, nets, strict=True)]
 
 
 def map_rows(rows: list[dict]) -> list[dict]:
@@ -178,6 +185,7 @@ def filters(
 ) -> Figure:
     """First layers as pictures, (title, (C, k, k, 3) in [0, 1]) each: `across` panels a row, `tiles` filters a line.
     levels: of each colour; few, so that a picture of noise stays small."""
+    width, across = width * min(1, max(0.5, len(panels) / across)), min(across, len(panels))  # sheets keep their size
     rows, lines = -(-len(panels) // across), max(title.count("\n") for title, _ in panels) + 1
     height = 0.16 * lines + 0.1 + width / across * -(-most // tiles) / tiles
     figure, axes = plt.subplots(rows, across, figsize=(width, rows * height), squeeze=False)

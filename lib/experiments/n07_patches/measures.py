@@ -45,7 +45,7 @@ def last(net: interface.Network) -> str:
     """The last convolution after its ReLU; before it where that is capped, since a cap makes many pictures equal."""
     layer = interface.last_conv(net)
     capped = any(isinstance(part, nn.Hardtanh) for part in net.model.modules())  # ReLU6 among them
-    return f"{layer}_pre" if capped else layer
+    return f"{layer}_pre" if capped and f"{layer}_pre" in net.layers else layer
 
 
 def alike(found: list[Peaks], cues: np.ndarray, generator: np.random.Generator, k: int = TOP, draws: int = 1000):
@@ -94,7 +94,7 @@ def purity_rows(found: dict[tuple, Peaks], cues: np.ndarray, group: str, generat
     rows = []
     for (family, seed), one in found.items():
         best = purity(cues, strongest(one.values, k)[active(one.values)])[0].max(1)
-        row = {"name": readers.TITLES[family], "seed": seed, "group": group}
+        row = {"name": readers.title(family), "seed": seed, "group": group}
         rows.append(row | uncertainty.bootstrap_mean(best, generator=generator)._asdict())
     return rows
 
@@ -109,7 +109,7 @@ def aspect_rows(
         each = [one for (name, _), one in found.items() if name == family]
         shares = np.concatenate([purity(marks, strongest(one.values, k)[active(one.values)])[0] for one in each])
         for group, column in zip(aspects, shares.T, strict=True):
-            row = {"panel": panel, "name": readers.TITLES[family], "group": group}
+            row = {"panel": panel, "name": readers.title(family), "group": group}
             rows.append(row | uncertainty.bootstrap_mean(column, generator=generator)._asdict() | {"chance": chance})
     return rows
 
@@ -167,7 +167,7 @@ def fields(families: list[str], seed: int, images: torch.Tensor, draw: int) -> t
     rows, last = [], {}
     for state, stage in (("effective, trained", ""), ("effective, untrained", "step0")):
         for net, title in (
-            (zoo.network(name, seed, images.device, stage=stage), readers.TITLES[name]) for name in families
+            (zoo.network(name, seed, images.device, stage=stage), readers.title(name)) for name in families
         ):
             for layer in (name for name in ("conv1", "conv2", "conv3", "conv4", "conv5") if name in net.layers):
                 field = receptive_fields.field(net, layer)

@@ -1,5 +1,6 @@
 """What notebook 08 measures and claims of codes and of their embedding in the plane."""
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ from scipy import stats as scipy_stats
 from scipy.spatial import distance
 from torch.nn import functional
 
+from lib.experiments.shared import own_pictures
 from lib.methods.layers import codes as layer_codes
 from lib.methods.layers import plane
 from lib.networks import interface, readers
@@ -15,6 +17,7 @@ from lib.record import uncertainty
 from lib.record.seeds import recordable
 from lib.worlds import cutouts, imagenet_classes, photos
 
+COMMON = 5  # classes that have a colour of their own
 SIDE = 64  # of pictures that are read as pixels
 
 
@@ -31,10 +34,18 @@ def pixels(images: torch.Tensor) -> np.ndarray:
     return layer_codes.pixels(functional.interpolate(images, (SIDE, SIDE), mode="area") if large else images)
 
 
+def compared(world: str, net: interface.Network) -> list[str]:
+    """The layers whose codes are compared: of cutouts pool5, fc7 before its ReLU and after; of photographs pool5, or in
+    a network of the reader's what serves in its place (interface.hidden)."""
+    if world == "cutouts":
+        return ["pool5", layer_codes.BEFORE, layer_codes.AFTER]
+    return ["pool5"] if "pool5" in net.layers else interface.hidden(net)[:1]
+
+
 def having(nets: dict[tuple, interface.Network], *layers: str) -> dict[tuple, interface.Network]:
     """Those of the networks that have all of these layers; if none has, the error of the first says what could serve
     instead."""
-    found = {key: net for key, net in nets.items() if {*layers} <= {*net.layers}}
+    found = {key: net for key, net in nets.items() if {*layers} <= {*net.layers, *dict(net.model.named_modules())}}
     if not found:
         net = next(iter(nets.values()))
         interface.module(net, next(layer for layer in layers if layer not in net.layers))
@@ -96,7 +107,7 @@ def purity_rows(found: dict[tuple, Spaces], batch: cutouts.Batch, titles: dict[s
         for space, near in one.near.items():
             if space == layer_codes.PIXELS and rows:
                 continue  # pixels are the same for every network
-            line = space if space == layer_codes.PIXELS else f"{readers.TITLES[family]}, {titles.get(space, space)}"
+            line = space if space == layer_codes.PIXELS else f"{readers.title(family)}, {titles.get(space, space)}"
             own = layer_codes.shared(near, batch.labels)
             groups = {"class": own}
             if known:
@@ -129,7 +140,7 @@ def probe_rows(found: dict[tuple, dict[str, np.ndarray]]) -> list[dict]:
     rows = []
     for (family, seed), hits in found.items():
         for place, (layer, hit) in enumerate(hits.items()):
-            row = {"name": readers.TITLES[family], "seed": seed, "depth": place, "layer": layer}
+            row = {"name": readers.title(family), "seed": seed, "depth": place, "layer": layer}
             rows.append(row | uncertainty.wilson(int(hit.sum()), len(hit))._asdict())
     return rows
 
@@ -188,6 +199,16 @@ class Tiles(NamedTuple):
     codes: dict[str, np.ndarray]  # (N, features): of pixels averaged to a small side, and of the last hidden layer
 
 
+def _kinds(net: interface.Network, shown: list[photos.Photo], device) -> tuple[np.ndarray, list[str]]:
+    """What each photograph is of: a kind of ImageNet's classes where all have one; else one of the commonest classes,
+    by its folder or, where no class is known, by what the network ranks first; or another."""
+    if all(photo.labels for photo in shown):
+        return np.array(imagenet_classes.kinds([photo.labels[0] for photo in shown])), list(imagenet_classes.KINDS)
+    names = [photo.kind or net.classes[own_pictures.label(net, photo, device)] for photo in shown]
+    common = [name for name, _ in Counter(names).most_common(COMMON)]
+    return np.array([common.index(name) if name in common else len(common) for name in names]), [*common, "another"]
+
+
 def photographs(net: interface.Network, names, grid: int, device="cpu", side: int = 32) -> Tiles:
     """The photographs of these names (photos.named), cut into grid x grid tiles of the network's size, and their codes.
 
@@ -197,8 +218,7 @@ def photographs(net: interface.Network, names, grid: int, device="cpu", side: in
     parts, values = photos.tiles(photos.stack(shown).numpy(), grid)
     titles = [photos.titled(photo) for photo in shown]
     if grid == 1:
-        values = np.array(imagenet_classes.kinds([photo.labels[0] for photo in shown]))
-        titles = list(imagenet_classes.KINDS)
+        values, titles = _kinds(net, shown, device)
     images, last = torch.from_numpy(parts), interface.hidden(net)[0]
     read = {layer_codes.PIXELS: layer_codes.pixels(functional.interpolate(images, (side, side), mode="area"))}
     read |= layer_codes.read(net, images.to(device), [last], most=1)

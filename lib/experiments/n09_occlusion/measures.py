@@ -47,7 +47,7 @@ def read(families, seeds, batch: cutouts.Batch, window: int, stride: int, device
     """Slide a grey square over every picture of `batch`, for every trained network: {(family, seed): Reading}."""
     images, found = interface.to_tensor(batch.images).to(device), {}
     for family, seed in ((family, seed) for family in families for seed in seeds):
-        net = readers.network(family, seed, device)
+        net = readers.network(family, seed, device, images.shape[-1])
         sweep = sweeps.sweep(net, images, window, stride, layer=interface.last_conv(net))
         right = np.flatnonzero(sweep.clean.argmax(1) == batch.labels)
         found[family, seed] = Reading(net, sweep, right, sweeps.probability(sweep.logits, batch.labels))
@@ -111,7 +111,7 @@ def rules(found: dict[tuple, Reading], images: torch.Tensor, objects: np.ndarray
     for rule in ("deconvnet", "gradient", "guided"):
         for family in dict.fromkeys(family for family, _ in found):
             each = [silence(one, images, objects, rule) for (name, _), one in found.items() if name == family]
-            result.append(per_network.row(readers.TITLES[family], "all", rule, difference(each, generator)))
+            result.append(per_network.row(readers.title(family), "all", rule, difference(each, generator)))
     return result
 
 
@@ -132,7 +132,7 @@ def shares(silenced: dict[tuple, Silenced], generator: np.random.Generator) -> l
     for (family, seed), one in silenced.items():
         for group, field in kinds.items():
             value = _mean((getattr(one, field)[usable := np.isfinite(one.elsewhere)], one.pictures[usable]), generator)
-            found.append({"name": readers.TITLES[family], "seed": seed, "group": group} | value._asdict())
+            found.append({"name": readers.title(family), "seed": seed, "group": group} | value._asdict())
     return found
 
 

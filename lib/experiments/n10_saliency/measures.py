@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lib.experiments.shared import own_pictures
 from lib.experiments.shared.per_network import row
 from lib.methods.backward import random_weights, saliency_maps, three_rules
 from lib.networks import interface, readers, zoo
@@ -40,7 +41,9 @@ def read(families, seeds, batch: cutouts.Batch, size: float, steps: int, generat
     noise = torch.from_numpy(generator.standard_normal(images.shape, dtype=np.float32)).to(device)
     chance = generator.random(images[:, 0].shape)
     return {
-        (family, seed): _read(readers.network(family, seed, device), images, batch.labels, size, steps, noise, chance)
+        (family, seed): _read(
+            readers.network(family, seed, device, images.shape[-1]), images, batch.labels, size, steps, noise, chance
+        )
         for family in families
         for seed in seeds
     }
@@ -112,7 +115,7 @@ def rows(measure, found: dict[tuple, Reading], names: tuple, generator) -> list[
     result = []
     for (family, seed), one in found.items():
         for name in (name for name in names if name in one.raised or name in one.curves):
-            result.append(row(readers.TITLES[family], seed, name, measure([one], generator, name)))
+            result.append(row(readers.title(family), seed, name, measure([one], generator, name)))
     return result
 
 
@@ -120,7 +123,7 @@ def curve_rows(found: dict[tuple, Reading]) -> list[dict]:
     """Mean deletion curves, one row a network, an order and a step."""
     return [
         {
-            "name": readers.TITLES[f],
+            "name": readers.title(f),
             "seed": seed,
             "order": order,
             "share": k / (curves.shape[1] - 1),
@@ -154,7 +157,7 @@ def mask_rows(found: dict[tuple, Reading], masks: np.ndarray, blur: float, gener
                 own, matched = np.diagonal(table), uncertainty.matched(table)
                 value = _estimate([own], [one.right], generator)
                 more = _estimate([matched], [one.right], generator)
-                line = {"name": readers.TITLES[family], "seed": seed, "group": rule} | value._asdict()
+                line = {"name": readers.title(family), "seed": seed, "group": rule} | value._asdict()
                 line |= {"measure": measure, "others": value.value - more.value}
                 result.append(
                     line | {"difference": more.value, "difference_low": more.low, "difference_high": more.high}
@@ -188,7 +191,7 @@ def random_rows(families, seeds, batch: cutouts.Batch, steps: int, generator, de
                     units = [np.arange(len(images))] * len(seeds)
                     for k in range(steps):
                         found = _estimate(list(values[:, k]), units, generator)
-                        line = {"name": readers.TITLES[family], "seed": "all", "group": rule} | found._asdict()
+                        line = {"name": readers.title(family), "seed": "all", "group": rule} | found._asdict()
                         result.append(line | {"how": how, "measure": measure, "share": (k + 1) / steps, "null": null})
     return result
 
@@ -197,11 +200,10 @@ def random_rows(families, seeds, batch: cutouts.Batch, steps: int, generator, de
 
 
 def photograph(net: interface.Network, photo: photos.Photo, period: int, device="cpu") -> dict:
-    """The signals (S, S, 3) of one photograph under every rule (None where the network refuses it), and how much of
-    their saliency maps is a grid of `period` pixels. The class is, of the photograph's, the one that the network thinks
-    likeliest."""
-    scores = interface.scores(net, photo.image[None].to(device))[0]
-    label = int(max(photo.labels or range(len(scores)), key=lambda k: scores[k]))
+    """The signals (S, S, 3) of one photograph under every rule (None where the network refuses it, with `why` it does),
+    and how much of their saliency maps is a grid of `period` pixels. The class is, of the photograph's, the one that
+    the network thinks likeliest; of all, where none of the network's is known to be right."""
+    label = own_pictures.label(net, photo, device)
     return _sent(net, photo, net.classes[label], (None, label, None), period, device)
 
 
@@ -213,7 +215,7 @@ def hidden_unit(net: interface.Network, photo: photos.Photo, layer: str, period:
 
 
 def _sent(net: interface.Network, photo: photos.Photo, what: str, unit: tuple, period: int, device) -> dict:
-    allowed, image = saliency_maps.rules(net)[0], photo.image.to(device)
+    (allowed, why), image = saliency_maps.rules(net), photo.image.to(device)
     (layer, channel, place), signals, grids = unit, {}, {}
     for rule in three_rules.RULES:
         signal = None
@@ -223,4 +225,4 @@ def _sent(net: interface.Network, photo: photos.Photo, what: str, unit: tuple, p
         signals[rule] = signal
         grids[rule] = None if signal is None else float(saliency_maps.grid(np.abs(signal).max(2)[None], period)[0])
     found = {"network": readers.title(net.name), "photo": photos.titled(photo), "class": what}
-    return found | {"picture": image.permute(1, 2, 0).cpu().numpy(), "signals": signals, "grids": grids}
+    return found | {"picture": image.permute(1, 2, 0).cpu().numpy(), "signals": signals, "grids": grids, "why": why}

@@ -31,18 +31,18 @@ def maps(panels: list[list[dict]]) -> Figure:
     its own scale, full contrast at the 99.5th percentile of its size."""
     rows = [one for photo in zip(*panels, strict=True) for one in photo]
     rules = list(rows[0]["signals"])
-    shown = [[one["picture"], *map(_signed, one["signals"].values())] for one in rows]
+    shown = [[one["picture"], *(_signed(each, one["why"]) for each in one["signals"].values())] for one in rows]
     titles = [f"{one['network']}\n{one['class']}" for one in rows]
     size = grids.size(rows[0]["picture"], style.WIDTH)
     figure, axes = grids.grid(shown, titles, ["photograph", *rules], below=1, turned=True, font=8, gap=0.08, **size)
     for (r, c), axis in axes.items():
-        if c:
+        if c and rows[r]["grids"][rules[c - 1]] is not None:
             axis.set_xlabel(f"grid {rows[r]['grids'][rules[c - 1]]:.2f}", fontsize=8, labelpad=2)
     return figure
 
 
-def _signed(signal: np.ndarray | None) -> np.ndarray | None:
-    return None if signal is None else grids.signed(signal)
+def _signed(signal: np.ndarray | None, why: str) -> np.ndarray | str:
+    return why if signal is None else grids.signed(signal)
 
 
 def curves(rows: list[dict], ylabel: str) -> Figure:

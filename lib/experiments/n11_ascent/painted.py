@@ -71,7 +71,7 @@ def hidden(
     """What the middle unit of each channel likes most, by Adam, with small shifts and turns; `images` (n, 3, F, F) hold
     what the unit sees, its receptive field of F pixels. form: size -> parameterisation."""
     field = fields.field(net, layer).size[0]
-    small = net._replace(size=min(net.size, field + MARGIN))
+    small = _small(net, layer, field + MARGIN)
     ask, view = objectives.unit(small, layer, channels, "centre"), form(small.size)
     moved, first = [regularisers.jitter(8), regularisers.turn(5, zoom=1.1)], view.start(len(channels), generator)
     found = maximise.maximise(
@@ -80,3 +80,13 @@ def hidden(
     )  # fmt: skip
     edge = max(small.size - field, 0) // 2
     return found._replace(images=found.images[:, :, edge : small.size - edge, edge : small.size - edge])
+
+
+def _small(net: interface.Network, layer: str, size: int) -> interface.Network:
+    """The network on pictures of `size` pixels, where it is larger and reads them; else as it is."""
+    small = net._replace(size=min(net.size, size))
+    try:
+        objectives.shape(small, layer)
+    except Exception:  # noqa: BLE001 - whatever a stranger's network raises on pictures of another size
+        return net
+    return small

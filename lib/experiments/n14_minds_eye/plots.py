@@ -127,9 +127,9 @@ def photographs(shown: list[photos.Photo], part: Set, made: dict[str, Seen], onl
         for way, one in made.items():
             terms = {term: float(getattr(one.curves, term)[-1, at[way]]) for term in ("activation", "distance")}
             numbers.append({"facet": facet + 1, "photographs": len(members), "way": way.replace("\n", " ")} | terms)
-    size = grids.size(rows[0][0], len(rows[0]))
+    side = grids.size(rows[0][0], len(rows[0])).get("side", 1.0)
     heads = ["nearest", *[""] * (across - 1), *made]
-    return grid(rows, titles, heads, **{"side": 1.0} | size), numbers
+    return grid(rows, titles, heads, side), numbers
 
 
 def used(part: Set, only) -> list[int]:
@@ -147,8 +147,8 @@ def layers(pictures: np.ndarray, made: dict[str, np.ndarray], shown: list[photos
         for name, one in made.items()
         for k, title in enumerate(titles)
     ]
-    size = grids.size(pictures[0], len(rows[0]))
-    return grid(rows, titles, ["photograph", *made], **{"side": 1.0} | size), numbers
+    side = grids.size(pictures[0], len(rows[0])).get("side", 1.0)
+    return grid(rows, titles, ["photograph", *made], side), numbers
 
 
 def grid(rows: list, titles: list[str], heads: list[str], side: float = 0.72) -> Figure:

@@ -16,7 +16,7 @@ def by_seed(measure: Callable[[list], dict], found: dict[tuple, object]) -> dict
 
 def rows(measure: Callable[[list], dict], found: dict[tuple, object], group: str) -> list[dict]:
     """`measure` for each network alone, as rows for a figure and its table."""
-    return [row(readers.TITLES[family], seed, group, measure([one])) for (family, seed), one in found.items()]
+    return [row(readers.title(family), seed, group, measure([one])) for (family, seed), one in found.items()]
 
 
 def row(name: str, seed: int, group: str, result: dict) -> dict:

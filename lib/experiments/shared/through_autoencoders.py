@@ -61,7 +61,7 @@ def zoo_of(families, seed: int, device: str = "cpu") -> list[interface.Network]:
 
 def tuned(family: str, seed: int, how: str = "", device: str = "cpu") -> segnet.Autoencoder:
     """A_i of a family and a seed; `how`: the ending in the names of lib/networks/trained_autoencoders.py."""
-    return trained_autoencoders.autoencoder(readers.autoencoder(family, seed, how), device=device)
+    return readers.decoder(family, seed, how, device)
 
 
 def first(families, device: str = "cpu") -> segnet.Autoencoder:

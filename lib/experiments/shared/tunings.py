@@ -7,7 +7,7 @@ until the loss stood.
 
 from typing import NamedTuple
 
-from lib.networks import paper_networks, photo_networks, trained_autoencoders, zoo
+from lib.networks import own_decoders, paper_networks, photo_networks, readers, trained_autoencoders, zoo
 
 
 class Tuning(NamedTuple):
@@ -39,13 +39,34 @@ AGAIN = {  # other decoders for photographs (lib/training/make_photos.py, `more`
 
 
 def elsewhere(world: str, families, seeds) -> tuple[list[str], str]:
-    """As `chosen` for a world of photographs."""
+    """As `chosen` for a world of photographs; in that of the photos profile networks of a reader may be named beside
+    its own, each with a decoder (`entered`)."""
     how, known, trained = ELSEWHERE[world]
-    names = list(known) if list(families) == ["all"] else list(families)
-    for kind, asked, there in (("families", names, known), ("seeds", list(seeds), trained)):
+    names = readers.everybody(world, families)
+    mine = [name for name in names if readers.own(name) and world == "photos"]
+    for kind, asked, there in (("families", names, (*known, *mine)), ("seeds", list(seeds), trained)):
         if lacking := [str(one) for one in asked if one not in there]:
             raise ValueError(f"{kind}: found {', '.join(lacking)}, expected of {', '.join(map(str, there))}")
+    readers.apart(names)
+    for name in mine:
+        entered(name)
     return names, how
+
+
+def entered(name: str) -> own_decoders.Kept:
+    """The decoder of a reader's network in the order of the photographs. ValueError if its classes are not ImageNet's,
+    or if it reads nothing; FileNotFoundError if no decoder is tuned on it yet, with the command that does."""
+    net = readers.comparable(readers.network(name))
+    try:
+        one = own_decoders.best(net)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"families: {str(error).replace('SPEC', name)}") from None
+    if not one.info["own"]:
+        raise ValueError(
+            f"families: {net.name} reads none of the {one.info['made_by']['recipe']['validation']} photographs that "
+            "judge through its own decoder, and RRC divides by such accuracies; expected a network that reads some"
+        )
+    return one
 
 
 def chosen(tuning: str, families, seeds, retrain: bool = False, world: str = "cutouts") -> tuple[list[str], str]:
@@ -57,6 +78,11 @@ def chosen(tuning: str, families, seeds, retrain: bool = False, world: str = "cu
             asked = "retrain is true" if retrain else f"tuning is {tuning!r}"
             raise ValueError(f"{asked} and world is {world}, expected the default tuning of its own script")
         return elsewhere(world, families, seeds)
+    if mine := [name for name in families if readers.own(name)]:
+        raise ValueError(
+            f"families: found {', '.join(mine)}, and world is cutouts, whose notebooks compare the zoo over several "
+            "training seeds; one classifier of this world enters its order by lib.experiments.shared.placed.entered"
+        )
     if tuning not in TUNINGS:
         raise ValueError(f"tuning is {tuning!r}, expected {' or '.join(TUNINGS)}")
     how, known, trained = TUNINGS[tuning]

@@ -32,6 +32,7 @@ def unit(
     max; "centre" or (row, column) takes one unit. direction -1 asks for the input that the unit likes least. ValueError
     with the valid names or range.
     """
+    interface.check_gradient(net)
     width, extent = shape(net, layer)
     chosen = _indices(channels, width, f"channel of layer {layer!r} of {net.name}")
     if direction not in (1, -1):
@@ -61,6 +62,7 @@ def numbers(net: interface.Network, names: Sequence[str]) -> list[int]:
 def score(net: interface.Network, classes: int | Sequence[int], direction: int = 1) -> Objective:
     """The unnormalised score S_c (before the softmax) of row k's class, which Simonyan et al. 2014 maximise. direction
     -1 lowers it. ValueError for a class that `net` does not have."""
+    interface.check_gradient(net)
     chosen = _indices(classes, len(net.classes), f"class of {net.name}")
     return lambda images: direction * _own(net.model(net.preprocess(images)), chosen)
 
@@ -68,6 +70,7 @@ def score(net: interface.Network, classes: int | Sequence[int], direction: int =
 def probability(net: interface.Network, classes: int | Sequence[int], log: bool = False) -> Objective:
     """The softmax probability P_c of row k's class, which can rise because others fall (Simonyan et al. 2014 prefer the
     score); with `log` its logarithm, whose gradient does not vanish near 0. ValueError as for `score`."""
+    interface.check_gradient(net)
     chosen = _indices(classes, len(net.classes), f"class of {net.name}")
 
     def objective(images: Tensor) -> Tensor:
@@ -88,11 +91,8 @@ def weighted(*terms: tuple[float, Objective]) -> Objective:
 def shape(net: interface.Network, layer: str) -> tuple[int, tuple[int, ...]]:
     """Channels of a layer and the extent of its maps (() for a row of units), from one whole pass of a grey image.
     ValueError for a layer that does not exist, is not used or runs twice, or gives neither units nor maps."""
-    device = next((p.device for p in net.model.parameters()), torch.device("cpu"))
-    dtype = next((p.dtype for p in net.model.parameters()), torch.float32)
-    grey = torch.full((1, 3, net.size, net.size), 0.5, device=device, dtype=dtype)
     with torch.no_grad(), interface.record(net, [layer]) as maps:
-        net.model(net.preprocess(grey))
+        net.model(net.preprocess(interface.grey(net)))
     if layer not in maps:
         raise ValueError(f"layer {layer!r} of {net.name} is not used when it reads an image")
     shape = tuple(maps[layer].shape)

@@ -31,7 +31,8 @@ def rules(net: interface.Network) -> tuple[tuple[str, ...], str]:
 
 def signals(net: interface.Network, images: Tensor, labels, rule: str = "gradient", batch: int = 32) -> Tensor:
     """The signal of each image's class score at its pixels, (N, 3, S, S), before any softmax. images (N, 3, S, S) in
-    [0, 1]; labels (N,) class numbers."""
+    [0, 1]; labels (N,) class numbers. ValueError as for `three_rules.project`."""
+    interface.check(net, images)
     labels = torch.as_tensor(labels, device=images.device).expand(len(images))
     images = images.contiguous(memory_format=torch.channels_last)
     found, first = [], 0

@@ -6,7 +6,6 @@ them, which is what the backward pass of those layers does anyway. So one backwa
 enough.
 """
 
-import re
 from collections.abc import Callable
 
 import torch
@@ -14,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from lib.methods.backward import activations
 from lib.networks import interface
 
 # What a ReLU sends down, given the signal from above and the places where it let its input through: all the difference.
@@ -26,13 +26,6 @@ RULES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 _RELU = {F.relu, torch.relu, Tensor.relu}
 _RELU_INPLACE = {torch.relu_, F.relu_, Tensor.relu_}
 _RELU6 = {F.relu6, torch._C._nn.relu6}
-# Steps of a backward pass in which no activation function hides: linear maps, routing, pooling and normalisation.
-_HARMLESS = re.compile(
-    r"(Accumulate|Adaptive(Avg|Max)Pool|Add|Alias|Amax|AsStrided|AvgPool|Batch|Bmm|Cat|Clone|ConstantPad|Copy|Cudnn|Div"
-    r"|Expand|Identity|Index|LinalgVectorNorm|Linear|MaxPool|Mean|Mkldnn|Mm|Mul|Native|Neg|Permute|PixelShuffle|Pow"
-    r"|Reflection|Replication|Reshape|Roll|Select|Slice|Split|Squeeze|Stack|Sub|Sum|Mv|Dot|T(Backward|ranspose)"
-    r"|ToCopy|Unbind|Unsafe|Unsqueeze|Upsample|View|(Slow|Thnn)?_?Conv)"
-)
 
 
 class Rectify(torch.autograd.Function):
@@ -96,8 +89,8 @@ def project(
     the two other rules say nothing about those. (A ReLU written as x * (x > 0) looks like any product: it is taken for
     one, and lets the plain gradient through.)
     """
-    if images.ndim != 4 or tuple(images.shape[1:]) != (3, net.size, net.size):
-        raise ValueError(f"images: got shape {tuple(images.shape)}, expected (N, 3, {net.size}, {net.size})")
+    interface.check(net, images)
+    interface.check_gradient(net)
     if start not in ("one", "activation"):
         raise ValueError(f"start: got {start!r}, expected 'one' or 'activation'")
     if any(module.training for module in net.model.modules()):
@@ -106,17 +99,27 @@ def project(
     with torch.enable_grad():
         seen = net.preprocess(images).clone()  # a copy, so that a first in-place layer cannot write into the images
         bottom = seen.grad_fn
-        with rectified(rule), interface.record(net, [] if layer is None else [layer]) as maps:
-            scores = net.model(seen)
-        values = scores if layer is None else maps.get(layer)
-        if values is None:
-            raise ValueError(f"layer: {layer!r} is not used when {net.name} reads an image")
-        mask = _chosen(values.detach(), channel, unit)
-        if rule != "gradient":
-            _refuse_other_activations(values, bottom, net.name, rule)
-        signal = mask if start == "one" else mask * values.detach()
-        (projection,) = torch.autograd.grad(values, images, signal, allow_unused=True)
+        with rectified(rule):  # also while going backward, when a checkpointed part runs again
+            with interface.record(net, [] if layer is None else [layer]) as maps:
+                scores = net.model(seen)
+            values = scores if layer is None else maps.get(layer)
+            if values is None:
+                raise ValueError(f"layer: {layer!r} is not used when {net.name} reads an image")
+            mask = _chosen(values.detach(), channel, unit)
+            if rule != "gradient" and (others := activations.others(values, bottom)):
+                raise ValueError(
+                    f"rule: {rule!r} is defined for ReLU networks only, but {net.name} has {', '.join(others)} between "
+                    "the chosen layer and the input; use rule 'gradient'"
+                )
+            signal = mask if start == "one" else mask * values.detach()
+            projection = _downward(values, signal, images)
     return torch.zeros_like(images).detach() if projection is None else projection
+
+
+def _downward(values: Tensor, signal: Tensor, images: Tensor) -> Tensor | None:
+    """As torch.autograd.grad, which switches a mode of functions off while it runs: here the mode stays on."""
+    engine = torch.autograd.Variable._execution_engine
+    return engine.run_backward((values,), (signal,), False, False, (images,), allow_unreachable=True)[0]
 
 
 def _chosen(values: Tensor, channel, unit) -> Tensor:
@@ -146,24 +149,3 @@ def _chosen(values: Tensor, channel, unit) -> Tensor:
             )
         mask[rows, index, unit[0], unit[1]] = 1
     return mask
-
-
-def _refuse_other_activations(values: Tensor, bottom, network: str, rule: str) -> None:
-    """Walk the backward pass from `values` to `bottom`, the network's input. Whatever is neither a ReLU nor known to be
-    harmless would get its plain gradient, which is not what `rule` promises."""
-    todo, done, others = [values.grad_fn], {bottom, None}, set()
-    while todo:
-        node = todo.pop()
-        if node in done:
-            continue
-        done.add(node)
-        todo += [before for before, _ in node.next_functions]
-        name = node.name().split("::")[-1]
-        own = isinstance(node, torch.autograd.function.BackwardCFunction)  # written in Python: could be anything
-        if not (name == "RectifyBackward" if own else _HARMLESS.match(name)):
-            others.add(re.sub(r"Backward\d*$", "", name))
-    if others:
-        raise ValueError(
-            f"rule: {rule!r} is defined for ReLU networks only, but {network} has {', '.join(sorted(others))} between "
-            "the chosen layer and the input; use rule 'gradient'"
-        )

@@ -27,6 +27,7 @@ def read(net: interface.Network, images: torch.Tensor, layers: list[str], most: 
     """
     if most is not None and most < 1:
         raise ValueError(f"most is {most}, expected the largest number of features, at least 1")
+    interface.check(net, images)
     for layer in layers:
         interface.module(net, layer)
     if len(images) == 0:
@@ -76,11 +77,14 @@ def shared(near: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def depth(net: interface.Network) -> list[str]:
-    """The named hidden layers after their non-linearity, in the order in which the network runs them."""
+    """The named hidden layers after their non-linearity, in the order in which the network runs them; of a network that
+    names none, what stands in for conv1 ... conv5 and for the last codes (interface.named, interface.hidden)."""
     names = [layer for layer in net.layers if layer != "fc8" and not layer.endswith("_pre")]
-    device = next((p.device for p in net.model.parameters()), "cpu")
-    with torch.inference_mode():
-        return list(interface.forward_to(net, torch.zeros(1, 3, net.size, net.size, device=device), names))
+    if not names:
+        maps = [interface.named(net, f"conv{k}") for k in range(1, 6)] if interface.convolutions(net) else []
+        names = list(dict.fromkeys([*maps, *interface.hidden(net)]))
+    with torch.no_grad():
+        return list(interface.forward_to(net, torch.zeros_like(interface.grey(net)), names))
 
 
 def probe(train, labels, test, answers, strengths=STRENGTHS) -> np.ndarray:

@@ -48,9 +48,8 @@ def kernels(net: interface.Network) -> np.ndarray:
 
 def colours(net: interface.Network) -> torch.Tensor:
     """How the preprocessing maps colours: (3 channels of the input, 3 of RGB), double; ValueError if it does more."""
-    device = next(net.model.parameters()).device
     asked = torch.cat([torch.zeros(1, 3), torch.eye(3)])[:, :, None, None].expand(4, 3, net.size, net.size)
-    answer = net.preprocess(asked.to(device).contiguous()).detach().cpu().double()
+    answer = net.preprocess(asked.to(interface.grey(net).device).contiguous()).detach().cpu().double()
     steps = answer[1:] - answer[:1]
     if (steps - steps[..., :1, :1]).abs().max() > 1e-6 * steps.abs().max():
         raise ValueError(f"{net.name}: its preprocessing treats places differently, so that filters have no one colour")

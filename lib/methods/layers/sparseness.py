@@ -77,8 +77,9 @@ def measures(maps: Tensor) -> dict[str, Tensor]:
 def sparsity(net: interface.Network, images: Tensor, batch: int = 16) -> dict[str, np.ndarray]:
     """Every measure of each image (N, 3, size, size), mean over the ReLUs that follow a convolution:
     {measure: (N,)}. Layers in which a local measure has no value (all maps silent) are left out of its mean."""
+    interface.check(net, images)
     layers, parts = rectified(net), []
-    with torch.inference_mode():
+    with torch.no_grad():
         for part in images.split(batch):
             maps = interface.forward_to(net, part, layers)
             each = [measures(maps[layer]) for layer in layers]
@@ -88,6 +89,7 @@ def sparsity(net: interface.Network, images: Tensor, batch: int = 16) -> dict[st
 
 def rectified(net: interface.Network) -> list[str]:
     """Paths of the ReLUs that follow a convolution, in the order of use: where a network's sparse maps can be recorded.
+    One that runs more than once in a pass has no map of its own and is left out.
 
     ValueError for a network without one (ConvNeXt has GELUs, whose answers are never exactly zero).
     """
@@ -95,9 +97,8 @@ def rectified(net: interface.Network) -> list[str]:
     parts = {path: part for path, part in net.model.named_modules() if isinstance(part, kinds)}
     handles = [part.register_forward_hook(lambda *_, path=path: order.append(path)) for path, part in parts.items()]
     try:
-        device = next(net.model.parameters()).device
-        with torch.inference_mode():
-            net.model(net.preprocess(torch.full((1, 3, net.size, net.size), 0.5, device=device)))
+        with torch.no_grad():
+            net.model(net.preprocess(interface.grey(net)))
     finally:
         for handle in handles:
             handle.remove()
@@ -106,10 +107,13 @@ def rectified(net: interface.Network) -> list[str]:
         if isinstance(parts[path], nn.Conv2d):
             waiting = True
         elif waiting:
-            found.append(path)
+            found += [path] if order.count(path) == 1 else []
             waiting = False
     if not found:
-        raise ValueError(f"{net.name} has no ReLU behind a convolution: none of its activations is ever exactly zero")
+        raise ValueError(
+            f"{net.name} has no ReLU behind a convolution, as a module that runs once: none of its activations is ever "
+            "exactly zero, or none can be recorded"
+        )
     return found
 
 
@@ -118,6 +122,7 @@ def peaks(net: interface.Network, images: Tensor, layers: list[str], batch: int 
 
     Larger than any pass with all maps kept: only the maxima stay. A map with a NaN has the peak NaN, which is not 0.
     """
+    interface.check(net, images)
     parts = [interface.forward_to(net, part, layers) for part in images.split(batch)]
     return {layer: torch.cat([_places(part[layer]).amax(2).detach() for part in parts]) for layer in layers}
 

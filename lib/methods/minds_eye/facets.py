@@ -41,6 +41,7 @@ class Aim(NamedTuple):
 def pooled(net: interface.Network, images: Tensor, layer: str, batch: int = 32) -> np.ndarray:
     """A layer's maps averaged over places, (m, C) float32, of images (m, 3, S, S). ValueError for a layer that does not
     exist, runs twice in a pass, or has no places."""
+    interface.check(net, images)
     width, _ = extent(net, layer)
     device = next((p.device for p in net.model.parameters()), images.device)
     rows = [np.empty((0, width), np.float32)]
@@ -54,7 +55,8 @@ def extent(net: interface.Network, layer: str) -> tuple[int, tuple[int, int]]:
     """Channels of a layer and the sides of its maps; ValueError with a sentence for a layer without places."""
     width, sides = objectives.shape(net, layer)
     if not sides:
-        serve = ", ".join(name for name in net.layers if name.startswith(("conv", "pool"))) or "a convolution's path"
+        named = [name for name in net.layers if name.startswith(("conv", "pool"))]
+        serve = ", ".join(named or interface.convolutions(net)) or "a convolution's path"
         found = f"{width} numbers an image and no places to average over"
         raise ValueError(f"layer is {layer!r}: in {net.name} it has {found}, expected maps (n, C, H, W), as of {serve}")
     return width, sides

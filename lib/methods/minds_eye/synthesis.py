@@ -184,6 +184,7 @@ def from_noise(
 
 def _wanted(net: interface.Network, layer: str, aim: facets.Aim, share: float) -> tuple[Tensor, np.ndarray]:
     """Targets (n, C) where the network is, and which share of the channels is the most informative, (n, C) bool."""
+    interface.check_gradient(net)
     width, _ = facets.extent(net, layer)
     device = next((p.device for p in net.model.parameters()), aim.targets.device)
     return aim.targets.to(device), facets.informative(aim.targets, max(1, int(share * width)))

@@ -79,7 +79,7 @@ def differences(
     check(net, images)
     boxes = squares_at(points, window, net.size)
     found = {layer: [] for layer in layers}
-    with torch.inference_mode(), interface.record(net, list(layers)) as maps:
+    with torch.no_grad(), interface.record(net, list(layers)) as maps:
         for first in range(0, len(images), batch):
             part = images[first : first + batch].contiguous(memory_format=torch.channels_last)
             net.model(net.preprocess(part))

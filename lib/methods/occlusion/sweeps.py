@@ -69,7 +69,7 @@ def sweep(
     low = precision == "bfloat16" or (precision == "fast" and torch.cpu._is_amx_tile_supported())
     grey = torch.as_tensor(baseline, dtype=images.dtype, device=images.device).reshape(-1, 1, 1)
     grey, found = grey.expand(1, 3, net.size, net.size), []
-    with torch.inference_mode(), torch.autocast(images.device.type, torch.bfloat16, enabled=low):
+    with torch.no_grad(), torch.autocast(images.device.type, torch.bfloat16, enabled=low):
         covered, used = _covered(net, images[:1], grey, boxes, layer, byte_budget, method)
         for image in images.split(1):
             scores, channel, total = whole_images.clean(net, image, layer)  # the strongest map of the clean image
@@ -82,14 +82,9 @@ def sweep(
 
 def check(net: interface.Network, images: Tensor) -> None:
     """ValueError, in one sentence, for images that `net` cannot read."""
-    if (
-        images.dim() != 4
-        or not len(images)
-        or images.shape[1:] != (3, net.size, net.size)
-        or not images.is_floating_point()
-    ):
-        expected = f"expected float RGB in [0, 1] of shape (N >= 1, 3, {net.size}, {net.size})"
-        raise ValueError(f"images: got {images.dtype} of shape {tuple(images.shape)}, {expected}")
+    interface.check(net, images)
+    if not len(images):
+        raise ValueError(f"images for {net.name}: found none, expected at least one")
 
 
 def probability(logits: np.ndarray, labels) -> np.ndarray:
@@ -113,17 +108,34 @@ def pixel_map(values: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
 def panels(net: interface.Network, image: Tensor, label: int, window: int, stride: int, layer=None, **options) -> dict:
     """Fig. 7 of the paper for one image (3, S, S) of class `label`, by the name of each panel: the input, the activity
     of the layer's strongest map, its deconvnet projection, the class's probability, the most probable class. layer: a
-    layer's name; None takes the last convolution. options: those of `sweep`."""
-    layer = layer or interface.last_conv(net)
+    layer's name; None takes the last convolution. options: those of `sweep`.
+
+    A panel that the network has nothing for, a map or a projection, is the sentence that says why, a string.
+    """
+    why = ""
+    if layer is None:
+        try:
+            layer = interface.last_conv(net)
+        except ValueError as error:
+            why = str(error)
     found = sweep(net, image[None], window, stride, layer=layer, **options)
     likeliest = found.logits[0].argmax(-1)
-    projection = three_rules.project(net, image[None], layer, int(found.channel[0]), start="activation")
     return {
-        "image": _array(image.permute(1, 2, 0)), "activation": found.activity[0].reshape(found.grid),
-        "projection": _array(projection[0].permute(1, 2, 0)), "label": likeliest.reshape(found.grid),
+        "image": _array(image.permute(1, 2, 0)), "activation": why or found.activity[0].reshape(found.grid),
+        "projection": why or _projected(net, image, layer, int(found.channel[0])),
+        "label": likeliest.reshape(found.grid),
         "probability": probability(found.logits, [label])[0].reshape(found.grid),
         "names": {int(k): net.classes[k] for k in np.unique(likeliest)}, "title": net.classes[label], "box": window,
     }  # fmt: skip
+
+
+def _projected(net: interface.Network, image: Tensor, layer: str, channel: int) -> np.ndarray | str:
+    """The deconvnet projection (S, S, 3) of a channel, or why the network has none."""
+    try:
+        shown = three_rules.project(net, image[None], layer, channel, start="activation")
+    except ValueError as error:
+        return str(error)
+    return _array(shown[0].permute(1, 2, 0))
 
 
 def _array(values: Tensor) -> np.ndarray:
@@ -154,6 +166,8 @@ def _plan(net, image, pixelwise, boxes, layer, byte_budget, method) -> changed_p
     """A plan for the incremental sweep; None (if the choice is free) where it does not apply or is not worth while."""
     path, seen = None if layer is None else net.layers.get(layer, layer), net.preprocess(image)
     try:
+        if path in (net.channels or {}):
+            raise NotTraceable(f"the maps of {layer} have their channels last")
         if not pixelwise:
             raise NotTraceable("the preprocessing does not treat each pixel by itself")
         plan = changed_patches.plan(net.model, seen, boxes, path, byte_budget)

@@ -24,11 +24,15 @@ def sweep(net, image, grey, boxes, layer, channel, batch) -> tuple[Tensor, Tenso
 
 
 def clean(net: interface.Network, image: Tensor, layer: str | None) -> tuple[Tensor, int | None, float | None]:
-    """The scores (1, K) of the image as it is; the channel whose activations have the largest sum, and that sum."""
+    """The scores (1, K) of the image as it is; the channel whose activations have the largest sum, and that sum.
+    ValueError for a layer that gives neither maps nor units."""
     with interface.record(net, [] if layer is None else [layer]) as maps:
         scores = net.model(net.preprocess(image))
     if layer is None:
         return scores, None, None
+    if maps[layer].ndim not in (2, 4):
+        found = f"gives {tuple(maps[layer].shape)}, expected maps (N, C, H, W) or units (N, C)"
+        raise ValueError(f"layer {layer!r} of {net.name} {found}")
     sums = _sums(maps[layer])[0]
     return scores, int(sums.argmax()), float(sums.max())
 

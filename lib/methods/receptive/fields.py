@@ -6,6 +6,7 @@ sees r + (kernel - 1) * j pixels and moves by stride * j; branches see what any 
 picture: windows reach beyond the border there, and `low` and `high` say which pixels are really read.
 """
 
+import operator
 from typing import NamedTuple
 
 import numpy as np
@@ -54,27 +55,28 @@ class _Span(NamedTuple):
 def field(net: interface.Network, layer: str) -> Field:
     """The receptive fields of `layer` (a paper's name or a module's path), computed from the network's graph.
 
-    A network that torch.fx cannot follow is probed instead (`probe`). ValueError for a layer that does not exist or
-    is not used; after a layer that mixes all positions (dense, global pooling, attention) every unit sees everything.
+    A network that torch.fx cannot follow, or with a step of an unknown kind before the layer, is probed instead
+    (`probe`). ValueError for a layer that does not exist, is not used or gives no single map; after a layer that mixes
+    all positions (dense, global pooling, attention) every unit sees everything.
     """
     interface.module(net, layer)
     picture = _grey(net)
     image = tuple(picture.shape[-2:])
     try:
         layers = layer_graph.trace(net.model)
+        node = layers.given.get(net.layers.get(layer, layer))
+        if node is None or node not in layers.reached:
+            interface.features(net, interface.grey(net), [layer])  # says what it gives instead
+            raise layer_graph.NotTraceable("the layer is no node of the graph")
+        span = _spans(layers, picture, node)
     except layer_graph.NotTraceable:
         return probe(net, layer)
-    node = layers.given.get(net.layers.get(layer, layer))
-    if node is None or node not in layers.reached:
-        raise ValueError(f"layer {layer!r} of {net.name} is not used when it reads a picture, or gives no single map")
-    span = _spans(layers, picture, node)
     shape = tuple(len(low) for low in span.low)
     return Field(shape, image, span.size, span.stride, span.start, span.low, span.high, span.whole)
 
 
 def _grey(net: interface.Network) -> torch.Tensor:
-    first = next(net.model.parameters())
-    picture = net.preprocess(torch.full((1, 3, net.size, net.size), 0.5, dtype=first.dtype, device=first.device))
+    picture = net.preprocess(interface.grey(net))
     if tuple(picture.shape[-2:]) != (net.size, net.size):
         found = tuple(picture.shape[-2:])
         raise ValueError(f"preprocess of {net.name} resizes {net.size} pixels to {found}: its pixels are not ours")
@@ -82,11 +84,12 @@ def _grey(net: interface.Network) -> torch.Tensor:
 
 
 class _Sizes(fx.Interpreter):
-    """Runs the graph once and keeps shapes, and the values that no picture reaches."""
+    """Runs the graph once and keeps shapes, and the values that no picture reaches. Of several tensors at once (chunks)
+    the shape of the first, where all agree but in their channels."""
 
     def __init__(self, layers: layer_graph.Layers):
         super().__init__(layers.modules[""], graph=layers.graph)
-        self.reached, self.shapes, self.constants = layers.reached, {}, {}
+        self.reached, self.shapes, self.constants, self.parts = layers.reached, {}, {}, set()
 
     def run_node(self, n):
         value = super().run_node(n)
@@ -94,34 +97,46 @@ class _Sizes(fx.Interpreter):
             self.constants[n] = value
         elif isinstance(value, torch.Tensor):
             self.shapes[n] = tuple(value.shape)
+        elif isinstance(value, tuple | list) and value and all(isinstance(one, torch.Tensor) for one in value):
+            self.shapes[n] = tuple(value[0].shape)
+            self.parts.add(n)
         return value
 
 
 def _spans(layers: layer_graph.Layers, picture: torch.Tensor, target: fx.Node) -> _Span:
-    """Node by node, what each position of its output sees; the walk stops at `target`."""
+    """Node by node, what each position of its output sees, as far as `target` needs it. NotTraceable for a step of an
+    unknown kind."""
     sizes = _Sizes(layers)
-    with torch.no_grad():
-        sizes.run(picture)
+    try:
+        with torch.no_grad():
+            sizes.run(picture)
+    except Exception as error:  # a graph that holds for another picture only
+        raise layer_graph.NotTraceable(str(error)) from error
+    needed, todo = set(), [target]
+    while todo:
+        node = todo.pop()
+        if node not in needed:
+            needed.add(node)
+            todo += node.all_input_nodes
     image = picture.shape[-2:]
     pixels = tuple(np.arange(length) for length in image)
     spans = {layers.source: _Span((1, 1), (1, 1), (0, 0), pixels, tuple(p + 1 for p in pixels), (2, 3), "")}
     for node in layers.graph.nodes:
-        if node in layers.reached and node not in spans and node in sizes.shapes:
-            inputs = [spans[one] for one in node.all_input_nodes if one in spans]
+        inputs = [spans[one] for one in node.all_input_nodes if one in spans]  # none: only a shape reaches it
+        if inputs and node in needed and node in sizes.shapes:
             spans[node] = _step(node, layers, inputs, sizes, image)
-        if node is target:
-            return spans[node]
-    raise AssertionError("the target is a node of the graph")
+    if target not in spans:
+        raise layer_graph.NotTraceable("the layer gives no tensor")
+    return spans[target]
 
 
 def _step(node: fx.Node, layers: layer_graph.Layers, inputs: list[_Span], sizes: _Sizes, image) -> _Span:
     shape, first = sizes.shapes[node], inputs[0]
     if why := next((one.whole for one in inputs if one.whole), ""):
         return _everything(inputs, shape, image, why)
-    if node.target in ("permute", torch.permute):
-        order = node.args[1:] if isinstance(node.args[1], int) else node.args[1]
-        return first._replace(axes=tuple([axis % len(shape) for axis in order].index(a) for a in first.axes))
-    lengths = tuple(shape[axis] for axis in first.axes) if len(shape) == 4 else ()
+    if axes := _moved(node, first.axes, len(shape)):
+        return first._replace(axes=axes)
+    lengths = tuple(shape[axis] for axis in first.axes if axis < len(shape))
     same = all(one.axes == first.axes and one.stride == first.stride for one in inputs)
     same &= all(tuple(map(len, one.low)) == lengths for one in inputs)
     if same and (layer_graph.is_local(node, layers) or _across_channels(node, layers, first.axes, len(shape))):
@@ -129,22 +144,89 @@ def _step(node: fx.Node, layers: layer_graph.Layers, inputs: list[_Span], sizes:
     window = _window(node, layers, sizes, tuple(map(len, first.low)))
     if window is not None and first.axes == (2, 3):
         return _slide(first, window, _dilation(node, layers), lengths, image)
-    kind = type(layers.modules[node.target]).__name__ if node.op == "call_module" else str(node.target)
-    name = node.target if node.op == "call_module" else node.name
-    return _everything(inputs, shape, image, f"{name} ({getattr(node.target, '__name__', kind)}) mixes all positions")
+    module = layers.modules[node.target] if node.op == "call_module" else None
+    kind = getattr(node.target, "__name__", str(node.target)) if module is None else type(module).__name__
+    if len(inputs) == 1 and _regrouped(node, kind, first.axes, tuple(map(len, first.low)), shape, sizes):
+        ahead = len(shape) - 2
+        return first._replace(axes=(ahead, ahead + 1) if kind in VIEWS else first.axes)
+    if kind in MIXING or (kind in FLATTENING and len(shape) < 4) or _over_all(node, kind, first.axes, sizes):
+        name = node.target if node.op == "call_module" else node.name
+        return _everything(inputs, shape, image, f"{name} ({kind}) mixes all positions")
+    raise layer_graph.NotTraceable(f"it is not known which positions {kind} ({node.name}) reads")
+
+
+VIEWS = {"view", "reshape", "_unsafe_view", "unflatten"}
+CHUNKS = {"chunk", "split", "tensor_split"}
+FLATTENING = {*VIEWS, "flatten", "Flatten", "squeeze", "Linear", "linear"}
+MIXING = {
+    "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d", "GroupNorm", "group_norm",
+    "InstanceNorm2d", "instance_norm", "LayerNorm", "layer_norm", "BatchNorm2d", "MultiheadAttention",
+    "TransformerEncoder", "TransformerEncoderLayer", "scaled_dot_product_attention", "Flatten", "flatten",
+}  # fmt: skip
+REDUCED = {"mean", "sum", "amax", "amin", "std", "var", "norm", "softmax", "log_softmax"}
+
+
+def _moved(node: fx.Node, axes: tuple, ndim: int) -> tuple:
+    """Where rows and columns are after the node, if it does nothing but put the axes into another order; else ()."""
+    given = list(node.args[1:])
+    if node.target in ("permute", torch.permute):
+        order = given if isinstance(given[0], int) else given[0]
+        return tuple([axis % ndim for axis in order].index(axis) for axis in axes)
+    if node.target in ("transpose", torch.transpose) and len(given) == 2:
+        one, two = (axis % ndim for axis in given)
+        return tuple({one: two, two: one}.get(axis, axis) for axis in axes)
+    return ()
+
+
+def _regrouped(node: fx.Node, kind: str, axes: tuple, lengths: tuple, shape: tuple, sizes: _Sizes) -> bool:
+    """Whether the node only deals out the channels anew: groups of them, parts of them, a part."""
+    if kind in VIEWS:
+        before = sizes.shapes[node.all_input_nodes[0]]
+        return axes == (len(before) - 2, len(before) - 1) and len(shape) > 3 and shape[-2:] == lengths
+    kept = len(axes) == 2 and max(axes) < len(shape) and tuple(shape[axis] for axis in axes) == lengths
+    if kind in CHUNKS:
+        return kept
+    if node.target is not operator.getitem or not kept:
+        return False
+    if node.args[0] in sizes.parts:
+        return isinstance(node.args[1], int)
+    index = node.args[1] if isinstance(node.args[1], tuple) else (node.args[1],)
+    return all(isinstance(one, slice) for one in index) and all(
+        index[axis] == slice(None) for axis in axes if axis < len(index)
+    )
+
+
+def _over_all(node: fx.Node, kind: str, axes: tuple, sizes: _Sizes) -> bool:
+    """Whether the node takes a mean, or the like, over all rows and columns."""
+    dims = _dims(node, kind, len(sizes.shapes[node.all_input_nodes[0]]))
+    return kind in REDUCED and dims is not None and set(axes) <= dims
+
+
+def _dims(node: fx.Node, kind: str, ndim: int) -> set[int] | None:
+    """The axes over which the node takes a mean or the like; None if they are not told."""
+    if kind not in REDUCED:
+        return None
+    given = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else tuple(range(ndim)))
+    given = (given,) if isinstance(given, int) else given
+    known = isinstance(given, tuple | list) and all(isinstance(axis, int) for axis in given)
+    return {axis % ndim for axis in given} if known else None
 
 
 def _across_channels(node: fx.Node, layers: layer_graph.Layers, axes: tuple, ndim: int) -> bool:
     """Whether the node works on the channels of each position alone, though `reach` does not know it."""
     module = layers.modules[node.target] if node.op == "call_module" else None
-    if isinstance(module, nn.LocalResponseNorm) or node.target in (F.local_response_norm, F.dropout):
+    if isinstance(module, nn.LocalResponseNorm) or node.target is F.local_response_norm:
         return True
     if isinstance(module, nn.LayerNorm) or node.target is F.layer_norm:
         over = module.normalized_shape if module is not None else (*node.args, *node.kwargs.values())[1]
         return len(over) == 1 and ndim - 1 not in axes
     if isinstance(module, nn.Linear) or node.target is F.linear:
         return ndim - 1 not in axes
-    return False
+    if isinstance(module, nn.Softmax):
+        return module.dim is not None and module.dim % ndim not in axes
+    kind = getattr(node.target, "__name__", str(node.target))
+    dims = _dims(node, kind, ndim)  # of an output with as many axes as the input: the mean keeps its axis
+    return dims is not None and dims.isdisjoint(axes)
 
 
 def _pair(value) -> tuple[int, int]:
@@ -198,23 +280,32 @@ def _union(inputs: list[_Span]) -> _Span:
 
 def _everything(inputs: list[_Span], shape: tuple, image, why: str) -> _Span:
     """All that any position of any input sees, for every position."""
-    across = tuple(shape[2:]) if len(shape) == 4 else (1, 1)
+    axes = (inputs[0].axes or (2, 3)) if len(shape) == 4 else ()
+    across = tuple(shape[axis] for axis in axes) or (1, 1)
     low = tuple(np.full(across[a], min(one.low[a].min() for one in inputs)) for a in (0, 1))
     high = tuple(np.full(across[a], max(one.high[a].max() for one in inputs)) for a in (0, 1))
-    return _Span(tuple(image), (0, 0), (0, 0), low, high, (2, 3) if len(shape) == 4 else (), why)
+    return _Span(tuple(image), (0, 0), (0, 0), low, high, axes, why)
 
 
 def probe(net: interface.Network, layer: str, lines: list[tuple[int, int]] | None = None, batch: int = 16) -> Field:
     """The receptive fields of `layer` by experiment: rows and columns of the picture are made NaN, one at a time, and
-    whatever turns NaN sees them. Needs one pass a row and a column, but no graph."""
-    grey, across = _grey(net), [[], []]
+    whatever turns NaN sees them. Needs one pass a row and a column, but no graph. Where a NaN is lost on the way (a
+    ReLU written as where(x > 0, x, 0)), lines of noise are drawn anew instead, and whatever changes sees them. The
+    first and the last line come first, which is enough where every position sees both."""
+    grey, tables = _grey(net), []
     for axis in (0, 1):
-        for part in torch.arange(net.size).split(batch):
-            pictures = grey.repeat(len(part), 1, 1, 1)
-            for k, line in enumerate(part):
-                pictures.select(2 + axis, line)[k] = torch.nan
-            across[axis].append(_lost(net, layer, pictures, axis))
-    tables = [torch.cat(parts).numpy() for parts in across]  # (pixels, positions) of each axis
+        ends = torch.tensor([0, net.size - 1])
+        found = _lost(net, layer, _struck(grey, ends, axis, torch.nan), axis)
+        if found.all():  # every position sees the first line and the last: no other can say more
+            tables.append(np.ones((net.size, found.shape[1]), bool))
+            continue
+        parts = torch.arange(net.size).split(batch)
+        found = torch.cat([_lost(net, layer, _struck(grey, part, axis, torch.nan), axis) for part in parts])
+        if not found.any(0).all():
+            noise = torch.rand(2, *grey.shape, generator=torch.Generator().manual_seed(axis)).to(grey)
+            seen = [_changed(net, layer, noise[0], _struck(noise[0], part, axis, noise[1]), axis) for part in parts]
+            found |= torch.cat(seen)
+        tables.append(found.numpy())  # (pixels, positions)
     low = tuple(np.where(t.any(0), t.argmax(0), net.size) for t in tables)
     high = tuple(np.where(t.any(0), net.size - t[::-1].argmax(0), 0) for t in tables)
     shape, size = tuple(map(len, low)), tuple(int((high[a] - low[a]).max()) for a in (0, 1))
@@ -222,14 +313,36 @@ def probe(net: interface.Network, layer: str, lines: list[tuple[int, int]] | Non
     middle = [int((high[a] - low[a]).argmax()) for a in (0, 1)]
     start = tuple(int(low[a][middle[a]] - stride[a] * middle[a]) for a in (0, 1))
     everything = all((low[a] == 0).all() and (high[a] == net.size).all() for a in (0, 1))
-    why = "every position turned NaN with every line" if everything else ""
+    why = "every position sees the first and the last line" if everything else ""
     return Field(shape, (net.size, net.size), size, stride, start, low, high, why)
+
+
+def _struck(picture: torch.Tensor, lines: torch.Tensor, axis: int, value) -> torch.Tensor:
+    """Copies of a picture (1, C, H, W), one for each of `lines`, with that row (axis 0) or column of `value`."""
+    pictures = picture.repeat(len(lines), 1, 1, 1)
+    for k, line in enumerate(lines):
+        new = value[0].select(1 + axis, line) if isinstance(value, torch.Tensor) else value
+        pictures.select(2 + axis, line)[k] = new
+    return pictures
+
+
+def _changed(net: interface.Network, layer: str, picture, pictures: torch.Tensor, axis: int) -> torch.Tensor:
+    """(N, positions along the axis) bool: where the map of each picture differs from that of `picture`."""
+    plain = net._replace(preprocess=lambda x: x)
+    with torch.no_grad():
+        maps = interface.forward_to(plain, torch.cat([picture, pictures]), [layer])[layer]
+    gap = (maps[1:] - maps[:1]).abs() > 1e-6 * maps[0].abs().max()
+    return _along(gap.cpu(), axis)
+
+
+def _along(seen: torch.Tensor, axis: int) -> torch.Tensor:
+    """(N, positions along the axis) of maps (N, C, H, W) bool; one position for a layer without a map."""
+    return seen.any(1).any(2 if axis == 0 else 1) if seen.ndim == 4 else seen.flatten(1).any(1, keepdim=True)
 
 
 def _lost(net: interface.Network, layer: str, pictures: torch.Tensor, axis: int) -> torch.Tensor:
     """(N, positions along the axis) bool: where the map of each prepared picture holds a NaN."""
     plain = net._replace(preprocess=lambda x: x)
-    with torch.inference_mode():
+    with torch.no_grad():
         maps = interface.forward_to(plain, pictures, [layer])[layer]
-    nan = maps.isnan().cpu()
-    return nan.any(1).any(2 if axis == 0 else 1) if nan.ndim == 4 else nan.flatten(1).any(1, keepdim=True)
+    return _along(maps.isnan().cpu(), axis)

@@ -12,16 +12,29 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 _LOCAL_MODULES = (
-    nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Mish, nn.Sigmoid, nn.Tanh, nn.Softplus,
-    nn.Hardswish, nn.Hardsigmoid, nn.Identity, nn.Dropout, nn.Dropout2d, nn.BatchNorm2d,
+    nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish,
+    nn.Sigmoid, nn.LogSigmoid, nn.Tanh, nn.Softplus, nn.Softsign, nn.Threshold, nn.Hardswish, nn.Hardsigmoid,
+    nn.Identity, nn.Dropout, nn.Dropout2d, nn.AlphaDropout, nn.BatchNorm2d,
 )  # fmt: skip
 _LOCAL_FUNCTIONS = {
-    F.relu, F.relu6, F.hardtanh, F.leaky_relu, F.elu, F.gelu, F.silu, F.mish, F.softplus, F.hardswish, F.hardsigmoid,
-    torch.relu, torch.sigmoid, torch.tanh, torch.clamp, torch.add, torch.sub, torch.mul, torch.div, torch.cat,
-    operator.add, operator.sub, operator.mul, operator.truediv, operator.neg, operator.iadd, operator.imul,
+    F.relu, F.relu_, F.relu6, F.hardtanh, F.leaky_relu, F.elu, F.celu, F.selu, F.gelu, F.silu, F.mish, F.softplus,
+    F.hardswish, F.hardsigmoid, F.sigmoid, F.tanh, F.logsigmoid, F.softsign, F.threshold, torch.relu, torch.relu_,
+    torch.sigmoid, torch.tanh, torch.clamp, torch.abs, torch.neg, torch.exp, torch.log, torch.sqrt, torch.rsqrt,
+    torch.square, torch.pow, torch.add, torch.sub, torch.mul, torch.div, torch.maximum, torch.minimum,
+    torch.zeros_like, torch.ones_like, torch.where, operator.add, operator.sub, operator.mul, operator.truediv,
+    operator.neg, operator.pow, operator.abs, operator.iadd, operator.isub, operator.imul, operator.itruediv,
+    operator.gt, operator.lt, operator.ge, operator.le,
 }  # fmt: skip
-_LOCAL_METHODS = {"relu", "relu_", "clamp", "clamp_", "sigmoid", "tanh", "add", "add_", "mul", "mul_", "contiguous"}
-_OUT_OF_PLACE = {operator.iadd: operator.add, operator.imul: operator.mul, operator.isub: operator.sub}
+_LOCAL_METHODS = {
+    "relu", "relu_", "clamp", "clamp_", "clamp_min", "clamp_max", "sigmoid", "sigmoid_", "tanh", "tanh_", "abs", "neg",
+    "exp", "log", "sqrt", "rsqrt", "square", "pow", "pow_", "add", "add_", "sub", "sub_", "mul", "mul_", "div", "div_",
+    "contiguous", "clone", "float", "to", "type_as", "detach", "gt", "lt", "ge", "le", "maximum", "minimum", "where",
+}  # fmt: skip
+_IDLE = {"stochastic_depth", "drop_path", "dropout", "dropout2d", "alpha_dropout"}  # nothing happens in evaluation
+_OUT_OF_PLACE = {
+    operator.iadd: operator.add, operator.imul: operator.mul, operator.isub: operator.sub,
+    operator.itruediv: operator.truediv,
+}  # fmt: skip
 
 
 class NotTraceable(Exception):
@@ -68,7 +81,8 @@ class _Tracer(fx.Tracer):
 
     def call_module(self, m, forward, args, kwargs):
         output = super().call_module(m, forward, args, kwargs)
-        self.given[self.path_of_module(m)] = getattr(output, "node", None)
+        path = self.path_of_module(m)
+        self.given[path] = None if path in self.given else getattr(output, "node", None)  # twice: no single output
         return output
 
 
@@ -120,7 +134,9 @@ def is_local(node: fx.Node, network: Layers) -> bool:
     if node.op == "call_module":
         module = network.modules[node.target]
         return isinstance(module, _LOCAL_MODULES) and getattr(module, "running_mean", 0) is not None
-    if node.op == "call_function" and node.target is torch.cat:
+    if node.op == "call_function" and getattr(node.target, "__name__", "") in _IDLE:
+        return True
+    if node.op == "call_function" and node.target in (torch.cat, torch.concat):
         return (node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)) in (1, -3)
     return node.target in (_LOCAL_METHODS if node.op == "call_method" else _LOCAL_FUNCTIONS)
 

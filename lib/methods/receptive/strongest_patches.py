@@ -39,8 +39,8 @@ def peaks(net: interface.Network, layer: str, images: torch.Tensor, batch: int =
     shape = tuple(interface.features(net, images[:1], [layer])[layer].shape)  # refuses a layer that runs twice
     if len(shape) not in (2, 4):
         raise ValueError(f"layer {layer!r} of {net.name} gives shape {shape}, expected (N, C) or (N, C, rows, columns)")
-    device, found = next(net.model.parameters()).device, []
-    with torch.inference_mode():
+    device, found = interface.grey(net).device, []
+    with torch.no_grad():
         for part in interface.split(images, batch):
             maps = interface.forward_to(net, part.to(device), [layer])[layer]
             found.append(maps.reshape(*maps.shape[:2], -1).max(2))
@@ -68,6 +68,7 @@ def patches(
     more. `overlap`: see `suppressed`. ValueError for a unit that the layer does not have, or values out of range."""
     if k < 1 or (overlap is not None and not 0 <= overlap <= 1):
         raise ValueError(f"found k {k} and overlap {overlap}, expected k of at least 1 and overlap 0 to 1 or None")
+    interface.check(net, images)
     field, maps = fields.field(net, layer), []
     for part in [images[:1], *images.split(64)]:  # keeps the units asked for; the first only tells how many there are
         answers = interface.features(net, part, [layer])[layer]
@@ -128,12 +129,15 @@ def effective(net: interface.Network, layer: str, images: torch.Tensor, generato
 
     Squared derivative of the answer by each pixel, summed over colours and channels, mean over images (N, 3, H, W): the
     derivative of a sum of the channels with random signs has this energy on average (after Luo et al. 2016). ValueError
-    for a layer without a map.
+    for a layer without a map, and for a network that lets no gradient through.
     """
+    interface.check(net, images)
+    interface.check_gradient(net)
     images = images.detach().clone().requires_grad_(True)
     maps = interface.forward_to(net, images, [layer])[layer]
     if maps.ndim != 4:
-        raise ValueError(f"layer {layer!r} of {net.name} has no map; choose a convolution: {', '.join(net.layers)}")
+        known = ", ".join(list(net.layers) or interface.convolutions(net))
+        raise ValueError(f"layer {layer!r} of {net.name} has no map; choose a convolution: {known}")
     middle = maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2]
     signs = torch.randint(0, 2, middle.shape, generator=generator).to(middle) * 2 - 1
     (slope,) = torch.autograd.grad((signs * middle).sum(), images)
