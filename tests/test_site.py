@@ -624,6 +624,13 @@ def test_filters_of_the_verdicts(site, visit):
     assert visible(page, "#claims .of-embedded") == 0 and visible(page, "#claims .of-photos")
     page.click("button[type=reset]")
     page.wait_for_function(f"document.querySelectorAll('#claims tbody tr:not([hidden])').length === {all_of}")
+    page.select_option("select[name=profile]", "photos")
+    asked = [name for name in said["photos"] if said["photos"][name] != claims.UNTESTABLE]
+    assert page.locator("#claims tbody tr:visible th").all_inner_texts() == asked and len(asked) < all_of
+    page.select_option("select[name=verdict]", claims.UNTESTABLE)
+    assert visible(page, "#claims tbody tr") == all_of - len(asked)
+    page.select_option("select[name=verdict]", "")
+    page.select_option("select[name=profile]", "")
     page.select_option("select[name=notebook]", "09_occlusion")
     home = [name for name, one in known["embedded"].items() if one["notebook"] == "09_occlusion"]
     assert page.locator("#claims tbody tr:visible th").all_inner_texts() == home
