@@ -19,6 +19,7 @@ from lib.record.tables import Table, number, span
 VERDICTS = REPRODUCED, NOT, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
 UNTESTABLE = "not testable here"
 OTHERS = {"photos": "photos", "paper": "full_size"}  # profiles in which a claim may be asked otherwise: the entry
+OWN = "mine"  # the world of a reader's network: one training, judged as those of the photos profile are
 TOLERANCE = 0.01  # by how much a number may move between processors, unless its claim says otherwise
 
 
@@ -213,7 +214,8 @@ def record(
     told from chance, shown beside the value (where a rule asks for absence: by default half the interval).
     A second call with the same name replaces the first. Numbers are kept, and judged, to six significant digits.
     """
-    claims = load(profile=run.profile)
+    own = (getattr(run, "parameters", None) or {}).get("world") == OWN
+    claims = load(profile="photos" if own else run.profile)
     claim, entry = part(name, claims)
     if "untestable" in entry:
         raise ValueError(f"claim {name} is not asked in profile {run.profile}: {entry['untestable']}")
