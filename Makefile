@@ -17,13 +17,16 @@ INSTALLED := .venv/.installed-$(KEY)
 RUN = $(PY) -m lib.running.runner run $(1) --profile $(PROFILE) $(if $(CORES),--cores $(CORES)) $(if $(SNAKEMAKE),--snakemake='$(SNAKEMAKE)') $(foreach p,$(P),-p '$(p)')
 
 .DEFAULT_GOAL := help
-.PHONY: help data weights install reproduce status test test-strict lab retrain bench clean
+.PHONY: help data weights install reproduce review-check crate status test test-strict lab retrain bench clean
 .DELETE_ON_ERROR:
 
 reproduce: $(INSTALLED) ## run what is stale, redraw the figures, print the verdicts; PROFILE=smoke, ONLY="01 09", P="window=8"
 	@$(if $(filter photos paper,$(PROFILE)),$(PY) -m lib.networks.fetch --check $(PROFILE))
 	@$(call RUN,$(ONLY))
 	@$(PY) -m lib.record.review --profile $(PROFILE)
+
+review-check: $(INSTALLED) ## after `make reproduce`: verdicts, figures' data and pixels against the last commit; ONLY="01 09"
+	@$(PY) -m lib.record.check_again --profile $(PROFILE) $(if $(ONLY),--only $(ONLY))
 
 test: $(INSTALLED) ## unit, oracle and fault tests, then every notebook again in an empty folder
 	$(PY) -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --ignore tests/test_smoke.py tests
