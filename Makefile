@@ -36,6 +36,10 @@ test: $(INSTALLED) ## unit, oracle and fault tests, then every notebook again in
 test-strict: $(INSTALLED) ## compare every output of every notebook, where the processor is the recorded one
 	$(PY) tests/validate_notebooks.py --strict --processes $(PROCESSES)
 
+crate: $(INSTALLED) ## write ro-crate-metadata.json: what made each committed figure, for an archive
+	@$(PY) -c 'import rocrate' 2>/dev/null || $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[crate]'
+	@$(PY) -m lib.record.crate
+
 status: $(INSTALLED) ## say which notebooks are fresh, stale or missing, and why
 	@$(PY) -m lib.running.runner status --profile $(PROFILE)
 
