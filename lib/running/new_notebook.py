@@ -50,7 +50,9 @@ def cells(name: str, title: str, question: str) -> list[tuple[str, str, list[str
     paper = (
         "## The paper, and what is different here\n\nSay what the paper did, with its number and the page it stands "
         "on, cite it by its key in `references.bib` in square brackets, and say what is different here and why that "
-        "may matter. Where a number of the paper could not be checked, say so."
+        "may matter. Where a number of the paper could not be checked, say so. A notebook has at least six words of "
+        "prose for each line of code: what is tedious to read goes into its room in `lib/experiments`, and what a "
+        "reader came for stays here."
     )
     start = (
         "try:\n"
@@ -65,11 +67,11 @@ def cells(name: str, title: str, question: str) -> list[tuple[str, str, list[str
         "from None\n"
         f'run = start("{name}", globals())'
     )
+    pictures = 'test = cutouts.batch(cutouts.World(), "test", n_test)\ntest.images.shape'
     measure = (
-        'test = cutouts.batch(cutouts.World(), "test", n_test)\n'
         "networks = {s: zoo.network(family, s, device) for s in seeds}\n"
         "rows = [measures.accuracy(net, test, zoo.TITLES[family], s) for s, net in networks.items()]\n"
-        "[row['value'] for row in rows]"
+        '[row["value"] for row in rows]'
     )
     draw = (
         'fig = dots.dots(rows, "accuracy", {"chance": 0.1}, limits=(0, 1))\n'
@@ -87,6 +89,7 @@ def cells(name: str, title: str, question: str) -> list[tuple[str, str, list[str
             "about carries the tag `method` and stays in sight.",
             [],
         ),
+        ("code", pictures, []),
         ("code", measure, ["method"]),
         (
             "markdown",
@@ -104,7 +107,8 @@ def cells(name: str, title: str, question: str) -> list[tuple[str, str, list[str
         (
             "markdown",
             "## What would change our mind\n\nSay what this notebook cannot tell, and which result would have led to "
-            "another answer.\n\n## Try next\n\n* Set `family` to `vgg`: what changes?",
+            "another answer. Below, name a few things that a reader may try within minutes.\n\n## Try next\n\n"
+            "* Set `family` to `vgg`: what changes?",
             [],
         ),
     ]
