@@ -45,7 +45,7 @@ def test_claims_are_numbered_in_groups_without_a_gap():
     groups = {}
     for name in CLAIMS:
         groups.setdefault(name[0], []).append(int(name[1:]))
-    assert set(groups) == set("CDGE")
+    assert set(groups) >= set("CDGE")  # other letters are those of other works
     assert [name for name, found in groups.items() if found != list(range(1, len(found) + 1))] == []
     papers = {f"{letter}{k}" for letter, n in (("C", 10), ("D", 5), ("G", 10), ("E", 15)) for k in range(1, n + 1)}
     assert papers <= set(CLAIMS) and {"C4a", "C4b", "E10a", "E10b"} <= set(PARTS)
