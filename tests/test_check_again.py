@@ -165,6 +165,21 @@ def test_the_last_commit_is_what_is_compared_with(old, capsys):
     assert "claim E6: reproduced before, not reproduced now" in capsys.readouterr().out
 
 
+def test_a_notebook_that_is_new_is_told(old, capsys):
+    shutil.copy(ledger.path_of("09", "smoke"), paths.figures() / "smoke" / "16_ledger.json")
+    code, told = check(old, capsys)
+    assert code == 0 and "notebook 16: new" in told
+
+
+def test_another_kind_of_processor_is_said_where_numbers_moved(old, capsys, monkeypatch):
+    known = json.dumps({"smoke": {"model": "another one"}})
+    monkeypatch.setattr(check_again.review, "committed", lambda path: known)
+    assert "another one" not in check(old, capsys)[1]
+    draw(end=1.6)
+    code, told = check(old, capsys)
+    assert code == 1 and told.startswith("The committed figures were made on another one, and this is ")
+
+
 def test_a_folder_without_ledgers_is_said(old, capsys, tmp_path):
     assert check_again.main(["--profile", "smoke", "--against", str(tmp_path / "nowhere")]) == 2
     assert "holds no ledger" in capsys.readouterr().err

@@ -98,6 +98,7 @@ def compare(profile: str, old: Path, new: Path | None = None, only: list[str] | 
         asked = _claims(before[number], after[number], known, found)
         drawn = _figures(profile, before[number], after[number], old, new, found)
         found = found._replace(claims=found.claims + asked, figures=found.figures + drawn)
+    found.numbers.extend(f"notebook {number}: new" for number in after if not only and number not in before)
     return found
 
 
@@ -243,10 +244,10 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)  # noqa: T201 - this is the command's output
         return 2
+    if (found.data or found.numbers) and (apart := _elsewhere(options.profile)):
+        print(apart, end="\n\n")  # noqa: T201
     print(text(found, options.profile))  # noqa: T201
     fails = found.verdicts + found.gone if options.verdicts else found.fails
-    if found.data and (apart := _elsewhere(options.profile)):
-        print(apart)  # noqa: T201
     return 1 if fails else 0
 
 
