@@ -221,7 +221,9 @@ def test_no_key_of_the_file_is_lost_to_yaml():
     "change, sentence",
     [(("low_above: 0.0", "low_abve: 0.0"), "claim E6, .*low_abve: Extra inputs")]
     + [(("seeds: 3", "seeds: -1"), "claim E6, .*seeds"), (('  "null":', "  null:"), "claim E6")]
-    + [(("low_above: 0.0", "low_above: .nan"), "claim E6"), (("unit: image", "unit: [image"), "YAML")],
+    + [(("low_above: 0.0", "low_above: .nan"), "claim E6"), (("unit: image", "unit: [image"), "YAML")]
+    + [(("  seeds: 3\n", ""), "claim E6, seeds is missing; found statistic, unit, agree")]
+    + [(("  place: Section", "  plaice: Section"), "claim E6, place is missing; found .*plaice")],
 )
 def test_a_broken_file_is_refused_with_a_sentence(tmp_path, change, sentence):
     text = (paths.ROOT / "data/claims.yaml").read_text()
