@@ -115,15 +115,23 @@ def load(path: str | Path | None = None, profile: str = "embedded") -> dict[str,
         try:
             claims[name] = Claim.model_validate(entry).model_dump(exclude_none=True)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(step) for step in first["loc"])
-            raise ValueError(f"{path.name}, claim {name}, {place}: {first['msg']}, found {first['input']!r}") from error
+            raise ValueError(f"{path.name}, claim {name}, {_wrong(name, error.errors()[0])}") from error
     for claim in claims.values():
         for entry in claim["parts"].values():
             others = {other: entry.pop(field, None) for other, field in OTHERS.items()}
             if profile in OTHERS:
                 entry |= others[profile] or {"untestable": "nobody asked this of photographs"}
     return claims
+
+
+def _wrong(name: str, error: dict) -> str:
+    """What is wrong with a claim's entry: the place in it, and what was found there or is missing."""
+    place = [str(step) for step in error["loc"]]
+    place = ".".join(place[2:] if place[:2] == ["parts", name] else place)  # a claim without parts is its own only part
+    if error["type"] == "missing":
+        found = ", ".join(map(str, error["input"])) if isinstance(error["input"], dict) else repr(error["input"])
+        return f"{place} is missing; found {found}"
+    return f"{place}: {error['msg']}, found {error['input']!r}"
 
 
 def part(name: str, claims: dict | None = None) -> tuple[str, dict]:
