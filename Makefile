@@ -23,7 +23,7 @@ mine: export COMPANION_SPEC = $(value SPEC)
 mine: export COMPANION_PHOTOS = $(value PHOTOS)
 
 .DEFAULT_GOAL := help
-.PHONY: help data weights install reproduce mine status test test-strict lab page retrain bench clean
+.PHONY: help data weights install reproduce mine status test test-strict lab page retrain bench clean review-check crate
 .DELETE_ON_ERROR:
 
 reproduce: $(INSTALLED) ## run what is stale, redraw the figures, print the verdicts; PROFILE=smoke, ONLY="01 09", P="window=8"
@@ -33,6 +33,9 @@ reproduce: $(INSTALLED) ## run what is stale, redraw the figures, print the verd
 mine: $(INSTALLED) ## your own network through every notebook: SPEC=mine.yaml PHOTOS=folder PROFILE=smoke|photos ONLY="09 10"
 	@$(PY) -m lib.jobs.mine --profile $(PROFILE) $(if $(CORES),--cores $(CORES)) $(if $(STEPS),--steps $(STEPS)) --only "$(ONLY)"
 
+review-check: $(INSTALLED) ## after `make reproduce`: verdicts, figures' data and pixels against the last commit; ONLY="01 09"
+	@$(PY) -m lib.record.check_again --profile $(PROFILE) $(if $(ONLY),--only $(ONLY))
+
 test: $(INSTALLED) ## unit, oracle and fault tests, then every notebook again in an empty folder
 	$(PY) -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --ignore tests/test_smoke.py tests
 	$(PY) -m pytest tests/test_smoke.py
@@ -40,6 +43,10 @@ test: $(INSTALLED) ## unit, oracle and fault tests, then every notebook again in
 
 test-strict: $(INSTALLED) ## compare every output of every notebook, where the processor is the recorded one
 	$(PY) tests/validate_notebooks.py --strict --processes $(PROCESSES)
+
+crate: $(INSTALLED) ## write ro-crate-metadata.json: what made each committed figure, for an archive
+	@$(PY) -c 'import rocrate' 2>/dev/null || $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[crate]'
+	@$(PY) -m lib.record.crate
 
 status: $(INSTALLED) ## say which notebooks are fresh, stale or missing, and why
 	@$(PY) -m lib.running.runner status --profile $(PROFILE)

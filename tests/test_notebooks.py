@@ -60,11 +60,13 @@ def test_has_one_parameters_cell_and_no_injected_one(path):
 @notebooks
 def test_code_is_short_and_prose_is_enough(path):
     sizes = [lines(cell) for cell in cells(path, "code")]
-    assert sum(sizes) <= 150 and statistics.median(sizes) <= 4
+    assert sum(sizes) <= 150 and statistics.median(sizes) <= 4, (
+        f"lines of the code cells: {sizes}, of 150; half up to 4"
+    )
     own = [lines(cell) for cell in cells(path, "code") if "parameters" not in tags(cell)]
     assert max(own) <= 20
     words = sum(len(cell["text"].split()) for cell in cells(path, "markdown"))
-    assert 6 * sum(sizes) <= words
+    assert 6 * sum(sizes) <= words, f"{words} words of prose for {sum(sizes)} lines of code, expected six for each"
 
 
 @notebooks

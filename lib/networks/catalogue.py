@@ -52,15 +52,19 @@ def load(spec: str | Path, *, seed: int = 0, device="cpu", weights: bool = True)
     return net._replace(digest=identity.digest(decides | {"files": reader_spec.sources(spec)}))
 
 
-def several(specs: list[str | Path], *, seed: int = 0, device="cpu") -> list[interface.Network]:
+def several(specs: list[str | Path], layers=(), *, seed: int = 0, device="cpu") -> list[interface.Network]:
     """The classifiers that a profile's strings name, in their order, each with a name of its own: networks of spec
     files that have the same (two of net.yaml), or that of one of ours, are called by as much of their path as tells
-    them apart ("first/net", "second/net"). ValueError if one is given twice; else as `load`."""
+    them apart ("first/net", "second/net"). layers: what each must have (interface.named), empty names aside. ValueError
+    if one is given twice, or lacks a layer; else as `load`."""
     places = [_place(spec) for spec in specs]
     for place in places:
         if places.count(place) > 1:
             raise ValueError(f"networks: {place} is given {places.count(place)} times, expected each once")
     nets = [load(spec, seed=seed, device=device) for spec in specs]
+    for net in nets:
+        for layer in filter(None, layers):
+            interface.named(net, layer)
     return [net._replace(name=name) for net, name in zip(nets, _apart(nets, places), strict=True)]
 
 

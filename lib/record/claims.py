@@ -19,6 +19,7 @@ from lib.record.tables import Table, number, span
 VERDICTS = REPRODUCED, NOT, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
 UNTESTABLE = "not testable here"
 OTHERS = {"photos": "photos", "paper": "full_size"}  # profiles in which a claim may be asked otherwise: the entry
+OWN = "mine"  # the world of a reader's network: one training, judged as those of the photos profile are
 TOLERANCE = 0.01  # by how much a number may move between processors, unless its claim says otherwise
 
 
@@ -114,15 +115,23 @@ def load(path: str | Path | None = None, profile: str = "embedded") -> dict[str,
         try:
             claims[name] = Claim.model_validate(entry).model_dump(exclude_none=True)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(step) for step in first["loc"])
-            raise ValueError(f"{path.name}, claim {name}, {place}: {first['msg']}, found {first['input']!r}") from error
+            raise ValueError(f"{path.name}, claim {name}, {_wrong(name, error.errors()[0])}") from error
     for claim in claims.values():
         for entry in claim["parts"].values():
             others = {other: entry.pop(field, None) for other, field in OTHERS.items()}
             if profile in OTHERS:
                 entry |= others[profile] or {"untestable": "nobody asked this of photographs"}
     return claims
+
+
+def _wrong(name: str, error: dict) -> str:
+    """What is wrong with a claim's entry: the place in it, and what was found there or is missing."""
+    place = [str(step) for step in error["loc"]]
+    place = ".".join(place[2:] if place[:2] == ["parts", name] else place)  # a claim without parts is its own only part
+    if error["type"] == "missing":
+        found = ", ".join(map(str, error["input"])) if isinstance(error["input"], dict) else repr(error["input"])
+        return f"{place} is missing; found {found}"
+    return f"{place}: {error['msg']}, found {error['input']!r}"
 
 
 def part(name: str, claims: dict | None = None) -> tuple[str, dict]:
@@ -213,7 +222,8 @@ def record(
     told from chance, shown beside the value (where a rule asks for absence: by default half the interval).
     A second call with the same name replaces the first. Numbers are kept, and judged, to six significant digits.
     """
-    claims = load(profile=run.profile)
+    own = (getattr(run, "parameters", None) or {}).get("world") == OWN
+    claims = load(profile="photos" if own else run.profile)
     claim, entry = part(name, claims)
     if "untestable" in entry:
         raise ValueError(f"claim {name} is not asked in profile {run.profile}: {entry['untestable']}")

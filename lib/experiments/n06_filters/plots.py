@@ -57,9 +57,10 @@ def maps(rows: list[dict], most: int = 16, width: float = 7.0) -> Figure:
 
 
 def shown(net: interface.Network, images: torch.Tensor, layers: list[str], title: str = "") -> list[dict]:
-    """Rows for `maps`: a network reading each of a few pictures (N, 3, size, size) in [0, 1]. title: what it is called
-    there, if not as in the zoo."""
-    found = {layer: values.cpu().numpy() for layer, values in interface.features(net, images, layers).items()}
+    """Rows for `maps`: a network reading each of a few pictures (N, 3, size, size) in [0, 1]. layers: names
+    that interface.named knows. title: what it is called there, if not as in the zoo."""
+    read = interface.features(net, images, [interface.named(net, layer) for layer in layers])
+    found = {layer: read[interface.named(net, layer)].cpu().numpy() for layer in layers}
     title, pictures = title or TITLES.get(net.name.split("-")[0], net.name), images.permute(0, 2, 3, 1).cpu().numpy()
     return [
         {"title": title, "image": image, "maps": {layer: values[k] for layer, values in found.items()}}

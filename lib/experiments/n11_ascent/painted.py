@@ -70,6 +70,7 @@ def hidden(
 ) -> maximise.Maximised:
     """What the middle unit of each channel likes most, by Adam, with small shifts and turns; `images` (n, 3, F, F) hold
     what the unit sees, its receptive field of F pixels. form: size -> parameterisation."""
+    layer = interface.named(net, layer)
     field = fields.field(net, layer).size[0]
     small = _small(net, layer, field + MARGIN)
     ask, view = objectives.unit(small, layer, channels, "centre"), form(small.size)

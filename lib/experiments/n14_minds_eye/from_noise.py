@@ -93,7 +93,7 @@ def _some(aim: facets.Aim, only: Sequence[int] | None) -> facets.Aim:
 
 def single(net: interface.Network, layer: str, images: Tensor, way: Way, steps: int, seed: int = 0) -> np.ndarray:
     """Each of a few images (n, 3, S, S), a set of its own, painted by a layer: pictures (n, S, S, 3) uint8."""
-    part = grouped(net, layer, images, len(images), 1)
+    part = grouped(net, interface.named(net, layer), images, len(images), 1)
     pictures = paint(part, way, steps, seed).pictures
     return pictures[np.argsort([int(picked[0]) for picked in part.aim.picked])]
 

@@ -57,12 +57,13 @@ def fitted(net: interface.Network, spec: str, names: list[str], shown: list[phot
     read, without, notes = own | {"networks": [spec]}, {}, {notebook: [] for notebook in NOTEBOOKS}
     n06, n07, n08, n09, n10, n11, n14 = NOTEBOOKS
     values = {n06: _less(read, "families") | {"layers": layers(net, 3), "retrain": False}}
-    without[n06] = _given(filters=_refused(lambda: first_layer.kernels(net)), maps=maps)
+    filters = _refused(lambda: first_layer.kernels(net))
+    without[n06] = _given(all=filters and maps, filters=filters, maps=maps)
 
     patches = maps or _refused(lambda: strongest_patches.peaks(net, last, image))
     values[n07] = own | {"network": spec, "photo_layer": last}
     untrained = _refused(lambda: readers.untrained(spec, size=net.size))
-    without[n07] = _given(patches=patches, purity=patches or untrained or (_purity(net, shown) if mine else ""))
+    without[n07] = _given(all=patches, purity=untrained or (_purity(net, shown) if mine else ""))
 
     few = f"there are {len(shown)} photographs, expected {PLANE} or more" if len(shown) < PLANE else ""
     codes = _refused(lambda: interface.hidden(net))
