@@ -103,7 +103,7 @@ C1:
 ROW = {"claim": "C1", "value": 0.1, "interval": [0.05, 0.15], "null": None, "named": {}, "n": 100, "unit": "image"}
 ROW |= {"note": "", "verdict": "reproduced", "seeds": [{"seed": k, "value": 0.1, "interval": [0, 0.2]} for k in (1, 2)]}
 README = "# A small one\n\nWhat it is.\n\n![A square](figures/embedded/01_square.png)\n\n"
-README += "*A square ([01](notebooks/01_small.ipynb)).*\n"
+README += "*A square ([01](notebooks/01_small.ipynb)).*\n\nSee [below](#how-to-run-it-c).\n\n## How to *run* it (C)!\n"
 BIB = '@article{someone2020,\n  author = {M{\\"u}ller, Ada and Ost, B.},\n  title = {{S}quares},\n  year = {2020}\n}\n'
 TEXT = """## What it is
 
@@ -406,6 +406,8 @@ def test_a_notebook_becomes_a_page(small, tmp_path):
     assert "Decoded from page images" in claim.get_text() and "could not be verified" in claim.get_text()
     assert "photographs have no squares" in claim.get_text()
     assert [one["src"][-13:] for one in claim("img")[:1]] == ["01_square.png"]
+    readme = prose.soup((tmp_path / "site/README.md.html").read_text())
+    assert readme.find("a", string="below")["href"] == "#" + readme.h2["id"] == "#how-to-run-it-c"
     assert "Müller, Ada" in (tmp_path / "site/references.html").read_text()
 
 

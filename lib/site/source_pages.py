@@ -2,6 +2,7 @@
 Markdown as prose."""
 
 import ast
+import re
 from pathlib import Path
 
 from pygments import highlight
@@ -35,6 +36,10 @@ def add(made: Work) -> None:
 
 def _markdown(made: Work, path: str, at: str) -> None:
     tree = work.prose_of(made, (made.content.root / path).read_text(encoding="utf-8"), at, path)
+    for heading in tree(["h1", "h2", "h3", "h4"], id=True):  # as other Markdown files link to them, on GitHub too
+        heading["id"] = re.sub(r"[^\w\- ]", "", prose.own_text(heading).lower()).replace(" ", "-")
+        for own in heading("a", class_="anchor-link"):
+            own["href"] = f"#{heading['id']}"
     prose.tidy(tree)
     prose.link_terms(tree, at, made.site)
     title = prose.own_text(tree.find("h1")) if tree.find("h1") else path
