@@ -141,7 +141,7 @@ def test_labelled_photographs_are_asked_for_classes(spec, tmp_path):
     assert found.without["07_maximal_patches"] == {} and found.without["08_tsne"] == {}
     assert found.values["08_tsne"]["photo_grid"] == 1 and found.values["08_tsne"]["perplexity"] == 20
     other = fitted(spec(classes=2, more="classes: [cat, owl]"), folder)
-    assert other.without["08_tsne"] == {part: other.without["08_tsne"]["purity"] for part in ("purity", "probes")}
+    assert other.without["08_tsne"] == dict.fromkeys(("purity", "probes"), other.without["08_tsne"]["purity"])
     assert "40 of 80 photographs have no class" in other.without["08_tsne"]["purity"]
 
 
@@ -153,7 +153,8 @@ def test_other_activations_leave_panels_empty_and_the_rest_runs(spec):
 
 def test_a_network_without_maps_or_gradient_is_told_what_falls_out(tmp_path):
     (tmp_path / "flat.py").write_text(
-        "import torch\nfrom torch import nn\n\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "import torch\nfrom torch import nn\n\nclass Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
         "        self.last = nn.Linear(3 * 48 * 48, 4)\n    def forward(self, x):\n        with torch.no_grad():\n"
         "            return self.last(x.flatten(1))\n\ndef build():\n    return Net()\n"
     )
@@ -163,7 +164,9 @@ def test_a_network_without_maps_or_gradient_is_told_what_falls_out(tmp_path):
         name for name, parts in found.without.items() if "all" in parts
     }
     assert "gradient" in found.without["10_saliency_and_deconv"]["all"]
-    assert "no convolution" in found.without["14_minds_eye"]["all"] or "gradient" in found.without["14_minds_eye"]["all"]
+    assert (
+        "no convolution" in found.without["14_minds_eye"]["all"] or "gradient" in found.without["14_minds_eye"]["all"]
+    )
     assert found.notes["09_occlusion"][0].startswith("its second and third panel stay empty")
     lines = mine.told(found)
     assert any(line.startswith("10 is not run: ") for line in lines)

@@ -31,9 +31,9 @@ def grid(
     """Pictures in rows: the figure, and {(row, column): axis}.
 
     rows: lists of (H, W, 3) arrays of one shape, or of (H, W) grey ones, black where they are 0 and white at 1; None
-    leaves a place empty, and a string says in it why it is. Pictures are `side` inches wide, or what makes the figure `width` inches. gap: inches between
-    them; wider: columns after which a quarter of a picture is left; below: lines of text to leave room for under every
-    row; turned: row titles run upwards; font: of all titles, in points.
+    leaves a place empty, and a string says in it why it is. Pictures are `side` inches wide, or what makes the figure
+    `width` inches. gap: inches between them; wider: columns after which a quarter of a picture is left; below: lines of
+    text to leave room for under every row; turned: row titles run upwards; font: of all titles, in points.
     """
     across = max(map(len, rows))
     column_titles = column_titles[:across]

@@ -46,7 +46,12 @@ PARTS = {  # parts of notebooks (`mine` in the index) in words
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 if every notebook that was asked ran to its end; 1 with a sentence if not."""
     parser = argparse.ArgumentParser(prog="make mine", description=__doc__.splitlines()[0])
-    parser.add_argument("spec", nargs="?", default=os.environ.get("COMPANION_SPEC", ""), help="a spec file (*.yaml), torchvision:<name>, or a network of the catalogue")
+    parser.add_argument(
+        "spec",
+        nargs="?",
+        default=os.environ.get("COMPANION_SPEC", ""),
+        help="a spec file (*.yaml), torchvision:<name>, or a network of the catalogue",
+    )
     given = os.environ.get("COMPANION_PHOTOS", "")
     parser.add_argument("--photographs", default=given, help="a folder of pictures, or nips2017; none: scikit-image's")
     parser.add_argument("--profile", default="embedded", help="embedded, smoke (all in small) or photos")
@@ -105,8 +110,8 @@ def _pictures(net: interface.Network, given: str) -> tuple[list[photos.Photo], l
 
 
 def _of_profile(net: interface.Network) -> list[photos.Photo]:
-    """A photograph of the photos profile, once it is known that its pictures are there and that it can ask this network.
-    ValueError for other classes than ImageNet's; FileNotFoundError where pictures are missing."""
+    """A photograph of the photos profile, once it is known that its pictures are there and that it can ask this
+    network. ValueError for other classes than ImageNet's; FileNotFoundError where pictures are missing."""
     if missing := fetch.lacking("photos"):
         raise FileNotFoundError("\n".join(missing))
     readers.comparable(net)

@@ -25,9 +25,7 @@ TITLES = {
 FAMILIES = {name: name.split("_")[0] for name in NETWORKS}  # three are EfficientNets, two MobileNets
 
 
-def load(
-    name: str, device: str = "cpu", weights: bool = True, seed: int = 0, size: int = SIZE
-) -> interface.Network:
+def load(name: str, device: str = "cpu", weights: bool = True, seed: int = 0, size: int = SIZE) -> interface.Network:
     """A network that reads pictures of `size` pixels whatever side it was made for: they are resized (bilinear) to its
     own size first, as a part of its preprocessing. Any name of the catalogue will do. seed: draws the weights if not
     `weights`."""

@@ -114,12 +114,14 @@ def network(name: str, seed: int = 0, device: str = "cpu", size: int = photo_net
     is not read); of photographs, one that reads pictures of `size` pixels. ValueError for another name."""
     if world(name) == "cutouts":
         return zoo.network(name, seed, device)
-    return photo_networks.load(name, device, size=size) if world(name) == "photos" else paper_networks.load(name, device)
+    return (
+        photo_networks.load(name, device, size=size) if world(name) == "photos" else paper_networks.load(name, device)
+    )
 
 
 def untrained(name: str, seed: int = 0, device: str = "cpu", size: int = photo_networks.SIZE) -> interface.Network:
-    """The same classifier before any training: what the zoo's began from, or random weights that `seed` draws. ValueError
-    for a reader's network none of whose modules can draw its weights again."""
+    """The same classifier before any training: what the zoo's began from, or random weights that `seed` draws.
+    ValueError for a reader's network none of whose modules can draw its weights again."""
     if world(name) == "cutouts":
         return zoo.network(name, seed, device, stage="step0")
     if own(name):

@@ -91,8 +91,8 @@ def _papermill(job: Job, staging: Path, log):
 
 
 def kept_of(cells: list, job: Job) -> list:
-    """The cells of a notebook that this run has: texts that speak of the project's own run are none of a reader's. A run
-    with other parameters than its profile's says so below the title."""
+    """The cells of a notebook that this run has: texts that speak of the project's own run are none of a reader's. A
+    run with other parameters than its profile's says so below the title."""
     away, own = results.left_out(job), results.mine(job)
     told = lambda cell: cell.cell_type != "markdown" or "mine" in cell.metadata.get("tags", [])  # noqa: E731
     kept = [c for c in cells if not away & set(c.metadata.get("tags", [])) and (not own or told(c))]
@@ -113,7 +113,9 @@ def preface(job: Job) -> str:
     lines = [f"* `{name}` = {value!r}" for name, value in changed.items()] or ["* none"]
     text = f"**A run of its own.** Parameters that are not those of the profile `{job.profile}`:\n\n" + "\n".join(lines)
     if job.entry["without"]:
-        text += f"\n\nLeft out, since there is nothing to ask: {', '.join(job.entry['without'])} (`make mine` says why)."
+        text += (
+            f"\n\nLeft out, since there is nothing to ask: {', '.join(job.entry['without'])} (`make mine` says why)."
+        )
     whose = "Figures, captions, tables and verdicts are of this run"
     more = "" if results.mine(job) else "; sentences that read a figure speak of the project's own run"
     return f"{text}\n\n{whose}{more}."

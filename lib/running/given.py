@@ -59,8 +59,8 @@ def located(value, rule: dict, folders: list[Path], place: str):
     """`value` with every path in it made absolute, looked for in `folders` in their order, and ~ expanded.
 
     A path is what names a spec file (*.yaml, *.yml), what begins like one (/, ./, ../, ~), and what holds a slash or a
-    dot and is there. Where the rule asks for certain names, these are no paths, but what holds one of / . ~ is. ValueError that begins with `place` and
-    names the folders for the first two kinds where nothing is there.
+    dot and is there. Where the rule asks for certain names, these are no paths, but what holds one of / . ~ is.
+    ValueError that begins with `place` and names the folders for the first two kinds where nothing is there.
     """
     if isinstance(value, list):
         items = rule.get("items", {})

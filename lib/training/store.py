@@ -60,8 +60,8 @@ def save_halved(
 
 
 def notebook(run) -> None:
-    """From here on this process reads and writes its weights in the run's folder, build/<profile>/weights/<number of the
-    notebook>.
+    """From here on this process reads and writes its weights in the run's folder, build/<profile>/weights/<number of
+    the notebook>.
 
     Each notebook has a folder of its own, since notebooks run side by side; the committed weights are not touched.
     """

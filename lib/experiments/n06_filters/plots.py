@@ -71,7 +71,9 @@ def shown(net: interface.Network, images: torch.Tensor, layers: list[str], title
 def titles(nets: list[interface.Network]) -> list[str]:
     """What figures call these networks, a line each; two that would be called alike are told apart by their names."""
     found = [TITLES.get(net.name.split("-")[0], net.name) for net in nets]
-    return [f"{title} ({net.name})" if found.count(title) > 1 else title for title, net in zip(found, nets, strict=True)]
+    return [
+        f"{title} ({net.name})" if found.count(title) > 1 else title for title, net in zip(found, nets, strict=True)
+    ]
 
 
 def map_rows(rows: list[dict]) -> list[dict]:

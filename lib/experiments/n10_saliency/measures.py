@@ -208,7 +208,8 @@ def photograph(net: interface.Network, photo: photos.Photo, period: int, device=
 
 
 def hidden_unit(net: interface.Network, photo: photos.Photo, layer: str, period: int, device="cpu") -> dict:
-    """The same from the unit of a hidden layer (interface.named) that answers most, under its channel's number in place of a class."""
+    """The same from the unit of a hidden layer (interface.named) that answers most, under its channel's number in place
+    of a class."""
     at = interface.named(net, layer)
     values = interface.features(net, photo.image[None].to(device), [at])[at]
     channel = int(values.flatten(2).amax(2).argmax())

@@ -22,9 +22,7 @@ def test(world: str, n: int, families, photographs, device="cpu") -> cutouts.Bat
     return _batch(net, spread(photos.named(photographs, net.size), n), device)
 
 
-def of_classes(
-    world: str, n: int, families, photographs, split: str = "", device="cpu"
-) -> cutouts.Batch:
+def of_classes(world: str, n: int, families, photographs, split: str = "", device="cpu") -> cutouts.Batch:
     """`n` pictures whose classes hold many each (batches.of_classes), by default of the split "test". In the world
     "mine" at most n of `photographs`, by default of all; where a split is asked for, every other one of each class is
     "validation", which probes learn from. ValueError for another split."""
