@@ -24,8 +24,9 @@ from lib.experiments.shared import own_network, own_pictures
 from lib.jobs import mine
 from lib.methods.occlusion import sweeps
 from lib.networks import interface, readers
-from lib.record import credits
+from lib.record import claims, credits
 from lib.running import execution, params, results, runner
+from lib.running.run import Run
 from lib.worlds import imagenet_classes, photos
 
 NET = """
@@ -316,3 +317,12 @@ def test_links_of_a_run_of_its_own_lead_somewhere_from_its_folder():
     kept = execution.kept_of(cells, job(["steps=4"]))
     assert kept[2].source == "[a](../../lib/x.py) [b](../../notebooks/11_act.ipynb) [c](https://x.y)"
     assert "`steps` = 4" in kept[1].source
+
+
+def test_one_training_decides_for_a_readers_network(tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPANION_FIGURES", str(tmp_path))
+    named = dict.fromkeys(("deconvnet", "guided", "random direction"), (0.5, 0.4, 0.6))
+    for world, verdict in (("mine", "reproduced"), ("cutouts", "inconclusive")):
+        run = Run("10_saliency_and_deconv", "embedded", {"world": world}, 0, "cpu")
+        row = claims.record("E13", 0.99, (0.98, 1.0), run=run, named=named, seeds=[])
+        assert row.row["verdict"] == verdict
