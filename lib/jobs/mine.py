@@ -21,6 +21,11 @@ from lib.worlds import photos
 SHOWN = tuple(photos.SHIPPED)  # the photographs that are read where none are given
 SIGNALS = ("02_reconstruction_comparison", "03_total_order", "04_nmi", "05_noise_and_literature")
 
+MORE = (  # what more photographs would be asked
+    f"Claims ask for more photographs (PHOTOS=folder): E13 and E14 for {own_network.LEAST} or more, E12 for "
+    f"{own_network.PLANE}; E4a and E11 for classes of {own_network.EACH} each (a sub-folder a class), E15 for "
+    f"{own_network.PURE} of these."
+)
 PARTS = {  # parts of notebooks (`mine` in the index) in words
     "filters": "the first layer's filters",
     "maps": "activation maps",
@@ -95,6 +100,8 @@ def _run(options) -> int:
         _tune(net, options.steps)
     code = runner.run(plan, asked, options.cores)
     sys.stdout.write(f"\n{runner.results_told(plan)}\n")
+    if not of_profile and len(shown) < own_network.PURE:
+        sys.stdout.write(f"\n{MORE}\n")
     if order and not code:
         sys.stdout.write(f"\n{placed.said(placed.entered(net, steps=options.steps, progress=False))}\n")
     return code
