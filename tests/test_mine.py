@@ -326,3 +326,12 @@ def test_one_training_decides_for_a_readers_network(tmp_path, monkeypatch):
         run = Run("10_saliency_and_deconv", "embedded", {"world": world}, 0, "cpu")
         row = claims.record("E13", 0.99, (0.98, 1.0), run=run, named=named, seeds=[])
         assert row.row["verdict"] == verdict
+
+
+def test_a_network_that_answers_everything_alike_is_told():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 4))
+    shown = photos.shipped(16, ["chelsea", "coffee"])
+    net = interface.wrap(model, name="net", size=16, preprocess=nn.Identity())
+    assert not own_pictures.indifferent(net, shown) and not own_pictures.indifferent(net, shown[:1])
+    nn.init.zeros_(model[1].weight)
+    assert own_pictures.indifferent(interface.wrap(model, name="net", size=16, preprocess=nn.Identity()), shown)

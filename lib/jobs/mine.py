@@ -83,6 +83,8 @@ def _run(options) -> int:
     if of_profile and options.photographs:
         raise ValueError("PHOTOS is given and PROFILE is photos, which reads photographs of its own: give one of them")
     shown, chosen = (_of_profile(net), []) if of_profile else _pictures(net, options.photographs)
+    if own_pictures.indifferent(net, shown):
+        runner.say(f"{net.name} gives different photographs the same scores: are its weights loaded?")
     found = own_network.fitted(net, spec, chosen, shown, "photos" if of_profile else own_pictures.MINE)
     for line in told(found):
         runner.say(line)

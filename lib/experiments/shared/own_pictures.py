@@ -59,6 +59,14 @@ def commonest(net: interface.Network, shown: list[photos.Photo], most: int, devi
     return [*first, *rest][:most]
 
 
+def indifferent(net: interface.Network, shown: list[photos.Photo]) -> bool:
+    """Whether a network gives the first and the last of several photographs the same scores."""
+    if len(shown) < 2:
+        return False
+    first, last = interface.scores(net, torch.stack([shown[0].image, shown[-1].image]))
+    return torch.allclose(first, last)
+
+
 def few(world: str, found: list[photos.Photo], most: int = 3) -> list[photos.Photo]:
     """The photographs that a figure shows whole: all that its parameters name; in the world "mine", where they name all
     that there are, at most so many."""
