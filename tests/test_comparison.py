@@ -293,7 +293,7 @@ def written(tmp_path, monkeypatch):
 
     def write(name, **info):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / f"{name}.json").write_text(json.dumps({"digest": f"digest of {name}"} | info))
+        (tmp_path / f"{name}.json").write_text(json.dumps({"name": name, "digest": f"digest of {name}"} | info))
 
     return write
 

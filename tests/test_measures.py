@@ -148,8 +148,12 @@ def test_predictions_are_computed_once_for_the_same_network_and_pictures(picture
 def test_the_last_convolution_is_named_or_missed_in_a_sentence():
     net = catalogue.load("vgg", weights=False)
     assert interface.last_conv(net) == "conv5"
-    with pytest.raises(ValueError, match="names no convolutional layer"):
-        interface.last_conv(net._replace(layers={"fc8": "fc8"}))
+    nameless = interface.last_conv(net._replace(layers={"fc8": "fc8"}))  # found by its place
+    assert interface.module(net, nameless) is interface.module(net, "conv5")
+    dense = interface.wrap(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 2)), name="dense", size=4,
+                           preprocess=torch.nn.Identity())  # fmt: skip
+    with pytest.raises(ValueError, match="dense has no convolution that runs once and gives maps"):
+        interface.last_conv(dense)
 
 
 def test_uint8_pictures_become_unit_tensors(pictures):

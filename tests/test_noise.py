@@ -375,7 +375,8 @@ def test_the_job_reads_what_the_notebook_reads(monkeypatch):
 def test_the_notebook_tells_what_noise_a_s_saw(tmp_path, monkeypatch):
     monkeypatch.setenv("COMPANION_WEIGHTS", str(tmp_path))
     for name, level in (("pretrained", 0.1), ("pretrained-clean", 0.0)):
-        files.write_json(tmp_path / f"autoencoders/{name}.json", {"made_by": {"recipe": {"noise": level}}})
+        told = {"name": f"autoencoders/{name}", "digest": "d", "made_by": {"recipe": {"noise": level}}}
+        files.write_json(tmp_path / f"autoencoders/{name}.json", told)
     assert noise.trained_with(["vgg"]) == {"pretrained": 0.1, "pretrained-clean": 0.0}
     assert weights.names("autoencoders")
 
