@@ -135,6 +135,14 @@ def test_four_photographs_leave_out_what_needs_many_and_say_how_many_are_expecte
     assert found.values["11_activation_maximisation"]["hidden_layers"] == ["0"]
 
 
+def test_the_photos_profile_asks_for_all_of_its_own_pictures(spec):
+    path = spec()
+    net = readers.catalogue.load(path)
+    found = own_network.fitted(net, path, [], photos.shipped(net.size, ["chelsea"]), "photos")
+    assert set(found.values) == {*own_network.NOTEBOOKS} and not any(found.without.values())
+    assert all(values["world"] == "photos" and "photographs" not in values for values in found.values.values())
+
+
 def test_labelled_photographs_are_asked_for_classes(spec, tmp_path):
     for kind in ("cat", "dog"):
         folder = pictures(tmp_path / "own", 40, kind)

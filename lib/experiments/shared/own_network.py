@@ -99,7 +99,7 @@ def fitted(net: interface.Network, spec: str, names: list[str], shown: list[phot
     if mine:
         facets = len(shown) if few else min(FACETS, len(shown) // 3)
         values[n14] |= {"n_pick": 0, "photo_facets": facets, "photo_rows": min(4, facets)}
-    alone = "there is one photograph, expected two or more" if len(shown) < 2 else ""
+    alone = "there is one photograph, expected two or more" if mine and len(shown) < 2 else ""
     by_eye = "it asks for each way at its own best weight and rate; here those chosen by eye are used" if mine else ""
     without[n14] = _given(all=gradient or maps or alone, terms=by_eye)
     return Fitted({k: v for k, v in values.items() if "all" not in without[k]}, without, notes)
